@@ -1,0 +1,145 @@
+"""Bags of features -> fixed minibatches of tensors, with the transposed batch ready-made.
+
+Which texts share a batch is drawn once; the order of the batches is drawn anew each epoch. So the
+sort that turns a batch around (feature -> texts) is done once, for all batches together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+I64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class BagBatch:
+    """One minibatch of B texts, T features, U distinct features.
+
+    Forward: ``ids`` [T], ``offsets`` [B], ``weights`` [T]. Transposed: ``rows`` [U] distinct ids,
+    ``row_offsets`` [U], ``row_texts`` [T] text of each entry, ``row_weights`` [T].
+    ``targets`` float32 [B, K] holds a 1 for each true label; ``importance`` [B] or None.
+    """
+
+    ids: Tensor
+    offsets: Tensor
+    weights: Tensor
+    rows: Tensor
+    row_offsets: Tensor
+    row_texts: Tensor
+    row_weights: Tensor
+    targets: Tensor
+    importance: Tensor | None
+
+    def to(self, device: torch.device) -> BagBatch:
+        """The same batch on a device."""
+        moved = {k: None if v is None else v.to(device) for k, v in self.__dict__.items()}
+        return BagBatch(**moved)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class LabelSets:
+    """True labels of n texts in CSR form: indptr int64 [n + 1], ids int64."""
+
+    indptr: I64
+    ids: I64
+    n_labels: int
+
+    @staticmethod
+    def of(labels: list[tuple[str, ...]], names: list[str]) -> LabelSets:
+        """From label names; names that are not in ``names`` are left out."""
+        position = {name: i for i, name in enumerate(names)}
+        sets = [[position[name] for name in row if name in position] for row in labels]
+        ids = np.array([i for row in sets for i in row], dtype=np.int64)
+        sizes = np.array([len(row) for row in sets], dtype=np.int64)
+        return LabelSets(np.concatenate(([0], np.cumsum(sizes))), ids, len(names))
+
+    def dense(self, chosen: I64) -> npt.NDArray[np.float32]:
+        """Targets float32 [len(chosen), K]."""
+        targets = np.zeros((len(chosen), self.n_labels), dtype=np.float32)
+        sizes = np.diff(self.indptr)[chosen]
+        at = ragged_positions(self.indptr[chosen], sizes)
+        targets[np.repeat(np.arange(len(chosen)), sizes), self.ids[at]] = 1
+        return targets
+
+
+def ragged_positions(starts: I64, sizes: I64) -> I64:
+    """Positions of the runs (start, size) one after the other: int64 [sum of sizes]."""
+    begins = np.cumsum(sizes) - sizes
+    positions: I64 = np.repeat(starts - begins, sizes) + np.arange(int(sizes.sum()))
+    return positions
+
+
+class BagBatches:
+    """All minibatches of one training set; iterate an epoch with ``epoch(generator)``."""
+
+    def __init__(
+        self,
+        indptr: I64,
+        ids: npt.NDArray[np.int32],
+        weights: npt.NDArray[np.float32],
+        labels: LabelSets,
+        *,
+        batch_size: int,
+        seed: int,
+        importance: npt.NDArray[np.float32] | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        n_texts = len(indptr) - 1
+        order = np.random.default_rng(seed).permutation(n_texts)
+        sizes = np.diff(indptr)[order]
+        at = ragged_positions(indptr[order], sizes)
+        self._labels, self._order, self._importance = labels, order, importance
+        self._batch_size, self._device = batch_size, device or torch.device("cpu")
+        self._indptr = np.concatenate(([0], np.cumsum(sizes)))
+        self._ids, self._weights = ids[at], weights[at]
+        self._transpose(np.repeat(np.arange(n_texts), sizes))
+
+    def _transpose(self, texts: I64) -> None:
+        """Sorts all entries by (batch, feature); bounds of distinct features by batch."""
+        keys = (texts // self._batch_size << 32) | self._ids
+        self._turned = np.argsort(keys, kind="stable")
+        ordered = keys[self._turned]
+        new = np.ones(len(ordered), dtype=bool)
+        new[1:] = ordered[1:] != ordered[:-1]
+        self._row_starts = np.flatnonzero(new)
+        self._row_bounds = np.searchsorted(
+            ordered[self._row_starts] >> 32, np.arange(len(self) + 1)
+        )
+        self._texts = texts
+
+    def __len__(self) -> int:
+        return -(-len(self._order) // self._batch_size)
+
+    def epoch(self, generator: torch.Generator) -> Iterator[BagBatch]:
+        """Every batch once, in an order drawn from ``generator``."""
+        for number in torch.randperm(len(self), generator=generator).tolist():
+            yield self._batch(number).to(self._device)
+
+    def _batch(self, number: int) -> BagBatch:
+        first = number * self._batch_size
+        chosen = self._order[first : first + self._batch_size]
+        begin, end = int(self._indptr[first]), int(self._indptr[first + len(chosen)])
+        turned = self._turned[begin:end]
+        starts = self._row_starts[self._row_bounds[number] : self._row_bounds[number + 1]]
+        importance = None if self._importance is None else self._importance[chosen]
+        return BagBatch(
+            ids=torch.from_numpy(self._ids[begin:end]),
+            offsets=_int32(self._indptr[first : first + len(chosen)] - begin),
+            weights=torch.from_numpy(self._weights[begin:end]),
+            rows=torch.from_numpy(self._ids[self._turned[starts]].astype(np.int64)),
+            row_offsets=_int32(starts - begin),
+            row_texts=_int32(self._texts[turned] - first),
+            row_weights=torch.from_numpy(self._weights[turned]),
+            targets=torch.from_numpy(self._labels.dense(chosen)),
+            importance=None if importance is None else torch.from_numpy(importance),
+        )
+
+
+def _int32(values: I64) -> Tensor:
+    return torch.from_numpy(values.astype(np.int32))

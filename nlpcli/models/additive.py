@@ -1,0 +1,106 @@
+"""Additive classifiers in numpy: logits are weighted sums of rows; no torch needed to answer.
+
+The logits of a text depend on that text alone, to the bit: rows are summed in the order of
+their ids, and the product with ``output`` is exact integer arithmetic held in float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+
+_GRID_BITS = 20
+
+
+@dataclass(frozen=True)
+class AdditiveClassifier:
+    """``weight`` float32 [V, K], or [V, D] with ``output`` float32 [K, D]; ``bias`` [K].
+
+    ``one_vs_all``: probabilities by the logistic function, each label for itself; else softmax.
+    """
+
+    weight: F32
+    bias: F32
+    output: F32 | None = None
+    one_vs_all: bool = False
+
+    def logits(
+        self, indptr: npt.NDArray[np.int64], ids: npt.NDArray[np.int32], weights: F32
+    ) -> F64:
+        """Logits float64 [B, K] of B bags in CSR form; an empty bag has the bias alone."""
+        hidden = bag_sums(self.weight, indptr, ids, weights)
+        if self.output is not None:
+            return _exact_product(hidden, self.output) + self.bias
+        return hidden.astype(np.float64) + self.bias
+
+    def probabilities(
+        self, indptr: npt.NDArray[np.int64], ids: npt.NDArray[np.int32], weights: F32
+    ) -> F64:
+        """Probabilities float64 [B, K]; rows sum to 1 unless ``one_vs_all``."""
+        logits = self.logits(indptr, ids, weights)
+        return sigmoid(logits) if self.one_vs_all else softmax(logits)
+
+
+def bag_sums(
+    table: F32,
+    indptr: npt.NDArray[np.int64],
+    ids: npt.NDArray[np.int32],
+    weights: F32,
+    block: int = 1 << 18,
+) -> F32:
+    """Sum of ``weights[i] * table[ids[i]]`` over each bag, float32 [B, D].
+
+    Works on blocks of bags whose gathered rows fill about ``block`` floats, which stay in cache.
+    """
+    n_bags, width = len(indptr) - 1, table.shape[1]
+    sums = np.zeros((n_bags, width), dtype=np.float32)
+    room = max(1, block // max(1, width))
+    first = 0
+    while first < n_bags:
+        last = int(np.searchsorted(indptr, indptr[first] + room, side="right")) - 1
+        last = min(max(last, first + 1), n_bags)
+        begin, end = int(indptr[first]), int(indptr[last])
+        if end > begin:
+            rows = table.take(ids[begin:end], axis=0)
+            rows *= weights[begin:end, None]
+            filled = np.flatnonzero(np.diff(indptr[first : last + 1]))
+            sums[first + filled] = np.add.reduceat(rows, indptr[first + filled] - begin, axis=0)
+        first = last
+    return sums
+
+
+def _exact_product(hidden: F32, output: F32) -> F64:
+    """``hidden @ output.T`` [B, K], the same bits whatever stands in the other rows.
+
+    Both sides are rounded to 20 bits below their largest value, so that every partial sum is an
+    integer below 2^53 and the order in which a BLAS adds cannot matter.
+    """
+    left, left_scale = _on_grid(hidden.astype(np.float64))
+    right, right_scale = _on_grid(output.astype(np.float64))
+    product: F64 = np.asarray(left @ right.T, dtype=np.float64)
+    return product * left_scale * right_scale.T
+
+
+def _on_grid(values: F64) -> tuple[F64, F64]:
+    largest = np.abs(values).max(axis=1, keepdims=True, initial=0.0)
+    scale = np.exp2(np.ceil(np.log2(np.where(largest > 0, largest, 1.0))) - _GRID_BITS)
+    return np.rint(values / scale), scale
+
+
+def softmax(logits: F64) -> F64:
+    """Softmax over the last axis, float64 [B, K]."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    result: F64 = shifted / shifted.sum(axis=1, keepdims=True)
+    return result
+
+
+def sigmoid(logits: F64) -> F64:
+    """Logistic function, without overflow, float64 [B, K]."""
+    small = np.exp(-np.abs(logits))
+    result: F64 = np.where(logits >= 0, 1 / (1 + small), small / (1 + small))
+    return result

@@ -1,0 +1,64 @@
+"""Hash -> row: which features a model knows."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+U64 = npt.NDArray[np.uint64]
+I32 = npt.NDArray[np.int32]
+
+_EMPTY = np.int32(-1)
+
+
+class HashIndex:
+    """An open-addressing table from 64-bit hashes to their positions, probed a whole array at once.
+
+    ``keys`` are distinct uint64 [V]; row i is keys[i].
+    """
+
+    def __init__(self, keys: U64) -> None:
+        self.keys = np.ascontiguousarray(keys, dtype=np.uint64)
+        bits = max(4, (4 * max(1, len(keys)) - 1).bit_length())
+        self._shift = np.uint64(64 - bits)
+        self._wrap = (1 << bits) - 1
+        self._slots: I32 = np.full(1 << bits, _EMPTY, dtype=np.int32)
+        self._insert()
+
+    def _insert(self) -> None:
+        rows = np.arange(len(self.keys), dtype=np.int32)
+        slots = (self.keys >> self._shift).astype(np.int64)
+        while len(rows):
+            free = self._slots[slots] == _EMPTY
+            self._slots[slots[free]] = rows[free]
+            lost = self._slots[slots] != rows
+            rows, slots = rows[lost], (slots[lost] + 1) & self._wrap
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def rows(self, hashes: U64) -> I32:
+        """Row of each hash, -1 where the hash is not known; int32, same shape [N]."""
+        if not len(self.keys):
+            return np.full(len(hashes), _EMPTY, dtype=np.int32)
+        slots = (hashes >> self._shift).astype(np.int64)
+        found = self._slots[slots]
+        wrong = (found != _EMPTY) & (self.keys[found] != hashes)
+        pending = np.flatnonzero(wrong)
+        slots = slots[pending]
+        while len(pending):
+            slots = (slots + 1) & self._wrap
+            candidate = self._slots[slots]
+            found[pending] = candidate
+            again = (candidate != _EMPTY) & (self.keys[candidate] != hashes[pending])
+            pending, slots = pending[again], slots[again]
+        return found
+
+
+def count_hashes(hashes: U64) -> tuple[U64, npt.NDArray[np.int64]]:
+    """Distinct hashes in ascending order and how often each occurs."""
+    ordered = np.sort(hashes)
+    if not len(ordered):
+        return ordered, np.empty(0, np.int64)
+    first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    return ordered[first], np.diff(np.append(first, len(ordered)))

@@ -1,0 +1,31 @@
+"""Optimizers for tables of which a step touches few rows."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_FLOOR = 1e-8
+
+
+class RowwiseAdagrad:
+    """Adagrad (Duchi et al. 2011) with one accumulator a row: the mean square of its gradients.
+
+    The step of a row that was seen often shrinks; a rare word still learns in one step.
+    """
+
+    def __init__(self, table: Tensor) -> None:
+        self.table = table
+        self.squares = torch.full((table.shape[0],), _FLOOR, device=table.device)
+
+    def step(self, rows: Tensor | None, gradient: Tensor, lr: float) -> None:
+        """Updates ``rows`` (distinct int64 [U]; None: all) in place with ``gradient`` [U, D]."""
+        squares = (gradient * gradient).mean(dim=1)
+        if rows is None:
+            self.squares += squares
+            self.table.sub_(gradient * (lr / self.squares.sqrt())[:, None])
+            return
+        squares += self.squares[rows]
+        self.squares[rows] = squares
+        scale = squares.sqrt_().reciprocal_().mul_(-lr)
+        self.table.index_add_(0, rows, gradient * scale[:, None])
