@@ -1,0 +1,137 @@
+"""eval: labelled rows in, metrics out."""
+
+from __future__ import annotations
+
+import json as json_module
+import re
+from typing import Annotated, Any
+
+import typer
+
+from nlpcli.commands import options as opt
+from nlpcli.commands.console import Console, RejectFile
+from nlpcli.errors import NegativeAnswer, UsageError, nearest
+
+EXAMPLES = (
+    "Examples: nlpcli eval -m reviews sample_data/reviews_en_test.csv -- "
+    "nlpcli eval -m reviews sample_data/reviews_en_test.csv --json "
+    "--fail-under 'macro_f1=0.5'"
+)
+_HEADLINE = (
+    "accuracy", "macro_precision", "macro_recall", "macro_f1", "micro_f1", "weighted_f1", "mcc",
+    "log_loss", "ece", "subset_accuracy", "hamming_loss", "precision_at_1", "recall_at_1",
+    "precision_at_3", "recall_at_3", "precision_at_5", "recall_at_5",
+)  # fmt: skip
+_LONGEST_TABLE = 40
+
+
+def evaluate(
+    test: Annotated[str, typer.Argument(help="Labelled rows; - for stdin.")],
+    *,
+    model: opt.Model,
+    store: opt.Store = None,
+    text_column: opt.TextColumn = "text",
+    label_column: opt.LabelColumn = "label",
+    label_separator: opt.LabelSeparator = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Multi-label [default: the tuned one].")
+    ] = None,
+    fail_under: Annotated[
+        list[str] | None, typer.Option(help="METRIC=X: exit 1 below X; may be repeated.")
+    ] = None,
+    resamples: Annotated[
+        int, typer.Option(min=10, max=100000, help="Of the bootstrap intervals.")
+    ] = 1000,
+    seed: opt.Seed = 1,
+    format: opt.Format = None,
+    header: opt.Header = True,
+    on_error: opt.ErrorMode = opt.OnError.fail,
+    rejects: opt.Rejects = None,
+    max_field: opt.MaxField = 64,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Measure a model on labelled rows."""
+    from nlpcli.commands.scoring import score
+    from nlpcli.data.labelled import read_labelled
+    from nlpcli.data.rows import RowFormat
+    from nlpcli.store.classifier import read_classifier
+    from nlpcli.store.store import Store
+
+    limits = [_limit(text) for text in fail_under or []]
+    console, reject = Console(quiet=quiet), RejectFile(rejects)
+    folder, warnings = Store(opt.store_root(store)).open(model)
+    for warning in warnings:
+        console.warn(warning)
+    classifier = read_classifier(folder)
+    separator = (label_separator or classifier.separator) if classifier.multi_label else None
+    fmt = RowFormat(
+        format=format,
+        header=header,
+        on_error=on_error,
+        max_field=max_field << 20,
+        label_separator=separator,
+    )
+    rows = read_labelled(
+        test, fmt, text_column=text_column, label_column=label_column,
+        label_separator=separator, keep_blank=True, on_reject=reject,
+    )  # fmt: skip
+    reject.close(console)
+    probabilities = classifier.probabilities(rows.texts)
+    document = score(
+        classifier, probabilities, rows.labels, threshold=threshold, resamples=resamples, seed=seed
+    )
+    if document.get("unknown_labels"):
+        unknown = document["unknown_labels"]
+        console.warn(f"{len(unknown)} labels the model does not know: {', '.join(unknown[:5])}")
+    typer.echo(json_module.dumps(document, allow_nan=False) if json else _table(document), nl=json)
+    _check_limits(document, limits)
+
+
+def _limit(text: str) -> tuple[str, float]:
+    match = re.fullmatch(r"\s*(\w+)\s*>?=\s*([0-9.eE+-]+)\s*", text)
+    try:
+        if match:
+            return match[1], float(match[2])
+    except ValueError:
+        pass
+    raise UsageError(f"--fail-under {text!r}: wanted METRIC=NUMBER", hint="macro_f1=0.8")
+
+
+def _check_limits(document: dict[str, Any], limits: list[tuple[str, float]]) -> None:
+    names = [k for k, v in document.items() if isinstance(v, dict) and "value" in v]
+    for name, wanted in limits:
+        if name not in names:
+            near = nearest(name, names)
+            raise UsageError(
+                f"--fail-under: no metric {name}", hint=f"did you mean {near}?" if near else None
+            )
+        value = document[name]["value"]
+        if value is None or value < wanted:
+            raise NegativeAnswer(f"{name} is {value}, wanted at least {wanted}")
+
+
+def _table(document: dict[str, Any]) -> str:
+    """The document for people: headline metrics with intervals, then a line a label."""
+    lines = [f"{document['n']:,} rows; 95 % intervals by bootstrap", ""]
+    for name in _HEADLINE:
+        metric = document.get(name)
+        if metric is None:
+            continue
+        if metric["value"] is None:
+            lines.append(f"{name:<16}  undefined")
+        else:
+            low, high = (f"{metric[k]:.4f}" for k in ("low", "high"))
+            lines.append(f"{name:<16} {metric['value']:7.4f}  {low} – {high}")
+    per_label = document.get("per_label", {})
+    ranked = sorted(per_label.items(), key=lambda item: (-item[1]["support"], item[0]))
+    width = max([5, *(len(name) for name, _ in ranked[:_LONGEST_TABLE])])
+    lines += ["", f"{'label':<{width}}  precision  recall      f1  support"]
+    for name, row in ranked[:_LONGEST_TABLE]:
+        lines.append(
+            f"{name:<{width}}  {row['precision']:9.4f} {row['recall']:7.4f} {row['f1']:7.4f} "
+            f"{row['support']:8,}"
+        )
+    if len(ranked) > _LONGEST_TABLE:
+        lines.append(f"… {len(ranked) - _LONGEST_TABLE} more labels: --json has them all")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,66 @@
+"""One Annotated type a shared option, so that a name means the same wherever it occurs."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
+
+
+class InputFormat(StrEnum):
+    """Formats of rows."""
+
+    csv = "csv"
+    tsv = "tsv"
+    jsonl = "jsonl"
+    text = "text"
+    fasttext = "fasttext"
+
+
+class OnError(StrEnum):
+    """What a bad row does."""
+
+    fail = "fail"
+    skip = "skip"
+
+
+Store = Annotated[
+    Path | None, typer.Option(help="Folder of the models [env NLPCLI_STORE; default ./models].")
+]
+Model = Annotated[
+    str, typer.Option("--model", "-m", help="Model: a name, NAME@VERSION, or a path with a /.")
+]
+Format = Annotated[
+    InputFormat | None, typer.Option("--format", help="Of the input [default: by ending, or csv].")
+]
+Header = Annotated[
+    bool, typer.Option("--header/--no-header", help="Without: columns are numbered from 1.")
+]
+TextColumn = Annotated[str, typer.Option(help="Column that holds the text.")]
+LabelColumn = Annotated[str, typer.Option(help="Column that holds the label or labels.")]
+LabelSeparator = Annotated[
+    str | None, typer.Option(help="Several labels a row, joined by this; an empty cell: none.")
+]
+ErrorMode = Annotated[OnError, typer.Option("--on-error", help="A bad row: fail (65) or skip it.")]
+Rejects = Annotated[
+    Path | None, typer.Option(help="Write skipped rows here: line, reason, row (CSV).")
+]
+MaxField = Annotated[int, typer.Option(min=1, help="Longest field, in MiB.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="No colours [env NO_COLOR].")]
+Threads = Annotated[
+    int | None, typer.Option(min=1, max=1024, help="CPU threads [default: all cores].")
+]
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of every random draw; recorded.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+
+
+def store_root(given: Path | None) -> Path:
+    """The store's folder: option, else NLPCLI_STORE, else ./models."""
+    return given or Path(os.environ.get("NLPCLI_STORE") or "models")

@@ -1,0 +1,231 @@
+"""predict: rows in, rows with predictions out, streaming."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from nlpcli.commands import options as opt
+from nlpcli.commands.console import Console, RejectFile
+from nlpcli.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from nlpcli.data.rows import RowStream
+    from nlpcli.store.classifier import TextClassifier
+
+EXAMPLES = (
+    "Examples: nlpcli predict -m reviews sample_data/new_messages.csv -- "
+    "nlpcli predict -m reviews --top-k 2 --only < sample_data/new_messages.csv"
+)
+
+
+class OutputFormat(StrEnum):
+    """Formats of predictions."""
+
+    csv = "csv"
+    jsonl = "jsonl"
+
+
+class Answers:
+    """Probabilities -> the prediction columns of one batch."""
+
+    def __init__(
+        self,
+        model: TextClassifier,
+        *,
+        prefix: str,
+        top_k: int,
+        threshold: float | None,
+        all_probabilities: bool,
+        abstain_below: float,
+    ) -> None:
+        self._labels, self._multi = model.labels, model.multi_label
+        self._separator = model.separator or ";"
+        self._top_k = min(top_k, len(model.labels))
+        self._threshold = threshold if threshold is not None else (model.threshold or 0.5)
+        self._all, self._abstain = all_probabilities, abstain_below
+        label, probability = f"{prefix}label", f"{prefix}probability"
+        if self._multi:
+            self.numeric = []
+            self.columns = [f"{prefix}labels", f"{prefix}probabilities"]
+        else:
+            tails = [""] + [f"_{k}" for k in range(2, self._top_k + 1)]
+            self.numeric = [probability + tail for tail in tails]
+            self.columns = [c + tail for tail in tails for c in (label, probability)]
+        if all_probabilities:
+            each = [f"{probability}:{name}" for name in model.labels]
+            self.numeric += each
+            self.columns += each
+
+    def __call__(self, probabilities: npt.NDArray[np.float64]) -> list[list[str]]:
+        """One list of cells a column."""
+        columns = self._sets(probabilities) if self._multi else self._ranked(probabilities)
+        if self._all:
+            columns += [_cells(column) for column in probabilities.T]
+        return columns
+
+    def _ranked(self, probabilities: npt.NDArray[np.float64]) -> list[list[str]]:
+        import numpy as np
+
+        rows = np.arange(len(probabilities))
+        if self._top_k == 1:
+            order = probabilities.argmax(axis=1)[:, None]
+        else:
+            order = np.argsort(-probabilities, axis=1, kind="stable")[:, : self._top_k]
+        columns: list[list[str]] = []
+        for k in range(self._top_k):
+            best = order[:, k]
+            chosen = probabilities[rows, best]
+            names = [self._labels[i] for i in best.tolist()]
+            if self._abstain and k == 0:
+                sure = (chosen >= self._abstain).tolist()
+                names = [n if s else "" for n, s in zip(names, sure, strict=True)]
+            columns += [names, _cells(chosen)]
+        return columns
+
+    def _sets(self, probabilities: npt.NDArray[np.float64]) -> list[list[str]]:
+        import numpy as np
+
+        names, values = [], []
+        limit = max(self._threshold, self._abstain)
+        for row in probabilities:
+            chosen = np.flatnonzero(row >= limit)
+            chosen = chosen[np.argsort(-row[chosen], kind="stable")]
+            if self._top_k > 1:
+                chosen = chosen[: self._top_k]
+            names.append(self._separator.join(self._labels[i] for i in chosen.tolist()))
+            values.append(self._separator.join(_cells(row[chosen])))
+        return [names, values]
+
+
+def _cells(values: npt.NDArray[np.float64]) -> list[str]:
+    return [f"{v:.6f}" for v in values.tolist()]
+
+
+def predict(
+    input: Annotated[str, typer.Argument(help="Rows; - or left out: stdin.")] = "-",
+    *,
+    model: opt.Model,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Written beside it, renamed when complete.")
+    ] = "-",
+    store: opt.Store = None,
+    text_column: opt.TextColumn = "text",
+    top_k: Annotated[int, typer.Option(min=1, help="Labels a row, best first.")] = 1,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Multi-label [default: the tuned one].")
+    ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Add one column a label.")
+    ] = False,
+    abstain_below: Annotated[
+        float, typer.Option(min=0, max=1, help="Leave the label empty below this.")
+    ] = 0.0,
+    only: Annotated[bool, typer.Option("--only", help="Drop the input columns.")] = False,
+    prefix: Annotated[str, typer.Option(help="Of the added columns.")] = "predicted_",
+    output_format: Annotated[OutputFormat, typer.Option(help="Of the output.")] = OutputFormat.csv,
+    spreadsheet_safe: Annotated[
+        bool, typer.Option("--spreadsheet-safe", help="Put ' before cells that look like formulas.")
+    ] = False,
+    format: opt.Format = None,
+    header: opt.Header = True,
+    on_error: opt.ErrorMode = opt.OnError.fail,
+    rejects: opt.Rejects = None,
+    max_field: opt.MaxField = 64,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Add predictions to rows: one output row for each input row, in order."""
+    from nlpcli.data.rows import RowFormat, open_rows
+    from nlpcli.store.classifier import read_classifier
+    from nlpcli.store.store import Store
+
+    console = Console(quiet=quiet)
+    if input == "-" and sys.stdin.isatty():
+        raise UsageError("no INPUT, and stdin is a terminal", hint="nlpcli predict --help")
+    _refuse_same_file(input, output)
+    folder, warnings = Store(opt.store_root(store)).open(model)
+    for warning in warnings:
+        console.warn(warning)
+    classifier = read_classifier(folder)
+    answers = Answers(
+        classifier,
+        prefix=prefix,
+        top_k=top_k,
+        threshold=threshold,
+        all_probabilities=probabilities,
+        abstain_below=abstain_below,
+    )
+    with ExitStack() as stack:
+        reject = RejectFile(rejects)
+        stream: BinaryIO = sys.stdout.buffer
+        if output != "-":
+            from nlpcli.store.atomic import AtomicFile
+
+            stream = stack.enter_context(AtomicFile(Path(output)))
+        fmt = RowFormat(
+            format=format,
+            header=header,
+            on_error=on_error,
+            max_field=max_field << 20,
+            label_separator=" ",
+        )
+        rows = open_rows(input, fmt, reject)
+        _write_answers(
+            rows, stream, classifier, answers, text_column, only, output_format, spreadsheet_safe
+        )
+        reject.close(console)
+
+
+def _write_answers(
+    rows: RowStream,
+    stream: BinaryIO,
+    model: TextClassifier,
+    answers: Answers,
+    text_column: str,
+    only: bool,
+    output_format: str,
+    spreadsheet_safe: bool,
+) -> None:
+    """Reads, answers and writes batch by batch; each is flushed before the next is awaited."""
+    from nlpcli.data.output import RowWriter
+
+    kept = [] if only else rows.header
+    clash = sorted(set(kept) & set(answers.columns))
+    if clash:
+        raise DataError(
+            f"{rows.name}: the input has a column {clash[0]} already", hint="--prefix NAME_"
+        )
+    text = rows.column(text_column)
+    writer = RowWriter(
+        stream,
+        kept + answers.columns,
+        output_format,
+        numeric_columns=set(answers.numeric),
+        spreadsheet_safe=spreadsheet_safe,
+    )
+    writer.write_header()
+    stream.flush()
+    for batch in rows.batches():
+        columns = answers(model.probabilities([row[text] for row in batch.rows]))
+        writer.write([[] for _ in batch.rows] if only else batch.rows, columns)
+        stream.flush()
+
+
+def _refuse_same_file(source: str, target: str) -> None:
+    if "-" in (source, target):
+        return
+    try:
+        same = os.path.samefile(source, target)
+    except OSError:
+        return
+    if same:
+        raise UsageError(f"--output {target}: the same file as the input")

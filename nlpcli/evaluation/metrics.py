@@ -1,0 +1,240 @@
+"""Metrics of single-label classification, with bootstrap intervals.
+
+Definitions are scikit-learn's with ``zero_division=0``; averages run over the labels that
+are present in truth or prediction. All confusion-matrix metrics are functions of three
+counts a label (true positives, truth, prediction), so a whole block of bootstrap resamples
+is evaluated at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlpcli.errors import DataError
+from nlpcli.evaluation.bootstrap import (
+    BINOMIAL_COST,
+    Counts,
+    Estimate,
+    FloatArray,
+    Floats,
+    IntArray,
+    affordable,
+    count_blocks,
+    estimate,
+    generator,
+)
+from nlpcli.evaluation.calibration import probability_metrics
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """Counts a label, for one sample (R = 1) or many resamples.
+
+    hits, truth, guess: (R, S) float64 for S labels: rows where truth and prediction agree
+    on the label, where it is the truth, where it is the prediction.
+    """
+
+    hits: Floats
+    truth: Floats
+    guess: Floats
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The distinct (truth, prediction) pairs of a data set, sorted by truth.
+
+    labels: (S,) label ids present; truth, guess: (C,) positions in ``labels``;
+    counts: (C,) rows of each pair.
+    """
+
+    labels: Counts
+    truth: Counts
+    guess: Counts
+    counts: Counts
+
+
+def ratio(above: Floats, below: Floats) -> Floats:
+    """``above / below`` with 0 where ``below`` is 0 (``zero_division=0``); same shapes."""
+    return np.divide(above, below, out=np.zeros_like(above), where=below != 0)
+
+
+def label_scores(counts: LabelCounts) -> tuple[Floats, Floats, Floats]:
+    """Precision, recall and F1 of each label, each (R, S)."""
+    return (
+        ratio(counts.hits, counts.guess),
+        ratio(counts.hits, counts.truth),
+        ratio(2.0 * counts.hits, counts.guess + counts.truth),
+    )
+
+
+def averaged_scores(counts: LabelCounts) -> dict[str, Floats]:
+    """Macro and weighted precision, recall and F1, each (R,).
+
+    Macro: over the labels present in truth or prediction of that resample. Weighted: by
+    the number of true rows. Both are 0 where there is nothing to average.
+    """
+    present = ((counts.truth + counts.guess) > 0).sum(axis=1).astype(np.float64)
+    support = counts.truth.sum(axis=1)
+    out: dict[str, Floats] = {}
+    for name, score in zip(("precision", "recall", "f1"), label_scores(counts), strict=True):
+        out[f"macro_{name}"] = ratio(score.sum(axis=1), present)
+        out[f"weighted_{name}"] = ratio((score * counts.truth).sum(axis=1), support)
+    return out
+
+
+def confusion_metrics(counts: LabelCounts) -> dict[str, Floats]:
+    """Every confusion-matrix metric of single-label data, each (R,); NaN: not defined.
+
+    MCC: Gorodkin (2004), 0 where its denominator is 0 as in scikit-learn. Kappa: Cohen
+    (1960), not defined when truth and prediction are one and the same single label.
+    """
+    total = counts.truth.sum(axis=1)
+    agreed = counts.hits.sum(axis=1)
+    squares = total**2
+    chance = (counts.truth * counts.guess).sum(axis=1)
+    spread_truth = squares - (counts.truth**2).sum(axis=1)
+    spread_guess = squares - (counts.guess**2).sum(axis=1)
+    averages = averaged_scores(counts)
+    recall = ratio(counts.hits, counts.truth)
+    accuracy = agreed / total
+    by_chance = squares - chance
+    kappa = np.full_like(total, np.nan)
+    np.divide((total - agreed) * total, by_chance, out=kappa, where=by_chance != 0)
+    return {
+        "accuracy": accuracy,
+        "macro_precision": averages["macro_precision"],
+        "macro_recall": averages["macro_recall"],
+        "macro_f1": averages["macro_f1"],
+        "micro_f1": accuracy,
+        "weighted_precision": averages["weighted_precision"],
+        "weighted_recall": averages["weighted_recall"],
+        "weighted_f1": averages["weighted_f1"],
+        "balanced_accuracy": recall.sum(axis=1) / (counts.truth > 0).sum(axis=1),
+        "mcc": ratio(agreed * total - chance, np.sqrt(spread_truth) * np.sqrt(spread_guess)),
+        "cohen_kappa": 1.0 - kappa,
+    }
+
+
+def confusion_cells(true: IntArray, predicted: IntArray, labels: int) -> Cells:
+    """Count the distinct pairs of true and predicted label; both (B,) in [0, labels)."""
+    code = true.astype(np.int64) * labels + predicted
+    if labels * labels <= max(1_000_000, len(code)):
+        table = np.bincount(code, minlength=labels * labels)
+        found = np.flatnonzero(table)
+        counts = table[found]
+    else:
+        found, counts = np.unique(code, return_counts=True)
+    truth, guess = found // labels, found % labels
+    present = np.union1d(truth, guess)
+    return Cells(
+        labels=present,
+        truth=np.searchsorted(present, truth),
+        guess=np.searchsorted(present, guess),
+        counts=counts.astype(np.int64),
+    )
+
+
+def count_labels(cells: Cells, drawn: Counts) -> LabelCounts:
+    """Label counts of resamples given as counts over the cells: (R, C) to (R, S)."""
+    shape = (len(drawn), len(cells.labels))
+    hits, truth, guess = (np.zeros(shape, dtype=np.float64) for _ in range(3))
+    same = np.flatnonzero(cells.truth == cells.guess)
+    hits[:, cells.truth[same]] = drawn[:, same]
+    first = np.flatnonzero(np.diff(cells.truth, prepend=-1))
+    truth[:, cells.truth[first]] = np.add.reduceat(drawn, first, axis=1)
+    order = np.argsort(cells.guess, kind="stable")
+    by_guess = cells.guess[order]
+    first = np.flatnonzero(np.diff(by_guess, prepend=-1))
+    guess[:, by_guess[first]] = np.add.reduceat(drawn[:, order], first, axis=1)
+    return LabelCounts(hits, truth, guess)
+
+
+def confusion_estimates(cells: Cells, resamples: int, seed: int) -> dict[str, Estimate]:
+    """All confusion-matrix metrics with intervals from a bootstrap over the cells.
+
+    Fewer resamples than asked for (not below 200) only where n and the number of cells are
+    both huge; see ``bootstrap.affordable``.
+    """
+    values = confusion_metrics(count_labels(cells, cells.counts[None, :]))
+    cost = min(int(cells.counts.sum()), BINOMIAL_COST * len(cells.counts)) + len(cells.labels)
+    resamples = affordable(resamples, cost)
+    drawn: dict[str, list[Floats]] = {name: [] for name in values}
+    for block in count_blocks(cells.counts, resamples, generator(seed, 0)):
+        for name, metric in confusion_metrics(count_labels(cells, block)).items():
+            drawn[name].append(metric)
+    return {
+        name: estimate(float(value[0]), np.concatenate(drawn[name] or [np.empty(0)]))
+        for name, value in values.items()
+    }
+
+
+def label_table(counts: LabelCounts, names: list[str]) -> dict[str, dict[str, float | int]]:
+    """The ``per_label`` part of the document from counts of one sample (1, S); S names."""
+    precision, recall, f1 = label_scores(counts)
+    return {
+        name: {
+            "precision": float(precision[0, i]),
+            "recall": float(recall[0, i]),
+            "f1": float(f1[0, i]),
+            "support": int(counts.truth[0, i]),
+        }
+        for i, name in enumerate(names)
+    }
+
+
+def _matrix(cells: Cells) -> list[list[int]]:
+    """The confusion matrix over the labels present, rows are truth: S lists of S."""
+    size = len(cells.labels)
+    matrix: NDArray[np.int64] = np.zeros((size, size), dtype=np.int64)
+    matrix[cells.truth, cells.guess] = cells.counts
+    out: list[list[int]] = matrix.tolist()
+    return out
+
+
+def _check(true: IntArray, predicted: IntArray, probabilities: FloatArray, labels: int) -> None:
+    """DataError for no rows; ValueError for shapes or ids that break the contract."""
+    if not len(true):
+        raise DataError("no rows to evaluate: 0 rows, wanted at least 1")
+    shape = probabilities.shape
+    if true.ndim != 1 or predicted.shape != true.shape or len(shape) != 2:
+        raise ValueError(f"shapes {true.shape}, {predicted.shape}, {shape}")
+    if shape[0] != len(true) or not 0 < shape[1] <= labels:
+        raise ValueError(f"probabilities {shape} for {len(true)} rows and {labels} labels")
+    if true.min() < 0 or true.max() >= labels:
+        raise ValueError(f"a true label is not in [0, {labels})")
+    if predicted.min() < 0 or predicted.max() >= shape[1]:
+        raise ValueError(f"a predicted label is not in [0, {shape[1]})")
+
+
+def evaluate_single(
+    true: IntArray,
+    predicted: IntArray,
+    probabilities: FloatArray,
+    names: list[str],
+    *,
+    resamples: int = 1000,
+    seed: int = 1,
+) -> dict[str, Any]:
+    """The result document of ``eval --json`` for single-label data.
+
+    true: (B,) in [0, L); predicted: (B,) in [0, K); probabilities: (B, K); names: L >= K
+    label names, the first K in column order, the others unknown to the model. Contains no
+    NaN: what is not defined is None. DataError for B = 0 or a probability that is no number.
+    """
+    _check(true, predicted, probabilities, len(names))
+    cells = confusion_cells(true, predicted, len(names))
+    document: dict[str, Any] = {"n": len(true)}
+    document.update(confusion_estimates(cells, resamples, seed))
+    document.update(
+        probability_metrics(true, predicted, probabilities, resamples=resamples, seed=seed)
+    )
+    present = [names[i] for i in cells.labels]
+    document["per_label"] = label_table(count_labels(cells, cells.counts[None, :]), present)
+    document["confusion"] = {"labels": present, "matrix": _matrix(cells)}
+    known = probabilities.shape[1]
+    document["unknown_labels"] = [names[i] for i in cells.labels if i >= known]
+    return document

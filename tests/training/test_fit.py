@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+import torch
+
+from nlpcli.batching.bags import LabelSets
+from nlpcli.errors import NegativeAnswer, Unavailable, UsageError
+from nlpcli.models.additive import AdditiveClassifier
+from nlpcli.models.config import FastTextConfig
+from nlpcli.text.tokenizer import Tokenizer, TokenizerConfig
+from nlpcli.training.device import choose_device
+from nlpcli.training.fit import Examples, Fitting, class_importance, top_label_score
+
+NAMES = ["animal", "colour", "number"]
+WORDS = {"animal": "cat dog cow hen", "colour": "red blue green pink", "number": "one two six ten"}
+
+
+def _rows(n: int, seed: int = 0) -> tuple[list[str], list[tuple[str, ...]]]:
+    rng = np.random.default_rng(seed)
+    labels = [NAMES[i] for i in np.sort(rng.integers(0, 3, n))]
+    texts = [" ".join(rng.choice(WORDS[x].split() + ["the", "a"], 4)) for x in labels]
+    return texts, [(x,) for x in labels]
+
+
+def _fit(
+    config: FastTextConfig,
+    *,
+    importance: np.ndarray | None = None,
+    seed: int = 1,
+    dev: bool = False,
+    **more: object,
+) -> tuple[AdditiveClassifier, Examples, int]:
+    texts, labels = _rows(200)
+    tokenizer, bags = Tokenizer.fit(TokenizerConfig(), texts)
+    sets = LabelSets.of(labels, NAMES)
+    test_texts, test_labels = _rows(100, seed=9)
+    test = Examples(tokenizer.bags(test_texts), LabelSets.of(test_labels, NAMES))
+    fitting = Fitting(
+        config, Examples(bags, sets, importance), test if dev else None,
+        n_features=tokenizer.n_features, seed=seed, device=torch.device("cpu"), **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+    epochs = max(now.step.epoch for now in fitting)
+    return fitting.scorer, test, epochs
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        FastTextConfig(),
+        FastTextConfig(dim=8, epochs=10),
+        FastTextConfig(loss="one-vs-all"),
+        FastTextConfig(dim=8, epochs=20, loss="one-vs-all"),
+    ],
+)
+def test_it_learns_from_rows_sorted_by_label(config: FastTextConfig) -> None:
+    scorer, test, _ = _fit(config)
+    assert top_label_score(scorer, test) > 0.9
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not() -> None:
+    one, two, other = (_fit(FastTextConfig(), seed=s)[0] for s in (1, 1, 2))
+    assert one.weight.tobytes() == two.weight.tobytes()
+    assert one.weight.tobytes() != other.weight.tobytes()
+
+
+def test_patience_stops_early_and_keeps_the_best_epoch() -> None:
+    scorer, test, epochs = _fit(FastTextConfig(epochs=50), dev=True, patience=2)
+    assert epochs < 50
+    assert top_label_score(scorer, test) > 0.9
+
+
+def test_weightless_rows_teach_nothing() -> None:
+    _, labels = _rows(200)
+    sets = LabelSets.of(labels, NAMES)
+    importance = class_importance(sets, {0: 0.0}, None)
+    assert importance is not None
+    scorer, test, _ = _fit(FastTextConfig(), importance=importance)
+    predicted = scorer.logits(test.bags.indptr, test.bags.ids, test.bags.weights).argmax(axis=1)
+    assert (predicted != 0).all()
+
+
+def test_balanced_weights_give_each_class_the_same_total() -> None:
+    sets = LabelSets.of([("a",)] * 8 + [("b",)] * 2, ["a", "b"])
+    importance = class_importance(sets, {}, None)
+    assert importance is not None
+    assert importance[:8].sum() == pytest.approx(importance[8:].sum())
+    assert importance.mean() == pytest.approx(1)
+    assert class_importance(sets, None, None) is None
+
+
+def test_a_gradient_step_is_the_one_autograd_finds() -> None:
+    from nlpcli.batching.bags import BagBatches
+    from nlpcli.models.fasttext import FastText
+
+    texts, labels = _rows(20)
+    tokenizer, bags = Tokenizer.fit(TokenizerConfig(), texts)
+    sets = LabelSets.of(labels, NAMES)
+    batches = BagBatches(bags.indptr, bags.ids, bags.weights, sets, batch_size=8, seed=1)
+    for config in (FastTextConfig(dim=4), FastTextConfig(), FastTextConfig(loss="one-vs-all")):
+        generator = torch.Generator().manual_seed(1)
+        model = FastText(config, tokenizer.n_features, 3, generator)
+        model.weight.normal_(generator=generator).requires_grad_()
+        batch = next(batches.epoch(generator))
+        logits = model(batch.ids, batch.offsets, batch.weights)
+        loss, gradient = model.loss_gradient(logits, batch)
+        (wanted,) = torch.autograd.grad(loss, model.weight)
+        ours = model.row_gradient(gradient, batch)
+        assert torch.allclose(ours, wanted[batch.rows], atol=1e-5)
+
+
+def test_divergence_is_an_answer_not_a_model() -> None:
+    importance = np.full(200, np.nan, dtype=np.float32)
+    with pytest.raises(NegativeAnswer, match="diverged in epoch 1"):
+        _fit(FastTextConfig(), importance=importance)
+
+
+def test_devices() -> None:
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device("auto").type in ("cpu", "cuda")
+    with pytest.raises(UsageError, match="tpu"):
+        choose_device("tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(Unavailable, match="cuda"):
+            choose_device("cuda")
