@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import signal
@@ -137,10 +138,8 @@ def _leave(code: int) -> NoReturn:
         sys.stdout.flush()
     except OSError:
         code = code or 74
-    try:
+    with contextlib.suppress(OSError):
         sys.stderr.flush()
-    except OSError:
-        pass
     os._exit(code)
 
 

@@ -316,9 +316,9 @@ def _tune_and_measure(
     """Sets the multi-label threshold from the dev part and measures the model on it."""
     from dataclasses import replace
 
+    from nlpcli.batching.bags import LabelSets
     from nlpcli.commands.scoring import score
     from nlpcli.evaluation.multilabel import best_threshold
-    from nlpcli.batching.bags import LabelSets
 
     if parts.dev is None:
         return (

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from nlpcli.errors import DataError
 from nlpcli.models.additive import AdditiveClassifier
-from nlpcli.store.store import Draft, ModelFolder
+from nlpcli.store.draft import Draft
+from nlpcli.store.folder import ModelFolder
 from nlpcli.text.tokenizer import Tokenizer, TokenizerConfig
 
 KIND = "fasttext"

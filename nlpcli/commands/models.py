@@ -1,0 +1,152 @@
+"""models: what is in the store."""
+
+from __future__ import annotations
+
+import dataclasses
+import json as json_module
+from typing import Annotated, Any
+
+import typer
+
+from nlpcli.commands import options as opt
+from nlpcli.commands.console import Console
+from nlpcli.errors import DataError, NlpcliError
+
+Name = Annotated[str, typer.Argument(help="A name, NAME@VERSION, or a path with a /.")]
+
+
+def build() -> typer.Typer:
+    """The sub-commands of ``models``."""
+    app = typer.Typer(
+        context_settings=opt.CONTEXT,
+        rich_markup_mode=None,
+        help="List, show, verify and prune models.",
+        no_args_is_help=False,
+    )
+    app.command("list", epilog="Examples: nlpcli models list -- nlpcli models list --json")(
+        list_models
+    )
+    app.command("show", epilog="Examples: nlpcli models show reviews -- nlpcli models show tags@1")(
+        show
+    )
+    app.command("verify", epilog="Examples: nlpcli models verify reviews -- nlpcli models verify")(
+        verify
+    )
+    app.command(
+        "prune",
+        epilog="Examples: nlpcli models prune reviews --keep 2 -- nlpcli models prune tags",
+    )(prune)
+    return app
+
+
+def list_models(store: opt.Store = None, json: opt.Json = False) -> None:
+    """One line a version: name@version, kind, labels, rows, dev metric, created."""
+    from nlpcli.store.store import Store
+
+    entries = Store(opt.store_root(store)).entries()
+    if json:
+        documents = [
+            {
+                "name": e.name,
+                "version": e.version,
+                "path": str(e.path),
+                "pinned": e.pinned,
+                "problem": e.problem,
+                "kind": e.folder.manifest.kind if e.folder else None,
+                "published": e.folder.manifest.published if e.folder else None,
+                "created": e.folder.manifest.created if e.folder else None,
+            }
+            for e in entries
+        ]
+        typer.echo(json_module.dumps(documents))
+        return
+    width = max([5, *(len(f"{e.name}@{e.version}") for e in entries)])
+    typer.echo(f"{'model':<{width}}  kind      labels     rows  created")
+    for e in entries:
+        label = f"{e.name}@{e.version}"
+        if e.folder is None:
+            typer.echo(f"{label:<{width}}  broken: {e.problem}")
+            continue
+        m = e.folder.manifest
+        notes = " pinned" * e.pinned + " unpublished" * (not m.published)
+        typer.echo(
+            f"{label:<{width}}  {m.kind:<8}  {len(m.labels):6,}  {m.data.get('rows', 0):7,}  "
+            f"{m.created}{notes}"
+        )
+
+
+def show(name: Name, store: opt.Store = None, json: opt.Json = False) -> None:
+    """What a model is: its manifest, and the sizes of its files."""
+    from nlpcli.store.store import Store
+
+    folder, warnings = Store(opt.store_root(store)).open(name)
+    for warning in warnings:
+        Console().warn(warning)
+    document: dict[str, Any] = {
+        "path": str(folder.path),
+        **dataclasses.asdict(folder.manifest),
+    }
+    if json:
+        typer.echo(json_module.dumps(document))
+        return
+    _print(document, "")
+
+
+def _print(values: dict[str, Any], indent: str) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            typer.echo(f"{indent}{key}:")
+            _print(value, indent + "  ")
+        elif isinstance(value, list):
+            more = f", … {len(value) - 20} more" if len(value) > 20 else ""
+            typer.echo(f"{indent}{key}: {', '.join(map(str, value[:20]))}{more}")
+        else:
+            typer.echo(f"{indent}{key}: {value}")
+
+
+def verify(
+    name: Annotated[str | None, typer.Argument(help="A model; left out: every version.")] = None,
+    store: opt.Store = None,
+) -> None:
+    """Check every file of a model against the SHA-256 in its manifest."""
+    from nlpcli.store.folder import ModelFolder
+    from nlpcli.store.store import Store
+
+    opened = Store(opt.store_root(store))
+    if name is not None:
+        folder, warnings = opened.open(name)
+        for warning in warnings:
+            Console().warn(warning)
+        typer.echo(f"{folder.path}: ok")
+        return
+    broken = 0
+    for entry in opened.entries():
+        try:
+            ModelFolder(entry.path).verify()
+            typer.echo(f"{entry.path}: ok")
+        except NlpcliError as error:
+            broken += 1
+            typer.echo(f"{entry.path}: broken: {error.message}")
+    if broken:
+        raise DataError(f"{broken} versions do not verify")
+
+
+def prune(
+    name: Annotated[str, typer.Argument(help="A name in the store.")],
+    keep: Annotated[int, typer.Option(min=1, help="Newest versions that verify to keep.")] = 2,
+    store: opt.Store = None,
+) -> None:
+    """Remove old versions; the pinned one and the newest that verify stay."""
+    from nlpcli.store.store import Store, parse_spec
+
+    spec = parse_spec(name)
+    if spec.name is None or spec.version is not None:
+        from nlpcli.errors import UsageError
+
+        raise UsageError(f"prune {name}: wanted the name of a model in the store")
+    root = opt.store_root(store)
+    removed, warnings = Store(root).prune(spec.name, keep)
+    for warning in warnings:
+        Console().warn(warning)
+    for version in removed:
+        typer.echo(str(root / spec.name / str(version)))

@@ -1,0 +1,128 @@
+"""Labelled rows in memory, for training and evaluation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from nlpcli.data.rows import Reject, RowFormat, open_rows
+from nlpcli.errors import DataError, shown
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Texts with their label tuples (one label each, unless multi-label) and where they stood."""
+
+    texts: list[str]
+    labels: list[tuple[str, ...]]
+    weights: npt.NDArray[np.float32] | None
+    lines: list[int]
+    sha256: str
+    n_rows: int
+    n_blank: int
+    n_skipped: int
+    n_conflicts: int
+
+
+@dataclass
+class _Collector:
+    """Checks rows one by one and keeps the good ones."""
+
+    separator: str | None
+    keep_blank: bool
+    texts: list[str] = field(default_factory=list)
+    labels: list[tuple[str, ...]] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    n_rows: int = 0
+    n_blank: int = 0
+
+    def add(self, text: str, label: str, weight: str | None, line: int) -> str | None:
+        """Keeps a row, or gives the reason why it is bad."""
+        self.n_rows += 1
+        if self.separator is None:
+            names: tuple[str, ...] = (label,)
+            if not label.strip():
+                return "the label is blank"
+        else:
+            parts = (part.strip() for part in label.split(self.separator))
+            names = tuple(dict.fromkeys(part for part in parts if part))
+        number = 1.0 if weight is None else _weight(weight)
+        if number is None:
+            return f"weight {shown(weight or '')}, wanted a number of 0 or more"
+        if not self.keep_blank and not text.strip():
+            self.n_blank += 1
+            return None
+        self.texts.append(text)
+        self.labels.append(names)
+        self.weights.append(number)
+        self.lines.append(line)
+        return None
+
+
+def _weight(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None
+
+
+def read_labelled(
+    path: str,
+    fmt: RowFormat,
+    *,
+    text_column: str = "text",
+    label_column: str = "label",
+    weight_column: str | None = None,
+    label_separator: str | None = None,
+    keep_blank: bool = False,
+    on_reject: Reject | None = None,
+) -> Labelled:
+    """Reads a whole file of labelled rows; blank texts are dropped and counted.
+
+    Raises InputMissing; DataError for a bad row (unless skipped) or when no row is left.
+    """
+    rows = open_rows(path, fmt, on_reject)
+    text, label = rows.column(text_column), rows.column(label_column)
+    weight = None if weight_column is None else rows.column(weight_column)
+    kept = _Collector(label_separator, keep_blank)
+    skipped = 0
+    for batch in rows.batches():
+        for row, line in zip(batch.rows, batch.lines, strict=True):
+            reason = kept.add(row[text], row[label], None if weight is None else row[weight], line)
+            if reason is None:
+                continue
+            if fmt.on_error != "skip":
+                raise DataError(
+                    f"{rows.name} line {line}: {reason}", hint="--on-error skip drops such rows"
+                )
+            skipped += 1
+            if on_reject is not None:
+                on_reject(line, reason, ",".join(row))
+    if not kept.texts:
+        raise DataError(f"{rows.name}: no rows with a text and a label")
+    return Labelled(
+        kept.texts,
+        kept.labels,
+        None if weight is None else np.array(kept.weights, dtype=np.float32),
+        kept.lines,
+        rows.sha256(),
+        kept.n_rows,
+        kept.n_blank,
+        rows.skipped + skipped,
+        _conflicts(kept.texts, kept.labels),
+    )
+
+
+def _conflicts(texts: list[str], labels: list[tuple[str, ...]]) -> int:
+    """How many distinct texts occur with more than one label (set)."""
+    seen: dict[str, tuple[str, ...]] = {}
+    conflicts: set[str] = set()
+    for text, names in zip(texts, labels, strict=True):
+        if set(seen.setdefault(text, names)) != set(names):
+            conflicts.add(text)
+    return len(conflicts)

@@ -1,0 +1,70 @@
+"""Rows out: the input's columns and the answers, as CSV or JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import BinaryIO
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class RowWriter:
+    """Writes whole batches; UTF-8, RFC 4180 with ``\\n`` and minimal quoting, no BOM."""
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        header: list[str],
+        format: str = "csv",
+        *,
+        numeric_columns: set[str] | None = None,
+        spreadsheet_safe: bool = False,
+    ) -> None:
+        self._stream, self._header, self._format = stream, header, format
+        self._numeric = [name in (numeric_columns or set()) for name in header]
+        self._safe = spreadsheet_safe
+
+    def write_header(self) -> None:
+        """The header row; JSON lines have none."""
+        if self._format == "csv":
+            self._write_csv([self._header])
+
+    def write(self, rows: list[list[str]], columns: list[list[str]]) -> None:
+        """Each row followed by its entry of every extra column."""
+        if not rows:
+            return
+        whole = [
+            row + list(more) for row, more in zip(rows, zip(*columns, strict=False), strict=True)
+        ]
+        if self._safe:
+            whole = [["'" + c if c.startswith(_FORMULA) else c for c in row] for row in whole]
+        if self._format == "csv":
+            self._write_csv(whole)
+        else:
+            self._write_json(whole)
+
+    def _write_csv(self, rows: list[list[str]]) -> None:
+        text = io.StringIO()
+        if "\r" in "".join(map("".join, rows)):
+            # csv.writer leaves a bare CR unquoted unless it is part of the line terminator
+            text.writelines(map(_quoted, rows))
+        else:
+            csv.writer(text, lineterminator="\n").writerows(rows)
+        self._stream.write(text.getvalue().encode())
+
+    def _write_json(self, rows: list[list[str]]) -> None:
+        lines = []
+        for row in rows:
+            cells = zip(self._header, row, self._numeric, strict=True)
+            document = {k: (float(v) if v else None) if n else v for k, v, n in cells}
+            lines.append(json.dumps(document, ensure_ascii=False) + "\n")
+        self._stream.write("".join(lines).encode())
+
+
+def _quoted(row: list[str]) -> str:
+    """One CSV line, with CR and LF quoted alike."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\r\n").writerow(row)
+    return line.getvalue().removesuffix("\r\n") + "\n"

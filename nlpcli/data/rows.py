@@ -1,0 +1,170 @@
+"""Rows in: any format, from a path or stdin, as a stream of batches; bad rows apart.
+
+A thread reads and parses ahead, bounded; what it has is handed over before it waits for more
+input, so a row on a slow pipe is answered when it arrives.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from nlpcli.data.lines import Lines, byte_fault
+from nlpcli.data.parsers import BadRow, Parser, make_parser
+from nlpcli.data.source import Source
+from nlpcli.errors import DataError, UsageError, nearest, shown
+
+FORMATS = ("csv", "tsv", "jsonl", "text", "fasttext")
+_AHEAD = 4
+_ENDINGS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".txt": "text"}
+Reject = Callable[[int, str, str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowFormat:
+    """How rows are read. ``format`` None: by the file's ending, else CSV. ``label_separator``
+    joins several labels of a fastText line. ``max_field`` in bytes."""
+
+    format: str | None = None
+    header: bool = True
+    on_error: str = "fail"
+    max_field: int = 64 * 2**20
+    label_separator: str | None = None
+    label_prefix: str = "__label__"
+
+    def __post_init__(self) -> None:
+        if self.format is not None and self.format not in FORMATS:
+            raise UsageError(f"--format {self.format}: not one of {', '.join(FORMATS)}")
+
+    def for_path(self, path: str) -> str:
+        """The format of a path: as given, or by its ending (also before .gz and the like)."""
+        if self.format is not None:
+            return self.format
+        name = path.lower()
+        for packed in (".gz", ".bz2", ".xz", ".zst"):
+            name = name.removesuffix(packed)
+        return next((f for ending, f in _ENDINGS.items() if name.endswith(ending)), "csv")
+
+
+@dataclass
+class RowBatch:
+    """Rows and the line each begins on (from 1)."""
+
+    rows: list[list[str]]
+    lines: list[int]
+
+
+class RowStream:
+    """An open input; ``header`` is known, rows come by ``batches``.
+
+    Raises DataError for an input without a header or with a bad one.
+    """
+
+    def __init__(self, path: str, fmt: RowFormat, on_reject: Reject | None) -> None:
+        self.skipped = 0
+        self._fmt, self._on_reject = fmt, on_reject
+        self._source = Source(path)
+        self.name = self._source.name
+        self._ready = RowBatch([], [])
+        self._queue: queue.Queue[RowBatch | BaseException | None] = queue.Queue(_AHEAD)
+        self._started = False
+        self._lines = Lines(self._source, fmt.max_field, self._hand_over)
+        self.format = fmt.for_path(path)
+        self._parser: Parser = make_parser(self.format, fmt, iter(self._lines), self.name)
+        self.header = self._parser.header
+        self._check_header()
+
+    def _check_header(self) -> None:
+        fault = next((f for f in map(byte_fault, self.header) if f), None)
+        if fault:
+            raise DataError(f"{self.name} line 1: {fault}")
+
+    def sha256(self) -> str:
+        """Of the bytes read so far: of all, once the batches are exhausted."""
+        return self._source.sha256()
+
+    def column(self, name: str) -> int:
+        """Position of a column. Raises DataError with the columns there and the nearest one."""
+        at = [i for i, column in enumerate(self.header) if column == name]
+        if len(at) == 1:
+            return at[0]
+        if at:
+            places = " and ".join(str(i + 1) for i in at)
+            raise DataError(f"{self.name} line 1: column {shown(name)} occurs twice, at {places}")
+        there = ", ".join(shown(c, 30) if c else "(unnamed)" for c in self.header[:12])
+        near = nearest(name, self.header)
+        hint = f"did you mean {shown(near)}?" if near else None
+        if len(self.header) == 1 and "\t" in self.header[0]:
+            hint = "1 column; tab-separated? --format tsv"
+        raise DataError(f"{self.name}: no column {shown(name)}; there: {there}", hint=hint)
+
+    def batches(self, size: int = 4096) -> Iterator[RowBatch]:
+        """All rows in order, at most ``size`` at a time; rows before a bad one come first.
+
+        Raises DataError at a bad row, unless bad rows are skipped.
+        """
+        if not self._started:
+            self._started = True
+            threading.Thread(target=self._read_ahead, daemon=True).start()
+        while True:
+            item = self._queue.get()
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            for i in range(0, len(item.rows), size):
+                yield RowBatch(item.rows[i : i + size], item.lines[i : i + size])
+
+    def _hand_over(self) -> None:
+        if self._ready.rows:
+            self._queue.put(self._ready)
+            self._ready = RowBatch([], [])
+
+    def _read_ahead(self) -> None:
+        try:
+            self._read()
+        except BaseException as error:
+            self._hand_over()
+            self._queue.put(error)
+            return
+        self._hand_over()
+        self._queue.put(None)
+
+    def _read(self) -> None:
+        parser, lines, width = self._parser, self._lines, len(self.header)
+        while True:
+            try:
+                row = parser.next_row()
+                if row is None:
+                    return
+                if len(row) != width:
+                    raise BadRow(f"{len(row)} fields, the header has {width}", row)
+                if lines.dirty:
+                    self._check_bytes(row)
+            except BadRow as bad:
+                self._reject(parser.line, bad)
+                continue
+            ready = self._ready
+            ready.rows.append(row)
+            ready.lines.append(parser.line)
+
+    def _check_bytes(self, row: list[str]) -> None:
+        fault = byte_fault(",".join(row))
+        if fault:
+            raise BadRow(fault, row)
+
+    def _reject(self, line: int, bad: BadRow) -> None:
+        if self._fmt.on_error != "skip" or bad.fatal:
+            joiner = " " if bad.reason.startswith("byte") else ": "
+            hint = None if bad.fatal else "--on-error skip drops such rows"
+            raise DataError(f"{self.name} line {line}{joiner}{bad.reason}", hint=hint)
+        self.skipped += 1
+        if self._on_reject is not None:
+            self._on_reject(line, bad.reason, ",".join(bad.row))
+
+
+def open_rows(path: str, fmt: RowFormat, on_reject: Reject | None = None) -> RowStream:
+    """Opens a path, or stdin for ``-``. Raises InputMissing, DataError."""
+    return RowStream(path, fmt, on_reject)

@@ -1,0 +1,162 @@
+"""A model on its way into the store: written beside its place, then renamed into it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from nlpcli.errors import CannotCreate, OutputFailed
+from nlpcli.store.atomic import fsync_folder, probe_writable, write_file
+from nlpcli.store.folder import MANIFEST
+from nlpcli.store.locks import NameLock
+from nlpcli.store.manifest import FileEntry, Manifest
+
+LEFTOVERS = (".tmp-", ".trash-")
+
+
+class Draft:
+    """``with store.begin(name) as draft``: write files, then publish; else nothing happened.
+
+    On entry the lock is taken (Busy) and the place is shown to be writable (CannotCreate), so that
+    both are known before any work.
+    """
+
+    def __init__(
+        self, place: Path, name: str | None, *, force: bool = False, wait: bool = False
+    ) -> None:
+        self._name, self._force, self._wait = name, force, wait
+        self._place = place if name is not None else Path(os.path.abspath(place))
+        parent = self._place.parent
+        self._lock = NameLock(parent / f".{self._place.name}.lock")
+        self._files: dict[str, FileEntry] = {}
+        self.path = self._place
+
+    def __enter__(self) -> Self:
+        named = self._name is not None
+        try:
+            (self._place if named else self._place.parent).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CannotCreate(f"{self._place}: {error.strerror}") from None
+        self._lock.acquire(wait=self._wait)
+        try:
+            if not named and os.path.lexists(self._place) and not self._force:
+                raise CannotCreate(f"{self._place}: exists already", hint="--force")
+            beside = self._place if named else self._place.parent
+            probe_writable(beside)
+            self._sweep(beside)
+            self.path = Path(tempfile.mkdtemp(prefix=self._prefix(".tmp-"), dir=beside))
+            os.chmod(self.path, 0o777 & ~_umask())
+        except BaseException:
+            self._release()
+            raise
+        return self
+
+    def _prefix(self, kind: str) -> str:
+        return kind if self._name is not None else f"{kind}{self._place.name}-"
+
+    def _sweep(self, folder: Path) -> None:
+        """Removes what dead processes left; we hold the lock, so nobody else is at work."""
+        prefixes = tuple(self._prefix(kind) for kind in LEFTOVERS)
+        for path in folder.iterdir():
+            if path.name.startswith(prefixes) and path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Adds one file, synced, and its hash to the manifest to be. Raises OutputFailed."""
+        write_file(self.path / name, data)
+        self._files[name] = FileEntry(len(data), hashlib.sha256(data).hexdigest())
+
+    def publish(
+        self,
+        *,
+        kind: str,
+        created_by: str,
+        config: dict[str, Any],
+        labels: list[str],
+        data: dict[str, Any],
+        seed: int,
+        metrics: dict[str, Any],
+        published: bool = True,
+    ) -> Path:
+        """Manifest last, sync, one rename; gives the published path. Raises OutputFailed."""
+        version = self._next_version() if self._name is not None else None
+        manifest = Manifest(
+            kind=kind,
+            created_by=created_by,
+            config=config,
+            labels=labels,
+            data=data,
+            seed=seed,
+            metrics=metrics,
+            files=self._files,
+            published=published,
+            name=self._name,
+            version=version,
+            created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        )
+        write_file(self.path / MANIFEST, manifest.to_json())
+        target = self._place if version is None else self._place / str(version)
+        try:
+            fsync_folder(self.path)
+            self._replace(target)
+            fsync_folder(target.parent)
+        except OSError as error:
+            raise OutputFailed(f"{target}: {error.strerror}") from None
+        self.path = target
+        return target
+
+    def _replace(self, target: Path) -> None:
+        if not os.path.lexists(target):
+            os.rename(self.path, target)
+            return
+        aside = Path(tempfile.mkdtemp(prefix=self._prefix(".trash-"), dir=target.parent))
+        os.rename(target, aside / "old")
+        try:
+            os.rename(self.path, target)
+        except OSError:
+            os.rename(aside / "old", target)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
+
+    def _next_version(self) -> int:
+        used = [int(p.name) for p in self._place.iterdir() if re.fullmatch(r"[0-9]+", p.name)]
+        return max(used, default=0) + 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.path.name.startswith(".tmp-"):
+            shutil.rmtree(self.path, ignore_errors=True)
+        self._release()
+
+    def _release(self) -> None:
+        """Gives the lock back and takes away an empty name folder."""
+        if self._name is not None and self._place.is_dir():
+            with contextlib.suppress(OSError):
+                os.rmdir(self._place)
+        self._lock.release()
+
+
+def remove_tree(path: Path) -> None:
+    """Takes a version away: renamed first, so that nobody sees it half-deleted."""
+    aside = Path(tempfile.mkdtemp(prefix=".trash-", dir=path.parent))
+    os.rename(path, aside / "old")
+    fsync_folder(path.parent)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

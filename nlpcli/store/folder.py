@@ -1,0 +1,62 @@
+"""One model folder, read with suspicion: regular files only, size and SHA-256 checked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from nlpcli.errors import DataError, InputMissing
+from nlpcli.store.manifest import LARGEST, Manifest
+
+MANIFEST = "manifest.json"
+
+
+class ModelFolder:
+    """A model folder with its manifest; ``read`` gives only bytes that verify."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads the manifest. Raises InputMissing when there is none, DataError when it is bad."""
+        self.path = path
+        where = path / MANIFEST
+        if not path.is_dir():
+            raise InputMissing(f"{path}: no such model")
+        if not os.path.lexists(where):
+            raise DataError(f"{where}: missing, so this is no model")
+        self.manifest = Manifest.from_json(_read_regular(where, LARGEST), str(where))
+
+    def read(self, name: str) -> bytes:
+        """The content of a file that the manifest lists. Raises DataError when it differs."""
+        entry = self.manifest.files.get(name)
+        where = self.path / name
+        if entry is None:
+            raise DataError(f"{where}: not listed in the manifest")
+        data = _read_regular(where, entry.size)
+        if len(data) != entry.size:
+            what = "truncated" if len(data) < entry.size else "too long"
+            raise DataError(f"{where}: {what}, {len(data)} bytes, the manifest says {entry.size}")
+        if hashlib.sha256(data).hexdigest() != entry.sha256:
+            raise DataError(f"{where}: SHA-256 mismatch; the file was changed or damaged")
+        return data
+
+    def verify(self) -> None:
+        """Reads every listed file. Raises DataError for the first that differs."""
+        for name in sorted(self.manifest.files):
+            self.read(name)
+
+
+def _read_regular(path: Path, limit: int) -> bytes:
+    """At most ``limit`` + 1 bytes of a regular file; links, pipes and devices are refused."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
+    with open(handle, "rb", buffering=0) as stream:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise DataError(f"{path}: not a regular file")
+        size = min(os.fstat(handle).st_size, limit + 1)
+        try:
+            return stream.read(size) if size else b""
+        except OSError as error:
+            raise DataError(f"{path}: {error.strerror}") from None

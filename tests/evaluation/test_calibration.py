@@ -1,0 +1,101 @@
+"""Expected calibration error and the probability metrics."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nlpcli.errors import DataError
+from nlpcli.evaluation.calibration import (
+    LARGE,
+    confidence_bins,
+    expected_calibration_error,
+    probability_metrics,
+    row_scores,
+)
+
+ROWS = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40)
+
+
+def guo_reference(confidence: list[float], correct: list[bool], bins: int) -> float:
+    """The loop over bins (lower, upper] of the paper's published code; 0 in the first bin."""
+    edges = np.linspace(0, 1, bins + 1)
+    total = 0.0
+    for m in range(bins):
+        rows = [
+            (p, c)
+            for p, c in zip(confidence, correct, strict=True)
+            if edges[m] < p <= edges[m + 1] or (m == 0 and p == 0)
+        ]
+        if rows:
+            accuracy = sum(c for _, c in rows) / len(rows)
+            mean = sum(p for p, _ in rows) / len(rows)
+            total += len(rows) / len(confidence) * abs(accuracy - mean)
+    return total
+
+
+@settings(max_examples=200, deadline=None)
+@given(ROWS, st.integers(1, 20))
+def test_ece_is_the_papers(rows: list[tuple[float, bool]], bins: int) -> None:
+    confidence, correct = [p for p, _ in rows], [c for _, c in rows]
+    ours = expected_calibration_error(np.array(confidence), np.array(correct), bins)
+    assert ours == pytest.approx(guo_reference(confidence, correct, bins), abs=1e-9)
+
+
+def test_edges_and_known_values() -> None:
+    edges = np.linspace(0, 1, 16)
+    assert confidence_bins(edges).tolist() == [0, *range(15)]
+    assert confidence_bins(np.array([1.0000001])).tolist() == [14]
+    sure = np.ones(4)
+    assert expected_calibration_error(sure, np.ones(4, bool)) == 0.0
+    assert expected_calibration_error(sure, np.zeros(4, bool)) == 1.0
+    assert expected_calibration_error(np.full(4, 0.75), np.array([1, 1, 1, 0])) == 0.0
+    assert np.isnan(expected_calibration_error(np.zeros(0), np.zeros(0, bool)))
+    with pytest.raises(ValueError):
+        expected_calibration_error(sure, np.ones(3, bool))
+
+
+def test_perfectly_calibrated_and_overconfident() -> None:
+    rng = np.random.default_rng(0)
+    confidence = rng.uniform(0.5, 1, 50_000)
+    calibrated = rng.random(50_000) < confidence
+    assert expected_calibration_error(confidence, calibrated) < 0.01
+    over = rng.random(50_000) < confidence - 0.2
+    assert expected_calibration_error(confidence, over) == pytest.approx(0.2, abs=0.01)
+
+
+def test_row_scores_over_chunks_and_unknown_label() -> None:
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(700), 6000)
+    true = rng.integers(0, 700, 6000)
+    true[-1] = 700
+    loss, brier, top = row_scores(true, probabilities)
+    assert loss[:-1] == pytest.approx(-np.log(probabilities[np.arange(5999), true[:-1]]))
+    assert np.isnan(loss[-1])
+    assert brier[-1] == pytest.approx((probabilities[-1] ** 2).sum() + 1)
+    assert top == pytest.approx(probabilities.max(axis=1))
+    probabilities[5000, 3] = np.inf
+    with pytest.raises(DataError, match="prediction 5001"):
+        row_scores(true, probabilities)
+
+
+def test_large_data_agrees_with_normal_theory_in_time() -> None:
+    rng = np.random.default_rng(0)
+    rows = LARGE + 50_001
+    probabilities = rng.dirichlet(np.ones(4), rows)
+    true = rng.integers(0, 4, rows)
+    predicted = probabilities.argmax(axis=1)
+    start = time.process_time()
+    found = probability_metrics(true, predicted, probabilities, resamples=1000, seed=1)
+    assert time.process_time() - start < 5
+    loss, _, _ = row_scores(true, probabilities)
+    half = 1.96 * loss.std() / np.sqrt(rows)
+    entry = found["log_loss"]
+    assert entry["value"] is not None and entry["low"] is not None and entry["high"] is not None
+    assert entry["value"] == pytest.approx(loss.mean(), rel=1e-12)
+    assert (entry["high"] - entry["low"]) / 2 == pytest.approx(half, rel=0.25)
+    assert found == probability_metrics(true, predicted, probabilities, resamples=1000, seed=1)
