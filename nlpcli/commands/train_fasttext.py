@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,18 +14,14 @@ from nlpcli.commands.console import Console, RejectFile
 from nlpcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from nlpcli.data.labelled import Labelled
-    from nlpcli.models.config import FastTextConfig
-    from nlpcli.store.classifier import TextClassifier
-    from nlpcli.text.tokenizer import TokenizerConfig
+    from nlpcli.commands.fitting import Request
+    from nlpcli.store.draft import Draft
 
 EXAMPLES = (
     "Examples: nlpcli train-fasttext sample_data/reviews_en.csv -o reviews -- "
     "nlpcli train-fasttext sample_data/tags_en.csv -o tags --label-column labels "
     "--label-separator ';'"
 )
-MULTI_LABEL_DEV = 0.1
-"""A multi-label model needs rows to tune its threshold on, when no dev part is given."""
 
 
 class SegmenterName(StrEnum):
@@ -43,15 +37,6 @@ class UnicodeForm(StrEnum):
     NFC = "NFC"
     NFKC = "NFKC"
     none = "none"
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """The training and the dev part, and where the dev part came from."""
-
-    train: Labelled
-    dev: Labelled | None
-    source: str
 
 
 def train_fasttext(
@@ -117,6 +102,8 @@ def train_fasttext(
     no_color: opt.NoColor = False,
 ) -> None:
     """Train a text classifier from labelled rows and publish it."""
+    from nlpcli.commands.fitting import Request
+    from nlpcli.data.rows import RowFormat
     from nlpcli.models.config import FastTextConfig
     from nlpcli.store.store import Store
     from nlpcli.text.normalize import Cleaning
@@ -153,230 +140,60 @@ def train_fasttext(
         batch_size=batch_size,
         label_smoothing=label_smoothing,
     )
+    request = Request(
+        train=train,
+        dev=dev,
+        dev_fraction=dev_fraction,
+        fmt=RowFormat(
+            format=format,
+            header=header,
+            on_error=on_error,
+            max_field=max_field << 20,
+            label_separator=label_separator,
+        ),
+        columns={
+            "text_column": text_column,
+            "label_column": label_column,
+            "weight_column": weight_column,
+            "label_separator": label_separator,
+        },
+        class_weight=class_weight,
+        threshold=threshold,
+        patience=patience,
+        config=config,
+        tokenizer=tokenizer_config,
+        seed=seed,
+        threads=threads,
+        device=device,
+    )
+    console = Console(quiet=quiet, no_color=no_color)
+    with Store(opt.store_root(store)).begin(output, force=force, wait=wait) as draft:
+        report = _run(request, draft, console, RejectFile(rejects))
+    _show(report, console, as_json=json)
+
+
+def _run(request: Request, draft: Draft, console: Console, reject: RejectFile) -> dict[str, Any]:
+    """Read, fit, publish; the report of the run."""
+    from nlpcli.commands.fitting import fit, publish, read_parts
+
+    begun = time.perf_counter()
     # torch takes over a second to import: that happens while rows are read and cut
     threading.Thread(target=_import_torch, daemon=True).start()
-    console, started = Console(quiet=quiet, no_color=no_color), time.perf_counter()
-    reject = RejectFile(rejects)
-    from nlpcli.data.rows import RowFormat
-
-    fmt = RowFormat(
-        format=format,
-        header=header,
-        on_error=on_error,
-        max_field=max_field << 20,
-        label_separator=label_separator,
-    )
-    with Store(opt.store_root(store)).begin(output, force=force, wait=wait) as draft:
-        parts = _read_parts(
-            train, dev, dev_fraction, fmt, seed, reject,
-            columns={
-                "text_column": text_column,
-                "label_column": label_column,
-                "weight_column": weight_column,
-                "label_separator": label_separator,
-            },
-        )  # fmt: skip
-        reject.close(console)
-        classifier, report = _train(
-            config, tokenizer_config, parts, class_weight, console,
-            seed=seed, threads=threads, device=device, patience=patience,
-            separator=label_separator, threshold=threshold,
-        )  # fmt: skip
-        path = _publish(draft, classifier, config, parts, report, seed)
-    report["path"], report["seconds"] = str(path), round(time.perf_counter() - started, 3)
-    _show(report, console, as_json=json)
+    parts = read_parts(request, reject)
+    reject.close(console)
+    read = time.perf_counter()
+    outcome = fit(request, parts, console)
+    fitted = time.perf_counter()
+    path = publish(draft, outcome, request)
+    ended = time.perf_counter()
+    report = outcome.report
+    report["stage_seconds"]["read"] = round(read - begun, 3)
+    report["stage_seconds"]["save"] = round(ended - fitted, 3)
+    return {**report, "path": str(path), "seconds": round(ended - begun, 3)}
 
 
 def _import_torch() -> None:
     import torch  # noqa: F401
-
-
-def _read_parts(
-    train: str,
-    dev: str | None,
-    fraction: float,
-    fmt: Any,
-    seed: int,
-    reject: RejectFile,
-    columns: dict[str, Any],
-) -> _Parts:
-    """Training and dev rows; the dev part from a file, or held out, or none."""
-    from dataclasses import replace
-
-    from nlpcli.data.labelled import read_labelled
-    from nlpcli.data.split import holdout
-    from nlpcli.errors import DataError
-
-    rows = read_labelled(train, fmt, on_reject=reject, **columns)
-    if dev is not None:
-        other = replace(fmt, format=None) if fmt.format is None else fmt
-        dev_rows = read_labelled(dev, other, on_reject=reject, **{**columns, "weight_column": None})
-        parts = _Parts(rows, dev_rows, dev)
-    else:
-        if columns["label_separator"] is not None and not fraction:
-            fraction = MULTI_LABEL_DEV
-        if not fraction:
-            parts = _Parts(rows, None, "none")
-        else:
-            kept, held = holdout(rows.labels, fraction, seed)
-            dev_part = _subset(rows, held) if len(held) else None
-            parts = _Parts(_subset(rows, kept), dev_part, f"{fraction:g} of the rows")
-    names = {name for row in parts.train.labels for name in row}
-    if len(names) < (1 if columns["label_separator"] is not None else 2):
-        seen = ", ".join(sorted(names)) or "none"
-        raise DataError(f"{train}: at least 2 labels are needed, seen: {seen}")
-    return parts
-
-
-def _subset(rows: Labelled, chosen: Any) -> Labelled:
-    from dataclasses import replace
-
-    at = chosen.tolist()
-    return replace(
-        rows,
-        texts=[rows.texts[i] for i in at],
-        labels=[rows.labels[i] for i in at],
-        lines=[rows.lines[i] for i in at],
-        weights=None if rows.weights is None else rows.weights[chosen],
-    )
-
-
-def _train(
-    config: FastTextConfig,
-    tokenizer_config: TokenizerConfig,
-    parts: _Parts,
-    class_weight: str | None,
-    console: Console,
-    *,
-    seed: int,
-    threads: int | None,
-    device: str,
-    patience: int | None,
-    separator: str | None,
-    threshold: float | None,
-) -> tuple[TextClassifier, dict[str, Any]]:
-    """The classifier, and the report of the run."""
-    from nlpcli.commands.class_weights import read_class_weights
-    from nlpcli.data.split import label_names
-    from nlpcli.store.classifier import TextClassifier
-    from nlpcli.text.tokenizer import Tokenizer
-
-    names = label_names(parts.train.labels)
-    by_class = read_class_weights(class_weight, names)
-    before = time.perf_counter()
-    tokenizer, bags = Tokenizer.fit(tokenizer_config, parts.train.texts)
-    cut = time.perf_counter()
-
-    from nlpcli.batching.bags import LabelSets
-    from nlpcli.training.device import choose_device, set_threads
-    from nlpcli.training.fit import Examples, Fitting, class_importance
-
-    used = choose_device(device)
-    n_threads = set_threads(threads)
-    sets = LabelSets.of(parts.train.labels, names)
-    importance = class_importance(sets, by_class, parts.train.weights)
-    dev = None
-    if parts.dev is not None:
-        dev = Examples(tokenizer.bags(parts.dev.texts), LabelSets.of(parts.dev.labels, names))
-    fitting = Fitting(
-        config, Examples(bags, sets, importance), dev,
-        n_features=tokenizer.n_features, seed=seed, device=used, patience=patience,
-    )  # fmt: skip
-    loss, epochs, begun = 0.0, 0, time.perf_counter()
-    with console:
-        for now in fitting:
-            loss, epochs = now.step.loss, now.step.epoch
-            note = f"loss {loss:.4f}"
-            if now.dev_score is not None:
-                note += f"  dev {now.dev_score:.4f}"
-            console.progress(f"epoch {epochs}/{config.epochs}", now.step.step, now.step.steps, note)
-    trained = time.perf_counter()
-    scorer = fitting.scorer
-    classifier = TextClassifier(tokenizer, scorer, names, None, separator)
-    rate = len(parts.train.texts) * epochs / max(trained - begun, 1e-9)
-    report: dict[str, Any] = {
-        "rows": len(parts.train.texts),
-        "dev_rows": 0 if parts.dev is None else len(parts.dev.texts),
-        "labels": len(names),
-        "features": tokenizer.n_features,
-        "epochs": epochs,
-        "loss": round(loss, 6),
-        "device": str(used),
-        "threads": n_threads,
-        "rows_per_second": round(rate),
-        "stage_seconds": {"tokenize": round(cut - before, 3), "train": round(trained - begun, 3)},
-        "metrics": {},
-    }
-    return _tune_and_measure(classifier, parts, threshold, report), report
-
-
-def _tune_and_measure(
-    classifier: TextClassifier, parts: _Parts, threshold: float | None, report: dict[str, Any]
-) -> TextClassifier:
-    """Sets the multi-label threshold from the dev part and measures the model on it."""
-    from dataclasses import replace
-
-    from nlpcli.batching.bags import LabelSets
-    from nlpcli.commands.scoring import score
-    from nlpcli.evaluation.multilabel import best_threshold
-
-    if parts.dev is None:
-        return (
-            replace(classifier, threshold=threshold or 0.5)
-            if classifier.multi_label
-            else classifier
-        )
-    probabilities = classifier.probabilities(parts.dev.texts)
-    if classifier.multi_label and threshold is None:
-        import numpy as np
-
-        sets = LabelSets.of(parts.dev.labels, classifier.labels)
-        true = sets.dense(np.arange(len(parts.dev.texts))).astype(bool)
-        threshold = round(best_threshold(true, probabilities)[0], 6)
-    if classifier.multi_label:
-        classifier = replace(classifier, threshold=threshold)
-    document = score(classifier, probabilities, parts.dev.labels, resamples=200, seed=1)
-    report["metrics"] = {
-        key: value["value"]
-        for key, value in document.items()
-        if isinstance(value, dict) and "value" in value
-    }
-    if classifier.multi_label:
-        report["threshold"] = threshold
-    return classifier
-
-
-def _publish(
-    draft: Any,
-    classifier: TextClassifier,
-    config: FastTextConfig,
-    parts: _Parts,
-    report: dict[str, Any],
-    seed: int,
-) -> Path:
-    from nlpcli import __version__
-    from nlpcli.store.classifier import KIND, write_classifier
-
-    written = write_classifier(draft, classifier)
-    train = parts.train
-    published: Path = draft.publish(
-        kind=KIND,
-        created_by=f"nlpcli {__version__}",
-        config={**config.to_json(), **written, "dev": parts.source},
-        labels=classifier.labels,
-        data={
-            "sha256": train.sha256,
-            "rows": len(train.texts),
-            "dev_rows": report["dev_rows"],
-            "blank_rows": train.n_blank,
-            "skipped_rows": train.n_skipped,
-            "conflicting_texts": train.n_conflicts,
-            "threads": report["threads"],
-        },
-        seed=seed,
-        metrics=report["metrics"],
-    )
-    return published
 
 
 def _show(report: dict[str, Any], console: Console, *, as_json: bool) -> None:

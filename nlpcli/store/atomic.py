@@ -20,16 +20,6 @@ def fsync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def probe_writable(folder: Path) -> None:
-    """Creates and removes a file there. Raises CannotCreate."""
-    try:
-        handle, name = tempfile.mkstemp(prefix=".tmp-probe-", dir=folder)
-        os.close(handle)
-        os.unlink(name)
-    except OSError as error:
-        raise CannotCreate(f"{folder}: {error.strerror}") from None
-
-
 def write_file(path: Path, data: bytes) -> None:
     """Writes a new file and syncs it; for files inside a draft, which is renamed as a whole.
 

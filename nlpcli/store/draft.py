@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from nlpcli.errors import CannotCreate, OutputFailed
-from nlpcli.store.atomic import fsync_folder, probe_writable, write_file
+from nlpcli.store.atomic import fsync_folder, write_file
 from nlpcli.store.folder import MANIFEST
 from nlpcli.store.locks import NameLock
 from nlpcli.store.manifest import FileEntry, Manifest
@@ -47,13 +47,15 @@ class Draft:
             raise CannotCreate(f"{self._place}: {error.strerror}") from None
         self._lock.acquire(wait=self._wait)
         try:
+            beside = self._place if named else self._place.parent
+            self._sweep(beside)
             if not named and os.path.lexists(self._place) and not self._force:
                 raise CannotCreate(f"{self._place}: exists already", hint="--force")
-            beside = self._place if named else self._place.parent
-            probe_writable(beside)
-            self._sweep(beside)
             self.path = Path(tempfile.mkdtemp(prefix=self._prefix(".tmp-"), dir=beside))
             os.chmod(self.path, 0o777 & ~_umask())
+        except OSError as error:
+            self._release()
+            raise CannotCreate(f"{self._place}: {error.strerror}") from None
         except BaseException:
             self._release()
             raise
@@ -66,8 +68,13 @@ class Draft:
         """Removes what dead processes left; we hold the lock, so nobody else is at work."""
         prefixes = tuple(self._prefix(kind) for kind in LEFTOVERS)
         for path in folder.iterdir():
-            if path.name.startswith(prefixes) and path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
+            if not (path.name.startswith(prefixes) and path.is_dir()):
+                continue
+            if self._name is None and not os.path.lexists(self._place):
+                # killed between the two renames of a replacement: the old model goes back
+                with contextlib.suppress(OSError):
+                    os.rename(path / "old", self._place)
+            shutil.rmtree(path, ignore_errors=True)
 
     def write(self, name: str, data: bytes) -> None:
         """Adds one file, synced, and its hash to the manifest to be. Raises OutputFailed."""

@@ -48,7 +48,7 @@ def test_subwords_equal_their_definition(texts: list[str], low: int, more: int) 
         sorted(
             hashing.subword_hash(gram)
             for word in words
-            if word[0].isalnum() and not is_cjk(ord(word[0])) or word[0] == "\u0301"
+            if (word[0].isalnum() and not is_cjk(ord(word[0]))) or word[0] == "\u0301"
             for gram in subwords(word, low, low + more)
         )
         for words in _words(texts)

@@ -17,7 +17,7 @@ WORDS = {"animal": "cat dog cow hen", "colour": "red blue green pink", "number":
 def _rows(n: int, seed: int = 0) -> tuple[list[str], list[tuple[str, ...]]]:
     rng = np.random.default_rng(seed)
     labels = [NAMES[i] for i in np.sort(rng.integers(0, 3, n))]
-    texts = [" ".join(rng.choice(WORDS[x].split() + ["the", "a"], 4)) for x in labels]
+    texts = [" ".join(rng.choice([*WORDS[x].split(), "the", "a"], 4)) for x in labels]
     return texts, [(x,) for x in labels]
 
 
