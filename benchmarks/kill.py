@@ -51,10 +51,13 @@ def main() -> None:
         newest = run([*NLPCLI, "predict", "-m", "night", str(ROWS), "--store", str(store)])
         leftovers = [p.name for p in (store / "night").iterdir() if p.name.startswith(".tmp")]
     result = {
-        "kills": killed, "models_lost": lost, "finished_before_the_kill": late,
-        "next_run_publishes": bool(after.stdout.strip()), "same_answers_after": newest.stdout == wanted,
+        "kills": killed,
+        "models_lost": lost,
+        "finished_before_the_kill": late,
+        "next_run_publishes": bool(after.stdout.strip()),
+        "same_answers_after": newest.stdout == wanted,
         "leftovers": len(leftovers),
-    }  # fmt: skip
+    }
     print(result)
     write_result("kill", result)
 

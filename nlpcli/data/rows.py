@@ -17,7 +17,7 @@ from nlpcli.data.source import Source
 from nlpcli.errors import DataError, UsageError, nearest, shown
 
 FORMATS = ("csv", "tsv", "jsonl", "text", "fasttext")
-_AHEAD = 4
+_AHEAD = 2
 _ENDINGS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".txt": "text"}
 Reject = Callable[[int, str, str], None]
 

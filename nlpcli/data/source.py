@@ -13,8 +13,9 @@ from typing import Any, cast
 
 from nlpcli.errors import DataError, InputMissing, Unavailable
 
-BLOCK = 1 << 20
+BLOCK = 1 << 18
 _GZIP, _BZ2, _XZ, _ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
+_MAGICS = (_GZIP, _BZ2, _XZ, _ZSTD)
 
 
 class Source:
@@ -42,7 +43,8 @@ class Source:
         head = b""
         for block in raw:
             head += block
-            if len(head) >= 6:
+            # "text\n" alone is an answerable header: wait only for what may still be a packed file
+            if not any(magic.startswith(head[:6]) for magic in _MAGICS):
                 break
         unpack = self._unpacker(head)
         stream = _chain(head, raw)

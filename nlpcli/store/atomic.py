@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +14,7 @@ from nlpcli.errors import CannotCreate, OutputFailed
 
 
 def fsync_folder(folder: Path) -> None:
-    """Makes the names in a folder durable."""
+    """Makes the names in a folder durable. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -31,35 +33,38 @@ def write_file(path: Path, data: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:
-        raise OutputFailed(f"{path}: {error.strerror}; {len(data):,} bytes needed") from None
+        raise OutputFailed(f"{path}: {_reason(error)}; {len(data):,} bytes needed") from None
 
 
 class AtomicFile:
     """``with AtomicFile(path) as stream``: the target is replaced when the block ends well.
 
-    Raises CannotCreate on entry when the target cannot be made, OutputFailed when writing, syncing
-    or renaming fails; the old file is then as it was and no temporary file is left.
+    Raises CannotCreate on entry when the target cannot be made (a folder, a pipe or a device,
+    no such folder, not writable), OutputFailed when writing, syncing or renaming fails; the old
+    file is then as it was and no temporary file is left. A target that is a link stays a link;
+    the file it leads to is replaced.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._target = path
         self._temporary = ""
         self._stream: BinaryIO | None = None
 
     def __enter__(self) -> BinaryIO:
-        target = self.path
-        if target.is_dir():
-            raise CannotCreate(f"{target}: Is a directory")
         try:
+            self._target = _replaceable(self.path)
             handle, self._temporary = tempfile.mkstemp(
-                prefix=f".{target.name[:100]}.tmp-", dir=target.parent
+                prefix=f".{self._target.name[:40]}.tmp-", dir=self._target.parent
             )
         except OSError as error:
-            raise CannotCreate(f"{target}: {error.strerror}") from None
-        mask = os.umask(0)
-        os.umask(mask)
-        os.fchmod(handle, 0o666 & ~mask)
+            raise CannotCreate(f"{self.path}: {_reason(error)}") from None
         self._stream = cast(BinaryIO, os.fdopen(handle, "wb"))
+        try:
+            os.fchmod(handle, 0o666 & ~_umask())
+        except OSError as error:
+            self._discard()
+            raise CannotCreate(f"{self.path}: {_reason(error)}") from None
         return self._stream
 
     def __exit__(
@@ -68,26 +73,60 @@ class AtomicFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if kind is None:
+            self._commit()
+            return
+        self._discard()
+        # An error with a file name is about opening another file, not about writing this one.
+        if (
+            isinstance(error, OSError)
+            and error.filename is None
+            and not isinstance(error, BrokenPipeError)
+        ):
+            raise OutputFailed(f"{self.path}: {_reason(error)}") from None
+
+    def _commit(self) -> None:
         assert self._stream is not None
         try:
-            if kind is None:
-                self._stream.flush()
-                os.fsync(self._stream.fileno())
-                self._stream.close()
-                os.replace(self._temporary, self.path)
-                fsync_folder(self.path.parent)
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+            self._stream.close()
+            os.replace(self._temporary, self._target)
+            fsync_folder(self._target.parent)
         except OSError as failure:
             self._discard()
-            raise OutputFailed(f"{self.path}: {failure.strerror}") from None
-        if kind is not None:
+            raise OutputFailed(f"{self.path}: {_reason(failure)}") from None
+        except BaseException:
             self._discard()
-            if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-                raise OutputFailed(f"{self.path}: {error.strerror}") from None
+            raise
 
     def _discard(self) -> None:
         assert self._stream is not None
-        for cleanup in (self._stream.close, lambda: os.unlink(self._temporary)):
-            try:
-                cleanup()
-            except OSError:
-                continue
+        with contextlib.suppress(OSError):  # closing flushes, which fails on a full disk
+            self._stream.close()
+        with contextlib.suppress(OSError):
+            os.unlink(self._temporary)
+
+
+def _replaceable(path: Path) -> Path:
+    """Where a link leads. Raises CannotCreate for what a rename must not replace, OSError."""
+    target = Path(os.path.realpath(path))
+    try:
+        mode = os.stat(target).st_mode
+    except FileNotFoundError:
+        return target
+    if stat.S_ISDIR(mode):
+        raise CannotCreate(f"{path}: Is a directory")
+    if not stat.S_ISREG(mode):
+        raise CannotCreate(f"{path}: a pipe or a device, wanted a regular file")
+    return target
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__

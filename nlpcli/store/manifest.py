@@ -11,8 +11,10 @@ from typing import Any
 from nlpcli.errors import DataError, shown
 
 FORMAT_VERSION = 1
-LARGEST = 64 * 2**20
+LARGEST = 16 * 2**20
+MANIFEST_NAME = "manifest.json"
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,200}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -41,32 +43,56 @@ class Manifest:
     created: str = ""
 
     def to_json(self) -> bytes:
-        """Sorted, indented, with a hash over the rest so that a flipped bit shows."""
-        document = {"format_version": FORMAT_VERSION, **asdict(self)}
+        """Sorted, indented, with a hash over the rest so that a flipped bit shows.
+
+        What JSON lacks becomes what it has: keys become text, tuples lists, NaN and infinity null.
+        Raises DataError when it would be larger than a reader takes.
+        """
+        document = _plain({"format_version": FORMAT_VERSION, **asdict(self)})
         document["manifest_sha256"] = _digest(document)
-        return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode()
+        data = _encode(document)
+        if len(data) > LARGEST:
+            raise DataError(f"{MANIFEST_NAME}: {len(data):,} bytes, at most {LARGEST:,}")
+        return data
 
     @staticmethod
     def from_json(data: bytes, where: str) -> Manifest:
         """Reads one strictly. Raises DataError naming ``where`` and what is wrong."""
         document = _parse(data, where)
-        version = document.pop("format_version", None)
-        if not isinstance(version, int) or version < 1:
+        version = document.get("format_version")
+        if type(version) is not int or version < 1:
             raise DataError(f"{where}: format_version {shown(str(version))}, wanted a number")
         if version > FORMAT_VERSION:
             raise DataError(
                 f"{where}: format version {version}; this program reads up to {FORMAT_VERSION}",
                 hint="a newer nlpcli",
             )
-        seal = document.pop("manifest_sha256", None)
-        if seal != _digest({"format_version": version, **document}):
+        rest = {key: value for key, value in document.items() if key != "manifest_sha256"}
+        # The bytes are compared too: 1e-5 and 1E-5 are one bit apart and hash the same.
+        if document.get("manifest_sha256") != _digest(rest) or _encode(document) != data:
             raise DataError(f"{where}: SHA-256 mismatch; the file was changed or damaged")
-        return _build(document, where)
+        del rest["format_version"]
+        return _build(rest, where)
+
+
+def _plain(document: dict[str, Any]) -> dict[str, Any]:
+    """The document as a JSON reader will see it. Raises TypeError for what is no JSON."""
+    text = json.dumps(document)
+    plain: dict[str, Any] = json.loads(text, parse_constant=lambda _: None)
+    return plain
 
 
 def _digest(document: dict[str, Any]) -> str:
     text = json.dumps(document, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _encode(document: dict[str, Any]) -> bytes:
+    """The one way in which a manifest is written."""
+    try:
+        return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # a file name that is not UTF-8
+        return json.dumps(document, indent=1, sort_keys=True).encode()
 
 
 def _parse(data: bytes, where: str) -> dict[str, Any]:
@@ -79,8 +105,12 @@ def _parse(data: bytes, where: str) -> dict[str, Any]:
             raise ValueError("duplicate key")
         return found
 
+    def no_constant(name: str) -> None:
+        raise ValueError(f"{name} is no number of JSON")
+
     try:
-        document = json.loads(data, object_pairs_hook=no_duplicates)
+        text = data.decode("utf-8")
+        document = json.loads(text, object_pairs_hook=no_duplicates, parse_constant=no_constant)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: not a manifest, truncated or damaged: {error}") from None
     if not isinstance(document, dict):
@@ -95,12 +125,16 @@ def _build(document: dict[str, Any], where: str) -> Manifest:
         "version": (int, type(None)), "created": str,
     }  # fmt: skip
     for key, wanted in types.items():
-        if key not in document or not isinstance(document[key], wanted):
+        value = document.get(key)
+        number_meant = wanted is not bool and isinstance(value, bool)
+        if key not in document or not isinstance(value, wanted) or number_meant:
             raise DataError(f"{where}: {key} is missing or of the wrong type")
     if set(document) != set(types):
         raise DataError(f"{where}: unknown keys {sorted(set(document) - set(types))[:3]}")
     if not all(isinstance(label, str) for label in document["labels"]):
         raise DataError(f"{where}: labels must be text")
+    if document["version"] is not None and document["version"] < 1:
+        raise DataError(f"{where}: version {document['version']}, wanted 1 or more")
     document["files"] = {
         name: _file_entry(name, value, where) for name, value in document["files"].items()
     }
@@ -108,13 +142,20 @@ def _build(document: dict[str, Any], where: str) -> Manifest:
 
 
 def _file_entry(name: str, value: Any, where: str) -> FileEntry:
-    if not FILE_NAME.fullmatch(name):
+    if not is_file_name(name):
         raise DataError(f"{where}: file name {shown(name)} is not a plain name")
     if (
         not isinstance(value, dict)
         or set(value) != {"size", "sha256"}
-        or not isinstance(value["size"], int)
+        or type(value["size"]) is not int
+        or value["size"] < 0
         or not isinstance(value["sha256"], str)
+        or not _SHA256.fullmatch(value["sha256"])
     ):
         raise DataError(f"{where}: entry of {name}: wanted size and sha256")
     return FileEntry(**value)
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a model's file may be called so: no folder, no leading dot, not the manifest."""
+    return FILE_NAME.fullmatch(name) is not None and name != MANIFEST_NAME

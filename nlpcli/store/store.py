@@ -6,17 +6,29 @@ there is complete: it was renamed into place after everything in it was synced, 
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from nlpcli.errors import DataError, InputMissing, NlpcliError, UsageError, nearest, shown
+from nlpcli.errors import (
+    DataError,
+    InputMissing,
+    NlpcliError,
+    OutputFailed,
+    UsageError,
+    nearest,
+    shown,
+)
 from nlpcli.store.draft import LEFTOVERS, Draft, remove_tree
 from nlpcli.store.folder import ModelFolder
 from nlpcli.store.locks import NameLock
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
+_TRIES = 5  # of a reader that meets versions being pruned
 
 
 @dataclass(frozen=True)
@@ -45,7 +57,7 @@ def parse_spec(text: str) -> ModelSpec:
     if "/" in text or text.startswith("."):
         return ModelSpec(path=Path(text))
     name, at, version = text.partition("@")
-    if not _NAME.fullmatch(name) or (at and not re.fullmatch(r"[1-9][0-9]{0,8}", version)):
+    if not _NAME.fullmatch(name) or (at and not _VERSION.fullmatch(version)):
         raise UsageError(
             f"model {shown(text)}: wanted NAME, NAME@VERSION or a path with a /",
             hint="names have letters, digits, . _ -",
@@ -61,30 +73,27 @@ class Store:
 
     def names(self) -> list[str]:
         """Names with at least one version."""
-        if not self.root.is_dir():
-            return []
-        found = (p.name for p in self.root.iterdir() if p.is_dir() and _NAME.fullmatch(p.name))
+        found = (name for name in _names_in(self.root) if _NAME.fullmatch(name))
         return sorted(name for name in found if self.versions(name))
 
     def versions(self, name: str) -> list[int]:
         """Version numbers of a name, ascending; broken ones too."""
-        folder = self.root / name
-        if not folder.is_dir():
-            return []
-        return sorted(
-            int(p.name) for p in folder.iterdir() if re.fullmatch(r"[1-9][0-9]{0,8}", p.name)
-        )
+        found = _names_in(self.root / name)
+        return sorted(int(version) for version in found if _VERSION.fullmatch(version))
 
     def pinned(self, name: str) -> int | None:
         """The pinned version of a name, if there is one. Raises DataError on a bad pin."""
         path = self.root / name / "pinned"
         try:
-            text = path.read_text("ascii", "replace").strip()
+            if not stat.S_ISREG(os.lstat(path).st_mode):
+                raise DataError(f"{path}: not a regular file")
+            with open(path, "rb") as stream:
+                text = stream.read(100).decode("ascii", "replace").strip()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise DataError(f"{path}: {error.strerror}") from None
-        if not re.fullmatch(r"[1-9][0-9]{0,8}", text):
+        if not _VERSION.fullmatch(text):
             raise DataError(f"{path}: {shown(text)}, wanted a version number")
         return int(text)
 
@@ -97,23 +106,42 @@ class Store:
         """
         spec = parse_spec(text)
         if spec.path is not None:
-            return _verified(spec.path), []
+            return _verified_path(spec.path), []
         assert spec.name is not None
-        versions = self.versions(spec.name)
-        wanted = spec.version or self.pinned(spec.name)
+        for _ in range(_TRIES - 1):
+            versions = self.versions(spec.name)
+            try:
+                return self._open_name(spec.name, spec.version, versions)
+            except NlpcliError:
+                if self.versions(spec.name) == versions:
+                    raise
+        return self._open_name(spec.name, spec.version, self.versions(spec.name))
+
+    def _open_name(
+        self, name: str, version: int | None, versions: list[int]
+    ) -> tuple[ModelFolder, list[str]]:
+        wanted = version or self.pinned(name)
         if not versions or (wanted is not None and wanted not in versions):
-            raise self._missing(spec.name, wanted, versions)
+            raise self._missing(name, wanted, versions)
         if wanted is not None:
-            return _verified(self.root / spec.name / str(wanted)), []
-        return self._newest(spec.name, versions)
+            return self._verified(name, wanted), []
+        return self._newest(name, versions)
+
+    def _verified(self, name: str, version: int) -> ModelFolder:
+        path = self.root / name / str(version)
+        if path.is_symlink():
+            raise DataError(f"{path}: a symbolic link, wanted a folder")
+        return _verified(path)
 
     def _newest(self, name: str, versions: list[int]) -> tuple[ModelFolder, list[str]]:
         warnings: list[str] = []
         for version in reversed(versions):
             try:
-                folder = _verified(self.root / name / str(version))
+                folder = self._verified(name, version)
             except NlpcliError as error:
-                warnings.append(f"{name}@{version} is skipped: {error.message}")
+                # Pruned while we looked is no damage.
+                if os.path.lexists(self.root / name / str(version)):
+                    warnings.append(f"{name}@{version} is skipped: {error.message}")
                 continue
             if folder.manifest.published:
                 return folder, warnings
@@ -158,25 +186,20 @@ class Store:
         return Draft(self.root / spec.name, spec.name, wait=wait)
 
     def prune(self, name: str, keep: int) -> tuple[list[int], list[str]]:
-        """Removes versions older than the newest ``keep`` that verify; never the pinned one.
+        """Removes versions older than the newest ``keep`` published ones that verify.
 
-        Gives the versions removed and warnings. Nothing is removed when no version verifies.
+        The pinned one stays too. Gives the versions removed and warnings about broken ones.
+        Nothing is removed when fewer than ``keep`` verify. Raises UsageError for ``keep`` below 1,
+        InputMissing, Busy, DataError when none verifies, OutputFailed.
         """
+        if keep < 1:
+            raise UsageError(f"--keep {keep}: wanted 1 or more")
         if not self.versions(name):
             raise self._missing(name, None, [])
         lock = NameLock(self.root / f".{name}.lock")
         lock.acquire()
         try:
-            good: list[int] = []
-            warnings: list[str] = []
-            for version in reversed(self.versions(name)):
-                if len(good) == keep:
-                    break
-                try:
-                    if _verified(self.root / name / str(version)).manifest.published:
-                        good.append(version)
-                except NlpcliError as error:
-                    warnings.append(f"{name}@{version} does not verify: {error.message}")
+            good, warnings = self._newest_good(name, keep)
             if not good:
                 raise DataError(f"{name}: no version verifies; nothing is removed")
             spared = {*good, self.pinned(name)}
@@ -184,19 +207,81 @@ class Store:
             if len(good) < keep:
                 removed = []
             for version in removed:
-                remove_tree(self.root / name / str(version))
+                self._remove(name, version)
             self._sweep(name)
             return removed, warnings
         finally:
             lock.release()
 
+    def _newest_good(self, name: str, keep: int) -> tuple[list[int], list[str]]:
+        """The newest published versions that verify, at most ``keep``; warnings on others."""
+        good: list[int] = []
+        warnings: list[str] = []
+        for version in reversed(self.versions(name)):
+            if len(good) == keep:
+                break
+            try:
+                if self._verified(name, version).manifest.published:
+                    good.append(version)
+            except NlpcliError as error:
+                warnings.append(f"{name}@{version} does not verify: {error.message}")
+        return good, warnings
+
+    def _remove(self, name: str, version: int) -> None:
+        path = self.root / name / str(version)
+        try:
+            remove_tree(path)
+        except OSError as error:
+            raise OutputFailed(f"{path}: not removed: {error.strerror}") from None
+
+    def sweep(self, name: str) -> None:
+        """Removes what dead processes left under a name. Raises Busy when somebody is at work."""
+        if not (self.root / name).is_dir():
+            return
+        lock = NameLock(self.root / f".{name}.lock")
+        lock.acquire()
+        try:
+            self._sweep(name)
+        finally:
+            lock.release()
+
     def _sweep(self, name: str) -> None:
-        for path in (self.root / name).iterdir():
-            if path.name.startswith(LEFTOVERS):
-                shutil.rmtree(path, ignore_errors=True)
+        for entry in _names_in(self.root / name):
+            if entry.startswith(LEFTOVERS):
+                shutil.rmtree(self.root / name / entry, ignore_errors=True)
+
+
+def _names_in(folder: Path) -> list[str]:
+    """What lies in a folder; nothing when it is none. Raises InputMissing when it is closed."""
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise InputMissing(f"{folder}: {error.strerror}") from None
 
 
 def _verified(path: Path) -> ModelFolder:
     folder = ModelFolder(path)
     folder.verify()
     return folder
+
+
+def _verified_path(path: Path) -> ModelFolder:
+    """As ``_verified``, once more when the folder was replaced by another while it was read."""
+    for _ in range(_TRIES - 1):
+        before = _identity(path)
+        try:
+            return _verified(path)
+        except NlpcliError:
+            if _identity(path) == before:
+                raise
+    return _verified(path)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

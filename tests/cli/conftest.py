@@ -1,0 +1,85 @@
+"""Runs the installed program as a subprocess, as a shell would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PROGRAM = str(Path(sys.executable).parent / "nlpcli")
+SAMPLES = Path(__file__).resolve().parent.parent.parent / "sample_data"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished run."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Done]
+
+
+def environment(store: Path, **more: str) -> dict[str, str]:
+    """A plain environment: no PYTHON variables, no HOME, the C locale."""
+    return {
+        "PATH": os.environ["PATH"], "LC_ALL": "C", "NLPCLI_STORE": str(store),
+        "OMP_NUM_THREADS": "1", **more,
+    }  # fmt: skip
+
+
+def run_program(store: Path, *arguments: object, stdin: bytes | str = b"", **more: str) -> Done:
+    """Runs nlpcli to its end; no traceback may ever be shown."""
+    data = stdin.encode() if isinstance(stdin, str) else stdin
+    done = subprocess.run(
+        [PROGRAM, *map(str, arguments)], input=data, capture_output=True,
+        env=environment(store, **more), cwd=store.parent, timeout=120,
+    )  # fmt: skip
+    out, err = done.stdout.decode(), done.stderr.decode()
+    assert "Traceback" not in err, err
+    assert "\x1b" not in out + err
+    assert "\r" not in err
+    return Done(done.returncode, out, err)
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the models ``reviews`` and ``tags``, trained on the samples; do not write."""
+    store = tmp_path_factory.mktemp("trained") / "store"
+    reviews = run_program(
+        store,
+        "train-fasttext",
+        SAMPLES / "reviews_en.csv",
+        "-o",
+        "reviews",
+        "-q",
+        "--dev-fraction",
+        0.2,
+    )
+    assert (reviews.code, reviews.err) == (0, "")
+    assert reviews.out == f"{store}/reviews/1\n"
+    tags = run_program(
+        store, "train-fasttext", SAMPLES / "tags_en.csv", "-o", "tags", "--label-column", "labels",
+        "--label-separator", ";", "--epochs", 10,
+    )  # fmt: skip
+    assert tags.code == 0, tags.err
+    return store
+
+
+@pytest.fixture
+def nlpcli(models: Path) -> Run:
+    """Runs the program over the trained models."""
+    return lambda *arguments, **more: run_program(models, *arguments, **more)
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Run:
+    """Runs the program over an empty store at ``tmp_path / store``."""
+    return lambda *arguments, **more: run_program(tmp_path / "store", *arguments, **more)

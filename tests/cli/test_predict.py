@@ -1,0 +1,230 @@
+import csv
+import gzip
+import io
+import json
+import os
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import PROGRAM, SAMPLES, Run, environment
+
+NEW = SAMPLES / "new_messages.csv"
+
+
+def rows(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text, newline="")))
+
+
+def test_every_row_is_answered_in_order_with_its_columns_unchanged(nlpcli: Run) -> None:
+    done = nlpcli("predict", "-m", "reviews", NEW)
+    assert (done.code, done.err) == (0, "")
+    given = rows(NEW.read_text(encoding="utf-8"))
+    got = rows(done.out)
+    assert got[0] == [*given[0], "predicted_label", "predicted_probability"]
+    assert [row[:-2] for row in got[1:]] == given[1:]
+    assert all(0 < float(row[-1]) <= 1 for row in got[1:])
+
+
+def test_file_dash_stdin_and_packed_are_the_same_bytes(nlpcli: Run, tmp_path: Path) -> None:
+    data = NEW.read_bytes()
+    wanted = nlpcli("predict", "-m", "reviews", NEW).out
+    assert nlpcli("predict", "-m", "reviews", "-", stdin=data).out == wanted
+    assert nlpcli("predict", "-m", "reviews", stdin=data).out == wanted
+    assert nlpcli("predict", "-m", "reviews", stdin=gzip.compress(data)).out == wanted
+    target = tmp_path / "out.csv"
+    assert nlpcli("predict", "-m", "reviews@1", NEW, "-o", target).out == ""
+    assert target.read_text(encoding="utf-8") == wanted
+    assert os.listdir(tmp_path) == ["out.csv"]
+
+
+def test_a_text_is_answered_alike_in_any_company(nlpcli: Run) -> None:
+    texts = [row[1] for row in rows(NEW.read_text(encoding="utf-8"))[1:]] * 400
+    out = io.StringIO()
+    csv.writer(out).writerows([["text"], *([t] for t in texts)])
+    got = rows(nlpcli("predict", "-m", "reviews", "--probabilities", stdin=out.getvalue()).out)
+    assert got[1:13] * 400 == got[1:]
+    alone = io.StringIO()
+    csv.writer(alone).writerows([["text"], [texts[3]]])
+    one = rows(nlpcli("predict", "-m", "reviews", "--probabilities", stdin=alone.getvalue()).out)
+    assert one[1] == got[4]
+
+
+def test_columns_of_answers(nlpcli: Run) -> None:
+    data = "text\nrefund my card\n\n"
+    top = rows(nlpcli("predict", "-m", "reviews", "--top-k", 2, "--only", stdin=data).out)
+    assert top[0] == [
+        "predicted_label",
+        "predicted_probability",
+        "predicted_label_2",
+        "predicted_probability_2",
+    ]
+    assert len(top) == 3
+    assert float(top[1][1]) >= float(top[1][3])
+    every = rows(
+        nlpcli("predict", "-m", "reviews", "--probabilities", "--prefix", "p_", stdin=data).out
+    )
+    assert every[0][3:] == [
+        f"p_probability:{x}" for x in ("billing", "delivery", "quality", "support")
+    ]
+    assert sum(map(float, every[1][3:])) == pytest.approx(1, abs=1e-5)
+    unsure = rows(nlpcli("predict", "-m", "reviews", "--abstain-below", 0.999, stdin=data).out)
+    assert unsure[1][1] == ""
+    lines = nlpcli(
+        "predict", "-m", "reviews", "--output-format", "jsonl", stdin=data
+    ).out.splitlines()
+    assert isinstance(json.loads(lines[0])["predicted_probability"], float)
+
+
+def test_multi_label(nlpcli: Run) -> None:
+    got = rows(nlpcli("predict", "-m", "tags", SAMPLES / "tags_en.csv").out)
+    assert got[0] == ["text", "labels", "predicted_labels", "predicted_probabilities"]
+    sizes = {len(row[2].split(";")) if row[2] else 0 for row in got[1:]}
+    assert {0, 1} <= sizes
+    all_of_them = rows(nlpcli("predict", "-m", "tags", "--threshold", 0, stdin="text\nhi\n").out)
+    assert len(all_of_them[1][1].split(";")) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "code", "message"),
+    [
+        (["-m", "reviews"], "txet\na\n", 65, "no column text; there: txet"),
+        (["-m", "reviews"], "text,b\na\n", 65, "<stdin> line 2: 1 fields, the header has 2"),
+        (["-m", "reviews"], b"text\n\xff\n", 65, "<stdin> line 2 byte 1: invalid UTF-8 (0xff)"),
+        (["-m", "reviews"], "", 65, "<stdin>: empty"),
+        (["-m", "reviews"], "text,predicted_label\na,b\n", 65, "column predicted_label already"),
+        (["-m", "reveiws"], "text\na\n", 66, "no such model"),
+        (["-m", "reviews@9"], "text\na\n", 66, "no such version"),
+        (["-m", "reviews", "nothing.csv"], "", 66, "nothing.csv: No such file"),
+        (["-m", "reviews", "-o", "no/such/x"], "text\na\n", 73, "no/such/x"),
+        (["-m", "reviews", "--top-k", "0"], "text\na\n", 2, "--top-k"),
+        (["-m", "reviews", "--topk", "2"], "text\na\n", 2, "--topk"),
+        ([], "text\na\n", 2, "--model"),
+    ],
+)  # fmt: skip
+def test_errors(nlpcli: Run, arguments: list[str], stdin: bytes, code: int, message: str) -> None:
+    done = nlpcli("predict", *arguments, stdin=stdin)
+    assert done.code == code, done.err
+    assert done.err.startswith("error: ")
+    assert message in done.err
+    assert len(done.err.splitlines()) <= 2
+
+
+def test_header_only_gives_a_header_only(nlpcli: Run) -> None:
+    done = nlpcli("predict", "-m", "reviews", stdin="text\n")
+    assert (done.code, done.out) == (0, "text,predicted_label,predicted_probability\n")
+
+
+def test_a_failed_run_leaves_the_old_output(nlpcli: Run, tmp_path: Path) -> None:
+    target = tmp_path / "out.csv"
+    target.write_text("yesterday")
+    assert nlpcli("predict", "-m", "reviews", "-o", target, stdin="text,b\na,1\nbad\n").code == 65
+    assert target.read_text() == "yesterday"
+    assert os.listdir(tmp_path) == ["out.csv"]
+    same = tmp_path / "same.csv"
+    same.write_text("text\na\n")
+    assert nlpcli("predict", "-m", "reviews", same, "-o", same).code == 2
+    assert same.read_text() == "text\na\n"
+
+
+def test_skipped_rows_are_counted_and_kept(nlpcli: Run, tmp_path: Path) -> None:
+    rejects = tmp_path / "rejects.csv"
+    data = b"text,b\na,1\nbad\nc,3\n"
+    done = nlpcli(
+        "predict", "-m", "reviews", "--on-error", "skip", "--rejects", rejects, stdin=data
+    )
+    assert done.code == 0
+    assert [row[0] for row in rows(done.out)] == ["text", "a", "c"]
+    assert done.err == "warning: 1 bad rows skipped\n"
+    assert rejects.read_text() == 'line,reason,row\n3,"1 fields, the header has 2",bad\n'
+
+
+def test_a_closed_reader_ends_it_quietly(models: Path) -> None:
+    command = (
+        f"yes hello | {PROGRAM} predict -m reviews --no-header --text-column 1 "
+        "| head -n 3 >/dev/null; echo ${PIPESTATUS[1]}"
+    )
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, env=environment(models), timeout=60
+    )
+    assert (done.stdout, done.stderr) == (b"141\n", b"")
+
+
+def test_a_full_disk_is_never_success(models: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    command = f"{PROGRAM} predict -m reviews {NEW} > /dev/full"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, env=environment(models), timeout=60
+    )
+    assert done.returncode == 74
+    assert b"No space left" in done.stderr
+
+
+def test_a_slow_pipe_is_answered_row_by_row(models: Path) -> None:
+    process = subprocess.Popen(
+        [PROGRAM, "predict", "-m", "reviews"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        env=environment(models), bufsize=0,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    watchdog = threading.Timer(30, process.kill)
+    watchdog.start()
+    process.stdin.write(b"text\n")
+    assert process.stdout.readline().startswith(b"text,predicted_label")
+    for i in range(3):
+        begun = time.monotonic()
+        process.stdin.write(f"refund {i}\n".encode())
+        assert process.stdout.readline().startswith(f"refund {i},".encode())
+        assert time.monotonic() - begun < 1
+    process.stdin.close()
+    assert process.wait(10) == 0
+    watchdog.cancel()
+    process.stdout.close()
+
+
+def test_no_torch_for_help_version_and_predict(models: Path) -> None:
+    code = (
+        "import sys, os\n"
+        "def leave(code):\n"
+        "    print('torch' in sys.modules, 'scipy' in sys.modules, file=sys.stderr)\n"
+        "    sys.exit(code)\n"
+        "os._exit = leave\n"
+        "from nlpcli.__main__ import main\n"
+        "sys.argv = ['nlpcli', *sys.argv[1:]]\n"
+        "main()\n"
+    )
+    python = str(Path(PROGRAM).parent / "python")
+    for arguments in (
+        ["--help"],
+        ["--version"],
+        ["train-fasttext", "--help"],
+        ["predict", "-m", "reviews", str(NEW)],
+    ):
+        done = subprocess.run(
+            [python, "-c", code, *arguments],
+            capture_output=True,
+            text=True,
+            env=environment(models),
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.splitlines()[-1] == "False False", arguments
+
+
+def test_a_damaged_model_is_refused_in_one_line(nlpcli: Run, models: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(models / "reviews" / "1", copy)
+    weights = copy / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[len(data) // 2] ^= 1
+    weights.write_bytes(data)
+    done = nlpcli("predict", "-m", copy, stdin="text\na\n")
+    assert (done.code, done.out) == (65, "")
+    assert "SHA-256 mismatch" in done.err
+    weights.write_bytes(data[:-7])
+    assert "truncated" in nlpcli("predict", "-m", copy, stdin="text\na\n").err
