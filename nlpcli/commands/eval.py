@@ -12,11 +12,12 @@ from nlpcli.commands import options as opt
 from nlpcli.commands.console import Console, RejectFile
 from nlpcli.errors import NegativeAnswer, UsageError, nearest
 
-EXAMPLES = (
-    "Examples: nlpcli eval -m reviews sample_data/reviews_en_test.csv -- "
-    "nlpcli eval -m reviews sample_data/reviews_en_test.csv --json "
-    "--fail-under 'macro_f1=0.5'"
-)
+EXAMPLES = """\b
+Examples:
+  nlpcli eval -m reviews sample_data/reviews_en_test.csv
+  nlpcli eval -m reviews sample_data/reviews_en_test.csv --json \\
+      --fail-under 'macro_f1=0.5'
+"""
 _HEADLINE = (
     "accuracy", "macro_precision", "macro_recall", "macro_f1", "micro_f1", "weighted_f1", "mcc",
     "log_loss", "ece", "subset_accuracy", "hamming_loss", "precision_at_1", "recall_at_1",

@@ -23,18 +23,18 @@ def build() -> typer.Typer:
         help="List, show, verify and prune models.",
         no_args_is_help=False,
     )
-    app.command("list", epilog="Examples: nlpcli models list -- nlpcli models list --json")(
+    app.command("list", epilog="\b\nExamples:\n  nlpcli models list\n  nlpcli models list --json")(
         list_models
     )
-    app.command("show", epilog="Examples: nlpcli models show reviews -- nlpcli models show tags@1")(
-        show
-    )
-    app.command("verify", epilog="Examples: nlpcli models verify reviews -- nlpcli models verify")(
-        verify
-    )
+    app.command(
+        "show", epilog="\b\nExamples:\n  nlpcli models show reviews\n  nlpcli models show tags@1"
+    )(show)
+    app.command(
+        "verify", epilog="\b\nExamples:\n  nlpcli models verify reviews\n  nlpcli models verify"
+    )(verify)
     app.command(
         "prune",
-        epilog="Examples: nlpcli models prune reviews --keep 2 -- nlpcli models prune tags",
+        epilog="\b\nExamples:\n  nlpcli models prune reviews --keep 2\n  nlpcli models prune tags",
     )(prune)
     return app
 

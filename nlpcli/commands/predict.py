@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from nlpcli.data.rows import RowStream
     from nlpcli.store.classifier import TextClassifier
 
-EXAMPLES = (
-    "Examples: nlpcli predict -m reviews sample_data/new_messages.csv -- "
-    "nlpcli predict -m reviews --top-k 2 --only < sample_data/new_messages.csv"
-)
+EXAMPLES = """\b
+Examples:
+  nlpcli predict -m reviews sample_data/new_messages.csv
+  nlpcli predict -m reviews --top-k 2 --only < sample_data/new_messages.csv
+"""
 
 
 class OutputFormat(StrEnum):

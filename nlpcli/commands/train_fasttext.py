@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from nlpcli.commands.fitting import Request
     from nlpcli.store.draft import Draft
 
-EXAMPLES = (
-    "Examples: nlpcli train-fasttext sample_data/reviews_en.csv -o reviews -- "
-    "nlpcli train-fasttext sample_data/tags_en.csv -o tags --label-column labels "
-    "--label-separator ';'"
-)
+EXAMPLES = """\b
+Examples:
+  nlpcli train-fasttext sample_data/reviews_en.csv -o reviews
+  nlpcli train-fasttext sample_data/tags_en.csv -o tags \\
+      --label-column labels --label-separator ';'
+"""
 
 
 class SegmenterName(StrEnum):
