@@ -19,6 +19,7 @@ class ModelFolder:
     def __init__(self, path: Path) -> None:
         """Reads the manifest. Raises InputMissing when there is none, DataError when it is bad."""
         self.path = path
+        self._verified: dict[str, bytes] = {}
         where = path / MANIFEST
         if not path.is_dir():
             raise InputMissing(f"{path}: no such model")
@@ -28,6 +29,8 @@ class ModelFolder:
 
     def read(self, name: str) -> bytes:
         """The content of a file that the manifest lists. Raises DataError when it differs."""
+        if name in self._verified:
+            return self._verified.pop(name)
         entry = self.manifest.files.get(name)
         where = self.path / name
         if entry is None:
@@ -41,9 +44,14 @@ class ModelFolder:
         return data
 
     def verify(self) -> None:
-        """Reads every listed file. Raises DataError for the first that differs."""
+        """Reads every listed file. Raises DataError for the first that differs.
+
+        What was read is kept for the next ``read`` of it: bytes that are used are bytes that were
+        checked, and no file is hashed twice.
+        """
+        self._verified.clear()
         for name in sorted(self.manifest.files):
-            self.read(name)
+            self._verified[name] = self.read(name)
 
 
 def _read_regular(path: Path, limit: int) -> bytes:
