@@ -1,0 +1,80 @@
+"""Writes the README's tables from benchmarks/results, between their markers.
+
+python benchmarks/tables.py
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from measure import ROOT
+
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def result(name: str) -> dict[str, Any]:
+    """One result file."""
+    document: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return document
+
+
+def accuracy_table() -> str:
+    """A row a set."""
+    lines = [
+        "| set | metric | nlpcli (95 % interval) | s | MB | fastText program | s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in sorted(result("accuracy")["sets"].items()):
+        ours, peer = row["nlpcli"], row.get("fasttext", {})
+        metric = {"precision_at_1": "P@1"}.get(row["metric"], row["metric"])
+        lines.append(
+            f"| {name} | {metric} | **{ours['value']:.3f}** ({ours['low']:.3f}–{ours['high']:.3f}) "
+            f"| {ours['train_seconds']:.1f} | {ours['model_mb']:.0f} "
+            f"| {peer.get('value', float('nan')):.3f} | {peer.get('train_seconds', 0):.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def speed_table() -> str:
+    """Prediction, start-up and kills."""
+    predict, start, kill = result("predict_throughput"), result("startup"), result("kill")
+    memory = predict["memory"]
+    rows = [
+        (
+            f"`predict`, CSV to CSV, {predict['rows']:,} short rows, 60 labels",
+            f"{predict['nlpcli_rows_per_second']:,} rows/s; fastText's `predict-prob` on the same "
+            f"lines, ready split, {predict['fasttext_rows_per_second']:,}: "
+            f"ratio {predict['ratio']:.2f}",
+        ),
+        (
+            "its peak memory at 50,000 and at 5,000,000 rows",
+            f"{memory['50000']['peak_mb']:.0f} MB and {memory['5000000']['peak_mb']:.0f} MB",
+        ),
+        (
+            "`nlpcli --help`",
+            f"{start['help'] * 1000:.0f} ms, {start['help_ratio']:.2f} × `import typer`",
+        ),
+        ("`predict` of one row, model of debian", f"{start['predict_one_row'] * 1000:.0f} ms"),
+        (
+            "SIGKILL at random moments of training into a name with a version",
+            f"{kill['kills']} kills, {kill['models_lost']} models lost",
+        ),
+    ]
+    return "\n".join(["| what | measured |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)])
+
+
+def main() -> None:
+    """Replaces what stands between the markers."""
+    path = ROOT / "README.md"
+    text = path.read_text(encoding="utf-8")
+    for name, table in (("accuracy", accuracy_table()), ("speed", speed_table())):
+        begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+        text = pattern.sub(lambda _, t=table, b=begin, e=end: f"{b}\n{t}\n{e}", text)
+    path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
