@@ -44,8 +44,8 @@ def speed_table() -> str:
     rows = [
         (
             f"`predict`, CSV to CSV, {predict['rows']:,} short rows, 60 labels",
-            f"{predict['nlpcli_rows_per_second']:,} rows/s; fastText's `predict-prob` on the same "
-            f"lines, ready split, {predict['fasttext_rows_per_second']:,}: "
+            f"{predict['nlpcli_rows_per_second']:,} rows/s; fastText's `predict-prob` (dim 10) on "
+            f"the same lines, ready split, {predict['fasttext_rows_per_second']:,}: "
             f"ratio {predict['ratio']:.2f}",
         ),
         (

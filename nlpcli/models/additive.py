@@ -15,6 +15,8 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
 _GRID_BITS = 20
+_BLOCK = 1 << 18
+"""Floats worked on at once: they stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,13 @@ class AdditiveClassifier:
         self, indptr: npt.NDArray[np.int64], ids: npt.NDArray[np.int32], weights: F32
     ) -> F64:
         """Probabilities float64 [B, K]; rows sum to 1 unless ``one_vs_all``."""
-        logits = self.logits(indptr, ids, weights)
-        return sigmoid(logits) if self.one_vs_all else softmax(logits)
+        activate = sigmoid if self.one_vs_all else softmax
+        room = max(1, _BLOCK // (4 * max(1, len(self.bias))))
+        blocks = [
+            activate(self.logits(indptr[first : first + room + 1], ids, weights))
+            for first in range(0, len(indptr) - 1, room)
+        ]
+        return np.concatenate(blocks) if blocks else np.empty((0, len(self.bias)))
 
 
 def bag_sums(
@@ -51,7 +58,7 @@ def bag_sums(
     indptr: npt.NDArray[np.int64],
     ids: npt.NDArray[np.int32],
     weights: F32,
-    block: int = 1 << 18,
+    block: int = _BLOCK,
 ) -> F32:
     """Sum of ``weights[i] * table[ids[i]]`` over each bag, float32 [B, D].
 
@@ -94,8 +101,9 @@ def _on_grid(values: F64) -> tuple[F64, F64]:
 
 def softmax(logits: F64) -> F64:
     """Softmax over the last axis, float64 [B, K]."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    result: F64 = shifted / shifted.sum(axis=1, keepdims=True)
+    result = logits - logits.max(axis=1, keepdims=True)
+    np.exp(result, out=result)
+    result /= result.sum(axis=1, keepdims=True)
     return result
 
 

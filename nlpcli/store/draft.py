@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import os
 import re
@@ -17,7 +18,7 @@ from nlpcli.errors import CannotCreate, OutputFailed
 from nlpcli.store.atomic import fsync_folder, write_file
 from nlpcli.store.folder import MANIFEST
 from nlpcli.store.locks import NameLock
-from nlpcli.store.manifest import FileEntry, Manifest
+from nlpcli.store.manifest import FileEntry, Manifest, is_file_name
 
 LEFTOVERS = (".tmp-", ".trash-")
 
@@ -37,21 +38,20 @@ class Draft:
         parent = self._place.parent
         self._lock = NameLock(parent / f".{self._place.name}.lock")
         self._files: dict[str, FileEntry] = {}
+        self._pending = False
         self.path = self._place
 
     def __enter__(self) -> Self:
-        named = self._name is not None
+        beside = self._place if self._name is not None else self._place.parent
         try:
-            (self._place if named else self._place.parent).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CannotCreate(f"{self._place}: {error.strerror}") from None
-        self._lock.acquire(wait=self._wait)
-        try:
-            beside = self._place if named else self._place.parent
+            self._place.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(wait=self._wait)
+            beside.mkdir(exist_ok=True)  # under the lock: whoever held it takes an empty one away
             self._sweep(beside)
-            if not named and os.path.lexists(self._place) and not self._force:
-                raise CannotCreate(f"{self._place}: exists already", hint="--force")
+            if self._name is None:
+                self._check_target()
             self.path = Path(tempfile.mkdtemp(prefix=self._prefix(".tmp-"), dir=beside))
+            self._pending = True
             os.chmod(self.path, 0o777 & ~_umask())
         except OSError as error:
             self._release()
@@ -61,23 +61,37 @@ class Draft:
             raise
         return self
 
+    def _check_target(self) -> None:
+        """What is replaced must be a model, whatever ``force`` says. Raises CannotCreate."""
+        if not os.path.lexists(self._place):
+            return
+        if not self._force:
+            raise CannotCreate(f"{self._place}: exists already", hint="--force")
+        if self._place.is_symlink() or not os.path.lexists(self._place / MANIFEST):
+            raise CannotCreate(f"{self._place}: is no model folder, so it is not replaced")
+
     def _prefix(self, kind: str) -> str:
         return kind if self._name is not None else f"{kind}{self._place.name}-"
 
     def _sweep(self, folder: Path) -> None:
-        """Removes what dead processes left; we hold the lock, so nobody else is at work."""
-        prefixes = tuple(self._prefix(kind) for kind in LEFTOVERS)
-        for path in folder.iterdir():
-            if not (path.name.startswith(prefixes) and path.is_dir()):
-                continue
-            if self._name is None and not os.path.lexists(self._place):
-                # killed between the two renames of a replacement: the old model goes back
-                with contextlib.suppress(OSError):
-                    os.rename(path / "old", self._place)
-            shutil.rmtree(path, ignore_errors=True)
+        """Removes what dead processes left; we hold the lock, so nobody else is at work.
+
+        A model that was set aside and not replaced, because the process died, comes back.
+        """
+        for kind in LEFTOVERS:
+            ours = re.compile(re.escape(self._prefix(kind)) + "[a-z0-9_]+")
+            for path in [p for p in folder.iterdir() if ours.fullmatch(p.name)]:
+                old = path / "old"
+                if kind == ".trash-" and self._name is None and not os.path.lexists(self._place):
+                    with contextlib.suppress(OSError):
+                        os.rename(old, self._place)
+                shutil.rmtree(path, ignore_errors=True)
 
     def write(self, name: str, data: bytes) -> None:
         """Adds one file, synced, and its hash to the manifest to be. Raises OutputFailed."""
+        if not is_file_name(name):
+            raise ValueError(f"{name!r} is no name for a file of a model")
+        self._still_open()
         write_file(self.path / name, data)
         self._files[name] = FileEntry(len(data), hashlib.sha256(data).hexdigest())
 
@@ -94,6 +108,7 @@ class Draft:
         published: bool = True,
     ) -> Path:
         """Manifest last, sync, one rename; gives the published path. Raises OutputFailed."""
+        self._still_open()
         version = self._next_version() if self._name is not None else None
         manifest = Manifest(
             kind=kind,
@@ -117,12 +132,20 @@ class Draft:
             fsync_folder(target.parent)
         except OSError as error:
             raise OutputFailed(f"{target}: {error.strerror}") from None
-        self.path = target
+        self.path, self._pending = target, False
         return target
+
+    def _still_open(self) -> None:
+        if not self._pending:
+            raise ValueError("the draft is published, or not begun")
 
     def _replace(self, target: Path) -> None:
         if not os.path.lexists(target):
             os.rename(self.path, target)
+            return
+        if _exchange(self.path, target):
+            fsync_folder(target.parent)
+            shutil.rmtree(self.path, ignore_errors=True)
             return
         aside = Path(tempfile.mkdtemp(prefix=self._prefix(".trash-"), dir=target.parent))
         os.rename(target, aside / "old")
@@ -143,13 +166,13 @@ class Draft:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.path.name.startswith(".tmp-"):
+        if self._pending:
             shutil.rmtree(self.path, ignore_errors=True)
         self._release()
 
     def _release(self) -> None:
-        """Gives the lock back and takes away an empty name folder."""
-        if self._name is not None and self._place.is_dir():
+        """Takes away an empty name folder, if the lock is ours, and gives the lock back."""
+        if self._name is not None and self._lock.held:
             with contextlib.suppress(OSError):
                 os.rmdir(self._place)
         self._lock.release()
@@ -161,6 +184,15 @@ def remove_tree(path: Path) -> None:
     os.rename(path, aside / "old")
     fsync_folder(path.parent)
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swaps two names in one step; False where the system cannot."""
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
+    here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return renameat2 is not None and (
+        renameat2(here, os.fsencode(one), here, os.fsencode(other), swap) == 0
+    )
 
 
 def _umask() -> int:

@@ -21,7 +21,7 @@ class ModelFolder:
         self.path = path
         self._verified: dict[str, bytes] = {}
         where = path / MANIFEST
-        if not path.is_dir():
+        if not os.path.isdir(path):
             raise InputMissing(f"{path}: no such model")
         if not os.path.lexists(where):
             raise DataError(f"{where}: missing, so this is no model")
@@ -55,16 +55,15 @@ class ModelFolder:
 
 
 def _read_regular(path: Path, limit: int) -> bytes:
-    """At most ``limit`` + 1 bytes of a regular file; links, pipes and devices are refused."""
+    """At most ``limit`` + 1 bytes of a regular file; links, pipes and devices stay unopened."""
     try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise DataError(f"{path}: not a regular file")
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(handle, "rb") as stream:  # buffered: one system call stops at 2 GiB
+            found = os.fstat(handle)
+            if not stat.S_ISREG(found.st_mode):  # exchanged in between
+                raise DataError(f"{path}: not a regular file")
+            return stream.read(min(found.st_size, limit + 1))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
-    with open(handle, "rb", buffering=0) as stream:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise DataError(f"{path}: not a regular file")
-        size = min(os.fstat(handle).st_size, limit + 1)
-        try:
-            return stream.read(size) if size else b""
-        except OSError as error:
-            raise DataError(f"{path}: {error.strerror}") from None
