@@ -101,7 +101,7 @@ def _on_grid(values: F64) -> tuple[F64, F64]:
 
 def softmax(logits: F64) -> F64:
     """Softmax over the last axis, float64 [B, K]."""
-    result = logits - logits.max(axis=1, keepdims=True)
+    result: F64 = logits - logits.max(axis=1, keepdims=True)
     np.exp(result, out=result)
     result /= result.sum(axis=1, keepdims=True)
     return result

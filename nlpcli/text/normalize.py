@@ -62,5 +62,9 @@ def _normalize(joined: str, cleaning: Cleaning) -> str:
     if cleaning.strip_control:
         joined = _CONTROL.sub(" ", joined)
     if cleaning.unicode_form != "none" and not joined.isascii():
-        joined = unicodedata.normalize(cleaning.unicode_form, joined)
+        # most texts are ASCII, and telling so is far cheaper than normalising them
+        joined = BORDER.join(
+            text if text.isascii() else unicodedata.normalize(cleaning.unicode_form, text)
+            for text in joined.split(BORDER)
+        )
     return joined.lower() if cleaning.lowercase else joined
