@@ -116,6 +116,8 @@ class Tokenizer:
         hashes, documents, words = _hash_all(config, texts)
         known, _ = _frequent(hashes, config.min_count)
         if not len(known):
+            if config.min_count == 1:
+                raise DataError(f"no words are left in {len(texts)} texts")
             raise DataError(
                 f"no word occurs {config.min_count} times in {len(texts)} texts",
                 hint="a lower --min-count",

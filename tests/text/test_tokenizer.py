@@ -98,6 +98,8 @@ def test_punctuation_can_be_dropped() -> None:
 def test_nothing_frequent_enough_is_an_error() -> None:
     with pytest.raises(DataError, match="no word occurs 99 times"):
         _fit(min_count=99)
+    with pytest.raises(DataError, match="no words are left in 1 texts"):
+        Tokenizer.fit(TokenizerConfig(cleaning=Cleaning(strip_punctuation=True)), ["?!"])
 
 
 @pytest.mark.parametrize(
