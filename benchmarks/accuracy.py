@@ -36,7 +36,6 @@ class Task:
     bar: float
     metric: str = "accuracy"
     options: tuple[str, ...] = ()
-    label: str = "label"
     fasttext: tuple[str, ...] = ("-epoch 10 -dim 100 -wordNgrams 2", "-epoch 25 -dim 100")
 
 

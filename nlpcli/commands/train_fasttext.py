@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from enum import StrEnum
@@ -194,7 +195,9 @@ def _run(request: Request, draft: Draft, console: Console, reject: RejectFile) -
 
 
 def _import_torch() -> None:
-    import torch  # noqa: F401
+    # where it is missing, the main thread says so
+    with contextlib.suppress(ImportError):
+        import torch  # noqa: F401
 
 
 def _show(report: dict[str, Any], console: Console, *, as_json: bool) -> None:

@@ -61,7 +61,7 @@ class AtomicFile:
             raise CannotCreate(f"{self.path}: {_reason(error)}") from None
         self._stream = cast(BinaryIO, os.fdopen(handle, "wb"))
         try:
-            os.fchmod(handle, 0o666 & ~_umask())
+            os.fchmod(handle, 0o666 & ~umask())
         except OSError as error:
             self._discard()
             raise CannotCreate(f"{self.path}: {_reason(error)}") from None
@@ -122,7 +122,8 @@ def _replaceable(path: Path) -> Path:
     return target
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The process's file mode mask; it can only be read by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from nlpcli.errors import CannotCreate, OutputFailed
-from nlpcli.store.atomic import fsync_folder, write_file
+from nlpcli.store.atomic import fsync_folder, umask, write_file
 from nlpcli.store.folder import MANIFEST
 from nlpcli.store.locks import NameLock
 from nlpcli.store.manifest import FileEntry, Manifest, is_file_name
@@ -52,7 +52,7 @@ class Draft:
                 self._check_target()
             self.path = Path(tempfile.mkdtemp(prefix=self._prefix(".tmp-"), dir=beside))
             self._pending = True
-            os.chmod(self.path, 0o777 & ~_umask())
+            os.chmod(self.path, 0o777 & ~umask())
         except OSError as error:
             self._release()
             raise CannotCreate(f"{self._place}: {error.strerror}") from None
@@ -193,9 +193,3 @@ def _exchange(one: Path, other: Path) -> bool:
     return renameat2 is not None and (
         renameat2(here, os.fsencode(one), here, os.fsencode(other), swap) == 0
     )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

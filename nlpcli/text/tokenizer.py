@@ -114,7 +114,7 @@ class Tokenizer:
         Raises DataError when no feature occurs ``min_count`` times.
         """
         hashes, documents, words = _hash_all(config, texts)
-        known, _ = _frequent(hashes, config.min_count)
+        known = _frequent(hashes, config.min_count)
         if not len(known):
             if config.min_count == 1:
                 raise DataError(f"no words are left in {len(texts)} texts")
@@ -122,13 +122,13 @@ class Tokenizer:
                 f"no word occurs {config.min_count} times in {len(texts)} texts",
                 hint="a lower --min-count",
             )
-        plain = Tokenizer(config, known, np.ones(len(known), np.float32))
-        rows = plain.index.rows(hashes)
+        tokenizer = Tokenizer(config, known, np.ones(len(known), np.float32))
+        rows = tokenizer.index.rows(hashes)
         del hashes
         indptr, ids, tf = _count_rows(rows, documents, len(texts))
         frequency = np.bincount(ids, minlength=len(known))
         idf = (np.log((1 + len(texts)) / (1 + frequency)) + 1).astype(np.float32)
-        tokenizer = Tokenizer(config, known, idf, _known_words(words, plain.index))
+        tokenizer.idf, tokenizer.words = idf, _known_words(words, tokenizer.index)
         return tokenizer, Bags(indptr, ids, _weigh(indptr, ids, tf, idf))
 
     def bags(self, texts: Sequence[str]) -> Bags:
@@ -184,10 +184,9 @@ def _hash_all(config: TokenizerConfig, texts: Sequence[str]) -> tuple[U64, I64, 
     return np.concatenate(hashes), np.concatenate(documents), words
 
 
-def _frequent(hashes: U64, min_count: int) -> tuple[U64, I64]:
+def _frequent(hashes: U64, min_count: int) -> U64:
     distinct, counts = count_hashes(hashes)
-    keep = counts >= min_count
-    return distinct[keep], counts[keep]
+    return distinct[counts >= min_count]
 
 
 def _known_words(chunks: list[Any], index: HashIndex) -> list[str]:
