@@ -52,7 +52,7 @@ class Answers:
         self._labels, self._multi = model.labels, model.multi_label
         self._separator = model.separator or ";"
         self._top_k = min(top_k, len(model.labels))
-        self._threshold = threshold if threshold is not None else (model.threshold or 0.5)
+        self._threshold = model.limit(threshold)
         self._all, self._abstain = all_probabilities, abstain_below
         label, probability = f"{prefix}label", f"{prefix}probability"
         if self._multi:

@@ -36,5 +36,5 @@ def score(
     sets = np.zeros((len(labels), len(names)), dtype=bool)
     for i, row in enumerate(labels):
         sets[i, [position[name] for name in row]] = True
-    limit = threshold if threshold is not None else (model.threshold or 0.5)
+    limit = model.limit(threshold)
     return evaluate_multilabel(sets, probabilities, limit, names, resamples=resamples, seed=seed)

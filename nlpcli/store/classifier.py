@@ -37,6 +37,10 @@ class TextClassifier:
         """Whether a text may have any number of labels."""
         return self.scorer.one_vs_all
 
+    def limit(self, asked: float | None) -> float:
+        """The threshold in force: the one asked for, else the saved one; 0 is a threshold too."""
+        return next((t for t in (asked, self.threshold) if t is not None), 0.5)
+
     def probabilities(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
         """Probability of each label, float64 [len(texts), len(labels)]."""
         bags = self.tokenizer.bags(texts)

@@ -160,6 +160,15 @@ def test_sigkill_leaves_the_published_version(tmp_path: Path, fresh: Run) -> Non
         assert fresh("predict", "-m", "m@1", SAMPLES / "new_messages.csv").out == wanted
 
 
+def test_a_saved_threshold_of_zero_is_kept(fresh: Run) -> None:
+    fresh(
+        "train-fasttext", SAMPLES / "tags_en.csv", "-o", "t", "-q", "--label-column", "labels",
+        "--label-separator", ";", "--threshold", 0,
+    )  # fmt: skip
+    done = fresh("predict", "-m", "t", "--only", stdin="text\nhello\n")
+    assert len(done.out.splitlines()[1].split(",")[0].split(";")) == 6
+
+
 def test_chinese(fresh: Run) -> None:
     fresh("train-fasttext", SAMPLES / "messages_zh.csv", "-o", "zh", "-q")
     done = fresh("eval", "-m", "zh", SAMPLES / "messages_zh_test.csv", "--json")
