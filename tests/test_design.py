@@ -30,6 +30,7 @@ MAY_IMPORT["__main__"] = {*MAY_IMPORT["commands"], "__main__"}
 TORCH_LAYERS = {"batching", "models", "training"}
 TORCH_FREE_FILES = {"nlpcli.models.additive"}
 SHARED_COMMAND_FILES = {
+    "opening",
     "app",
     "options",
     "console",

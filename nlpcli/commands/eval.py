@@ -10,6 +10,7 @@ import typer
 
 from nlpcli.commands import options as opt
 from nlpcli.commands.console import Console, RejectFile
+from nlpcli.commands.opening import open_model
 from nlpcli.errors import NegativeAnswer, UsageError, nearest
 
 EXAMPLES = """\b
@@ -57,14 +58,10 @@ def evaluate(
     from nlpcli.data.labelled import read_labelled
     from nlpcli.data.rows import RowFormat
     from nlpcli.store.classifier import read_classifier
-    from nlpcli.store.store import Store
 
     limits = [_limit(text) for text in fail_under or []]
     console, reject = Console(quiet=quiet), RejectFile(rejects)
-    folder, warnings = Store(opt.store_root(store)).open(model)
-    for warning in warnings:
-        console.warn(warning)
-    classifier = read_classifier(folder)
+    classifier = read_classifier(open_model(model, store, console))
     separator = (label_separator or classifier.separator) if classifier.multi_label else None
     fmt = RowFormat(
         format=format,

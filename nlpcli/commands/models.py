@@ -10,6 +10,7 @@ import typer
 
 from nlpcli.commands import options as opt
 from nlpcli.commands.console import Console
+from nlpcli.commands.opening import open_model
 from nlpcli.errors import DataError, NlpcliError
 
 Name = Annotated[str, typer.Argument(help="A name, NAME@VERSION, or a path with a /.")]
@@ -77,11 +78,7 @@ def list_models(store: opt.Store = None, json: opt.Json = False) -> None:
 
 def show(name: Name, store: opt.Store = None, json: opt.Json = False) -> None:
     """What a model is: its manifest, and the sizes of its files."""
-    from nlpcli.store.store import Store
-
-    folder, warnings = Store(opt.store_root(store)).open(name)
-    for warning in warnings:
-        Console().warn(warning)
+    folder = open_model(name, store, Console())
     document: dict[str, Any] = {
         "path": str(folder.path),
         **dataclasses.asdict(folder.manifest),
@@ -112,15 +109,11 @@ def verify(
     from nlpcli.store.folder import ModelFolder
     from nlpcli.store.store import Store
 
-    opened = Store(opt.store_root(store))
     if name is not None:
-        folder, warnings = opened.open(name)
-        for warning in warnings:
-            Console().warn(warning)
-        typer.echo(f"{folder.path}: ok")
+        typer.echo(f"{open_model(name, store, Console()).path}: ok")
         return
     broken = 0
-    for entry in opened.entries():
+    for entry in Store(opt.store_root(store)).entries():
         try:
             ModelFolder(entry.path).verify()
             typer.echo(f"{entry.path}: ok")

@@ -13,6 +13,7 @@ import typer
 
 from nlpcli.commands import options as opt
 from nlpcli.commands.console import Console, RejectFile
+from nlpcli.commands.opening import open_model
 from nlpcli.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -147,16 +148,12 @@ def predict(
     """Add predictions to rows: one output row for each input row, in order."""
     from nlpcli.data.rows import RowFormat, open_rows
     from nlpcli.store.classifier import read_classifier
-    from nlpcli.store.store import Store
 
     console = Console(quiet=quiet)
     if input == "-" and sys.stdin.isatty():
         raise UsageError("no INPUT, and stdin is a terminal", hint="nlpcli predict --help")
     _refuse_same_file(input, output)
-    folder, warnings = Store(opt.store_root(store)).open(model)
-    for warning in warnings:
-        console.warn(warning)
-    classifier = read_classifier(folder)
+    classifier = read_classifier(open_model(model, store, console))
     answers = Answers(
         classifier,
         prefix=prefix,
