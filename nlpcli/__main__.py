@@ -7,26 +7,13 @@ import io
 import os
 import signal
 import sys
-from types import FrameType
 from typing import NoReturn
 
-from nlpcli.errors import NlpcliError, UsageError, nearest, shown
+from nlpcli.commands import interrupts
+from nlpcli.errors import NlpcliError, shown
 
-FILTERS = frozenset({"predict", "eval", "models"})
+FILTERS = frozenset({"predict", "eval", "models", "man", "completion", "--help", "-h", "--version"})
 """Commands that die quietly when the reader of their output goes away; trainers do not."""
-
-
-class Terminated(BaseException):
-    """SIGTERM or SIGHUP arrived; an exception so that temporary files are cleaned up."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    signal.signal(number, signal.SIG_DFL)
-    raise Terminated(number)
 
 
 def _prepare_streams(arguments: list[str]) -> None:
@@ -36,8 +23,7 @@ def _prepare_streams(arguments: list[str]) -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
     if FILTERS & set(arguments[:1]):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _terminate)
+    interrupts.install()
 
 
 def _show(error: NlpcliError) -> int:
@@ -55,38 +41,34 @@ def _run(arguments: list[str]) -> int:
     """Runs the program; 0, or an NlpcliError, or a signal's exception."""
     import typer
 
-    from nlpcli.commands.app import build_app
+    from nlpcli.commands.app import build_command
+    from nlpcli.commands.completion import VARIABLE
+    from nlpcli.commands.usage import HelpWanted, usage_error
 
     try:
-        command = typer.main.get_command(build_app())
-        result = command.main(arguments, prog_name="nlpcli", standalone_mode=False)
-        sys.stdout.flush()
-        return result if isinstance(result, int) else 0
+        command = build_command()
+        if VARIABLE in os.environ:
+            command.main(arguments, prog_name="nlpcli")
+        # not main(), which takes a closed pipe and an end of input for its own
+        with command.make_context("nlpcli", arguments) as context:
+            command.invoke(context)
     except typer.Exit as stop:
         return stop.exit_code
     except typer.Abort:
         return 130
+    except HelpWanted as error:
+        sys.stderr.write(f"{error.help}\n\n")
+        raise
     except typer.TyperException as error:
-        raise _usage_error(error) from None
-
-
-def _usage_error(error: Exception) -> NlpcliError:
-    """Typer's complaint in our form: lower case, one line, the nearest name as the hint."""
-    message = " ".join(str(getattr(error, "format_message", lambda: error)()).split()).rstrip(".")
-    if not message:
-        return UsageError("no command given", hint="nlpcli --help")
-    context = getattr(error, "ctx", None)
-    near = None
-    typed = getattr(error, "option_name", None)
-    if context is not None and typed:
-        options = [o for p in context.command.params for o in p.opts]
-        near = nearest(typed, options)
-    elif context is not None and message.startswith("No such command"):
-        near = nearest(message.split("'")[1], list(getattr(context.command, "commands", {})))
-    hint = f"did you mean {near}?" if near else None
-    head, _, _ = message.partition(" Did you mean")
-    head = head.partition(" (Possible options")[0].rstrip(".")
-    return UsageError(shown(head[:1].lower() + head[1:], 200), hint=hint)
+        problem = usage_error(error)
+        if isinstance(problem, HelpWanted):
+            sys.stderr.write(f"{problem.help}\n\n")
+        raise problem from None
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
+    finally:
+        sys.stdout.flush()
+    return 0
 
 
 def main() -> NoReturn:
@@ -100,10 +82,10 @@ def main() -> NoReturn:
         code = _run(arguments)
     except NlpcliError as error:
         code = _show(error)
+    except interrupts.Interrupted as stop:
+        code = stop.exit_code
     except KeyboardInterrupt:
         code = 130
-    except Terminated as stop:
-        code = 128 + stop.number
     except BrokenPipeError:
         code = 141
     except OSError as error:

@@ -30,9 +30,21 @@ MAY_IMPORT["__main__"] = {*MAY_IMPORT["commands"], "__main__"}
 TORCH_LAYERS = {"batching", "models", "training"}
 TORCH_FREE_FILES = {"nlpcli.models.additive"}
 SHARED_COMMAND_FILES = {
+    "interrupts",
+    "request",
+    "running",
+    "resuming",
+    "continuing",
+    "publishing",
+    "conditions",
+    "planning",
     "opening",
     "app",
     "options",
+    "option_table",
+    "settings",
+    "config_file",
+    "usage",
     "console",
     "scoring",
     "class_weights",

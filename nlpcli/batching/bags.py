@@ -6,7 +6,6 @@ sort that turns a batch around (feature -> texts) is done once, for all batches 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,7 +75,7 @@ def ragged_positions(starts: I64, sizes: I64) -> I64:
 
 
 class BagBatches:
-    """All minibatches of one training set; iterate an epoch with ``epoch(generator)``."""
+    """All minibatches of one training set; ``order`` draws an epoch."""
 
     def __init__(
         self,
@@ -116,14 +115,22 @@ class BagBatches:
     def __len__(self) -> int:
         return -(-len(self._order) // self._batch_size)
 
-    def epoch(self, generator: torch.Generator) -> Iterator[BagBatch]:
-        """Every batch once, in an order drawn from ``generator``."""
-        for number in torch.randperm(len(self), generator=generator).tolist():
-            yield self._batch(number).to(self._device)
+    def order(self, generator: torch.Generator) -> list[int]:
+        """The numbers of all batches in an order drawn from ``generator``."""
+        numbers: list[int] = torch.randperm(len(self), generator=generator).tolist()
+        return numbers
 
-    def _batch(self, number: int) -> BagBatch:
+    def texts(self, number: int) -> I64:
+        """Which texts a batch holds, int64 [B]."""
+        return self._order[number * self._batch_size : (number + 1) * self._batch_size]
+
+    def batch(self, number: int) -> BagBatch:
+        """One batch, on the device."""
+        return self._make(number).to(self._device)
+
+    def _make(self, number: int) -> BagBatch:
         first = number * self._batch_size
-        chosen = self._order[first : first + self._batch_size]
+        chosen = self.texts(number)
         begin, end = int(self._indptr[first]), int(self._indptr[first + len(chosen)])
         turned = self._turned[begin:end]
         starts = self._row_starts[self._row_bounds[number] : self._row_bounds[number + 1]]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json as json_module
-import re
 from typing import Annotated, Any
 
 import typer
 
 from nlpcli.commands import options as opt
+from nlpcli.commands.conditions import Condition, check_metric, parse_condition
 from nlpcli.commands.console import Console, RejectFile
 from nlpcli.commands.opening import open_model
-from nlpcli.errors import NegativeAnswer, UsageError, nearest
+from nlpcli.errors import NegativeAnswer
 
 EXAMPLES = """\b
 Examples:
@@ -59,7 +59,7 @@ def evaluate(
     from nlpcli.data.rows import RowFormat
     from nlpcli.store.classifier import read_classifier
 
-    limits = [_limit(text) for text in fail_under or []]
+    conditions = [parse_condition(text, "--fail-under") for text in fail_under or []]
     console, reject = Console(quiet=quiet), RejectFile(rejects)
     classifier = read_classifier(open_model(model, store, console))
     separator = (label_separator or classifier.separator) if classifier.multi_label else None
@@ -83,30 +83,16 @@ def evaluate(
         unknown = document["unknown_labels"]
         console.warn(f"{len(unknown)} labels the model does not know: {', '.join(unknown[:5])}")
     typer.echo(json_module.dumps(document, allow_nan=False) if json else _table(document), nl=json)
-    _check_limits(document, limits)
+    _check_conditions(document, conditions)
 
 
-def _limit(text: str) -> tuple[str, float]:
-    match = re.fullmatch(r"\s*(\w+)\s*>?=\s*([0-9.eE+-]+)\s*", text)
-    try:
-        if match:
-            return match[1], float(match[2])
-    except ValueError:
-        pass
-    raise UsageError(f"--fail-under {text!r}: wanted METRIC=NUMBER", hint="macro_f1=0.8")
-
-
-def _check_limits(document: dict[str, Any], limits: list[tuple[str, float]]) -> None:
+def _check_conditions(document: dict[str, Any], conditions: list[Condition]) -> None:
     names = [k for k, v in document.items() if isinstance(v, dict) and "value" in v]
-    for name, wanted in limits:
-        if name not in names:
-            near = nearest(name, names)
-            raise UsageError(
-                f"--fail-under: no metric {name}", hint=f"did you mean {near}?" if near else None
-            )
-        value = document[name]["value"]
-        if value is None or value < wanted:
-            raise NegativeAnswer(f"{name} is {value}, wanted at least {wanted}")
+    for condition in conditions:
+        check_metric(condition.metric, names, "--fail-under")
+        failure = condition.failure(document[condition.metric]["value"])
+        if failure:
+            raise NegativeAnswer(failure)
 
 
 def _table(document: dict[str, Any]) -> str:

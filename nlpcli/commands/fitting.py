@@ -1,4 +1,4 @@
-"""What train-fasttext does between reading its options and printing the result."""
+"""The stages of train-fasttext between its options and its answer: read, cut, train, measure."""
 
 from __future__ import annotations
 
@@ -7,61 +7,39 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nlpcli.commands import interrupts
+from nlpcli.commands.request import Parts
 from nlpcli.errors import DataError
 
 if TYPE_CHECKING:
     from nlpcli.commands.console import Console, RejectFile
+    from nlpcli.commands.request import Request
+    from nlpcli.commands.resuming import Resumption
     from nlpcli.data.labelled import Labelled
-    from nlpcli.data.rows import RowFormat
-    from nlpcli.models.config import FastTextConfig
-    from nlpcli.store.classifier import TextClassifier
+    from nlpcli.store.classifier import Arrays, TextClassifier
     from nlpcli.store.draft import Draft
-    from nlpcli.text.tokenizer import TokenizerConfig
+    from nlpcli.text.tokenizer import Bags, Tokenizer
     from nlpcli.training.fit import Fitting
 
 MULTI_LABEL_DEV = 0.1
 """A multi-label model needs rows to tune its threshold on, when no dev part is given."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """A training run as it was asked for, validated."""
-
-    train: str
-    dev: str | None
-    dev_fraction: float
-    fmt: RowFormat
-    columns: dict[str, str | None]
-    class_weight: str | None
-    threshold: float | None
-    patience: int | None
-    config: FastTextConfig
-    tokenizer: TokenizerConfig
-    seed: int
-    threads: int | None
-    device: str
-
-    @property
-    def separator(self) -> str | None:
-        """Joins several labels; None for one label a row."""
-        return self.columns["label_separator"]
-
-
 @dataclass(frozen=True)
-class Parts:
-    """The training and the dev part, and where the dev part came from."""
+class Prepared:
+    """Texts that are cut: the tokenizer, the bags of the training rows, seconds it took."""
 
-    train: Labelled
-    dev: Labelled | None
-    source: str
+    tokenizer: Tokenizer
+    bags: Bags
+    seconds: float
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A trained classifier with what there is to tell about the run."""
+    """A trained classifier, the optimizer's squares, and what there is to tell about the run."""
 
     classifier: TextClassifier
-    parts: Parts
+    squares: Arrays
     report: dict[str, Any]
 
 
@@ -77,17 +55,30 @@ def read_parts(request: Request, reject: RejectFile) -> Parts:
     if request.dev is not None:
         columns = {**columns, "weight_column": None}
         dev = read_labelled(request.dev, request.fmt, on_reject=reject, **columns)
-        parts = Parts(rows, dev, request.dev)
-    else:
-        parts = _held_out(rows, request)
-    names = {name for row in parts.train.labels for name in row}
+        return _with_names(request, rows, dev, request.dev)
+    return _with_names(request, *_held_out(rows, request))
+
+
+def _with_names(request: Request, train: Labelled, dev: Labelled | None, source: str) -> Parts:
+    from nlpcli.commands.class_weights import read_class_weights
+
+    names = _all_names(request, train)
+    return Parts(train, dev, source, names, read_class_weights(request.class_weight, names))
+
+
+def _all_names(request: Request, train: Labelled) -> list[str]:
+    """The labels: those of the model that is continued, in its order, then new ones."""
+    from nlpcli.data.split import label_names
+
+    old = [] if request.base is None else request.base.classifier.labels
+    names = [*old, *(n for n in label_names(train.labels) if n not in set(old))]
     if len(names) < (1 if request.separator is not None else 2):
-        seen = ", ".join(sorted(names)) or "none"
+        seen = ", ".join(names) or "none"
         raise DataError(f"{request.train}: at least 2 labels are needed, seen: {seen}")
-    return parts
+    return names
 
 
-def _held_out(rows: Labelled, request: Request) -> Parts:
+def _held_out(rows: Labelled, request: Request) -> tuple[Labelled, Labelled | None, str]:
     from nlpcli.data.split import holdout
 
     fraction = request.dev_fraction
@@ -95,8 +86,8 @@ def _held_out(rows: Labelled, request: Request) -> Parts:
         fraction = MULTI_LABEL_DEV
     kept, held = holdout(rows.labels, fraction, request.seed)
     if not len(held):
-        return Parts(rows, None, "none")
-    return Parts(_subset(rows, kept), _subset(rows, held), f"{fraction:g} of the rows")
+        return rows, None, "none"
+    return _subset(rows, kept), _subset(rows, held), f"{fraction:g} of the rows"
 
 
 def _subset(rows: Labelled, chosen: Any) -> Labelled:
@@ -110,71 +101,84 @@ def _subset(rows: Labelled, chosen: Any) -> Labelled:
     )
 
 
-def fit(request: Request, parts: Parts, console: Console) -> Outcome:
-    """Cuts the texts, trains, sets the threshold and measures on the dev part."""
-    from nlpcli.commands.class_weights import read_class_weights
-    from nlpcli.data.split import label_names
-    from nlpcli.store.classifier import TextClassifier
+def prepare(request: Request, parts: Parts) -> Prepared:
+    """Cuts the training texts. Raises DataError when nothing is left of them."""
     from nlpcli.text.tokenizer import Tokenizer
 
-    names = label_names(parts.train.labels)
-    by_class = read_class_weights(request.class_weight, names)
     begun = time.perf_counter()
-    tokenizer, bags = Tokenizer.fit(request.tokenizer, parts.train.texts)
-    tokenized = time.perf_counter()
+    base = None if request.base is None else request.base.classifier.tokenizer
+    tokenizer, bags = Tokenizer.fit(request.tokenizer, parts.train.texts, base)
+    return Prepared(tokenizer, bags, time.perf_counter() - begun)
 
+
+def make_fitting(request: Request, parts: Parts, prepared: Prepared) -> Fitting:
+    """The training run, ready to go. Raises Unavailable for a device that is not there."""
     from nlpcli.batching.bags import LabelSets
-    from nlpcli.training.device import choose_device, set_threads
+    from nlpcli.training.device import choose_device
     from nlpcli.training.fit import Examples, Fitting, class_importance
 
-    device, threads = choose_device(request.device), set_threads(request.threads)
-    sets = LabelSets.of(parts.train.labels, names)
-    importance = class_importance(sets, by_class, parts.train.weights)
+    device = choose_device(request.device)
+    sets = LabelSets.of(parts.train.labels, parts.names)
+    importance = class_importance(sets, parts.class_weight, parts.train.weights)
     dev = None
     if parts.dev is not None:
-        dev = Examples(tokenizer.bags(parts.dev.texts), LabelSets.of(parts.dev.labels, names))
-    imported = time.perf_counter()
-    fitting = Fitting(
+        bags = prepared.tokenizer.bags(parts.dev.texts)
+        dev = Examples(bags, LabelSets.of(parts.dev.labels, parts.names))
+    return Fitting(
         request.config,
-        Examples(bags, sets, importance),
+        Examples(prepared.bags, sets, importance),
         dev,
-        n_features=tokenizer.n_features,
+        n_features=prepared.tokenizer.n_features,
         seed=request.seed,
         device=device,
         patience=request.patience,
+        start=None if request.base is None else request.base.arrays,
     )
-    report = {
-        "rows": len(parts.train.texts),
-        "dev_rows": 0 if parts.dev is None else len(parts.dev.texts),
-        "labels": len(names),
-        "features": tokenizer.n_features,
-        "device": str(device),
-        "threads": threads,
-        **_watch(fitting, request.config.epochs, console),
-        "metrics": {},
-    }
-    trained = time.perf_counter()
-    report["rows_per_second"] = round(report["rows"] * report["epochs"] / (trained - imported))
-    report["stage_seconds"] = {
-        "tokenize": round(tokenized - begun, 3),
-        "import_and_prepare": round(imported - tokenized, 3),
-        "train": round(trained - imported, 3),
-    }
-    classifier = TextClassifier(tokenizer, fitting.scorer, names, None, request.separator)
-    return Outcome(_measured(classifier, parts, request.threshold, report), parts, report)
 
 
-def _watch(fitting: Fitting, epochs: int, console: Console) -> dict[str, Any]:
-    """Runs the training to its end, showing how it goes; loss and epochs for the report."""
-    loss, epoch = 0.0, 0
-    with console:
-        for now in fitting:
-            loss, epoch = now.step.loss, now.step.epoch
-            note = f"loss {loss:.4f}"
-            if now.dev_score is not None:
-                note += f"  dev {now.dev_score:.4f}"
-            console.progress(f"epoch {epoch}/{epochs}", now.step.step, now.step.steps, note)
-    return {"loss": round(loss, 6), "epochs": epoch}
+def watch(
+    fitting: Fitting, epochs: int, parts: Parts, resumption: Resumption, console: Console
+) -> None:
+    """Runs the training to its end, shows how it goes and saves states.
+
+    Raises NegativeAnswer when it diverges; Interrupted after a signal, with a state saved.
+    """
+    from nlpcli.training.loop import Diverged
+
+    try:
+        with console, interrupts.deferred():
+            for now in fitting:
+                note = f"loss {now.step.loss:.4f}"
+                if now.dev_score is not None:
+                    note += f"  dev {now.dev_score:.4f}"
+                console.progress(
+                    f"epoch {now.step.epoch}/{epochs}", now.step.step, now.step.steps, note
+                )
+                if interrupts.pending():
+                    resumption.save(fitting)
+                    break
+                resumption.save_if_due(fitting)
+    except Diverged as error:
+        lines = [parts.train.lines[i] for i in sorted(error.texts)]
+        if lines:
+            shown = ", ".join(map(str, lines[:8])) + (", …" if len(lines) > 8 else "")
+            error.message += f" on the rows of lines {shown}"
+        raise
+
+
+def measure(
+    request: Request, parts: Parts, prepared: Prepared, fitting: Fitting, report: dict[str, Any]
+) -> Outcome:
+    """The model to keep, with its threshold; loss and dev metrics go into the report."""
+    from nlpcli.store.classifier import TextClassifier
+
+    arrays = fitting.arrays
+    squares = {n[8:]: a for n, a in arrays.items() if n.startswith("squares.")}
+    classifier = TextClassifier(
+        prepared.tokenizer, fitting.scorer, parts.names, None, request.separator
+    )
+    report |= {"loss": round(fitting.loss, 6), "epochs": fitting.epochs, "metrics": {}}
+    return Outcome(_measured(classifier, parts, request.threshold, report), squares, report)
 
 
 def _measured(
@@ -184,7 +188,7 @@ def _measured(
     import numpy as np
 
     from nlpcli.batching.bags import LabelSets
-    from nlpcli.commands.scoring import score
+    from nlpcli.commands.scoring import plain_metrics, score
     from nlpcli.evaluation.multilabel import best_threshold
 
     if parts.dev is None:
@@ -200,25 +204,24 @@ def _measured(
         classifier = replace(classifier, threshold=threshold)
         report["threshold"] = threshold
     document = score(classifier, probabilities, parts.dev.labels, resamples=0)
-    report["metrics"] = {
-        key: value["value"]
-        for key, value in document.items()
-        if isinstance(value, dict) and "value" in value
-    }
+    report["metrics"] = plain_metrics(document)
     return classifier
 
 
-def publish(draft: Draft, outcome: Outcome, request: Request) -> Path:
-    """Writes the model and publishes it. Raises OutputFailed."""
+def save(
+    draft: Draft, outcome: Outcome, parts: Parts, request: Request, record: dict[str, Any],
+    *, published: bool,
+) -> Path:  # fmt: skip
+    """Writes the model; it is served from now on, if it is to be. Raises OutputFailed."""
     from nlpcli import __version__
     from nlpcli.store.classifier import KIND, write_classifier
 
-    written = write_classifier(draft, outcome.classifier)
-    train = outcome.parts.train
+    written = write_classifier(draft, outcome.classifier, outcome.squares)
+    train = parts.train
     return draft.publish(
         kind=KIND,
         created_by=f"nlpcli {__version__}",
-        config={**request.config.to_json(), **written, "dev": outcome.parts.source},
+        config={**request.config.to_json(), **written, "dev": parts.source, "run": record},
         labels=outcome.classifier.labels,
         data={
             "sha256": train.sha256,
@@ -231,4 +234,5 @@ def publish(draft: Draft, outcome: Outcome, request: Request) -> Path:
         },
         seed=request.seed,
         metrics=outcome.report["metrics"],
+        published=published,
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nlpcli.commands.console import Console
 from nlpcli.commands.options import store_root
+from nlpcli.errors import UsageError
 
 if TYPE_CHECKING:
     from nlpcli.store.folder import ModelFolder
@@ -23,3 +26,19 @@ def open_model(model: str, store: Path | None, console: Console) -> ModelFolder:
     for warning in warnings:
         console.warn(warning)
     return folder
+
+
+def refuse_same_file(
+    inputs: Mapping[str, str | None], outputs: Mapping[str, str | Path | None]
+) -> None:
+    """Raises UsageError when an output is, perhaps by a link, a file that is read."""
+    for option, target in outputs.items():
+        for what, source in inputs.items():
+            if target is None or source is None or "-" in (source, str(target)):
+                continue
+            try:
+                same = os.path.samefile(source, target)
+            except OSError:
+                continue
+            if same:
+                raise UsageError(f"{option} {target}: the same file as the input {what}")

@@ -38,3 +38,8 @@ def score(
         sets[i, [position[name] for name in row]] = True
     limit = model.limit(threshold)
     return evaluate_multilabel(sets, probabilities, limit, names, resamples=resamples, seed=seed)
+
+
+def plain_metrics(document: dict[str, Any]) -> dict[str, float | None]:
+    """The values alone, without intervals."""
+    return {k: v["value"] for k, v in document.items() if isinstance(v, dict) and "value" in v}

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-import time
+import dataclasses
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from nlpcli.commands import options as opt
 from nlpcli.commands.console import Console, RejectFile
-from nlpcli.errors import UsageError
+from nlpcli.commands.opening import refuse_same_file
+from nlpcli.errors import Busy, NegativeAnswer, UsageError
 
 if TYPE_CHECKING:
-    from nlpcli.commands.fitting import Request
-    from nlpcli.store.draft import Draft
+    from nlpcli.commands.request import Request
+    from nlpcli.store.store import Store
 
+T = TypeVar("T")
 EXAMPLES = """\b
 Examples:
   nlpcli train-fasttext sample_data/reviews_en.csv -o reviews
@@ -42,6 +43,7 @@ class UnicodeForm(StrEnum):
 
 
 def train_fasttext(
+    context: typer.Context,
     train: Annotated[str, typer.Argument(help="Labelled rows; - for stdin.")],
     *,
     output: Annotated[str, typer.Option("--output", "-o", help="Name in the store, or a path.")],
@@ -95,6 +97,28 @@ def train_fasttext(
     on_error: opt.ErrorMode = opt.OnError.fail,
     rejects: opt.Rejects = None,
     max_field: opt.MaxField = 64,
+    continue_from: Annotated[
+        str | None, typer.Option(help="Go on from this model; new words and labels may join.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Take up the unfinished run, if it is the same.")
+    ] = False,
+    save_every: Annotated[
+        float, typer.Option(min=0, max=10000, help="Minutes between resumable states.")
+    ] = 5,
+    publish_if: Annotated[
+        list[str] | None,
+        typer.Option(help="'METRIC>=X' or better (than the version in use), on the dev part."),
+    ] = None,
+    if_changed: Annotated[
+        bool, typer.Option("--if-changed", help="Do nothing when data and options are the same.")
+    ] = False,
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="Then remove all but so many good versions.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, print the plan, write nothing.")
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a model path that exists.")
     ] = False,
@@ -104,45 +128,36 @@ def train_fasttext(
     no_color: opt.NoColor = False,
 ) -> None:
     """Train a text classifier from labelled rows and publish it."""
-    from nlpcli.commands.fitting import Request
+    from nlpcli.commands.publishing import parse_gate
+    from nlpcli.commands.request import Request
     from nlpcli.data.rows import RowFormat
     from nlpcli.models.config import FastTextConfig
-    from nlpcli.store.store import Store
     from nlpcli.text.normalize import Cleaning
     from nlpcli.text.tokenizer import TokenizerConfig
 
+    console = Console(quiet=quiet, no_color=no_color)
     if dev is not None and dev_fraction:
         raise UsageError("--dev and --dev-fraction: give one of them")
     if min_n > max_n:
         raise UsageError(f"--min-n {min_n} is more than --max-n {max_n}")
-    if patience is not None and dev is None and not dev_fraction and label_separator is None:
+    refuse_same_file({"TRAIN": train, "--dev": dev}, {"--rejects": rejects, "--output": output})
+    options = {**context.params, "min_n": min_n if min_n or not max_n else 1}
+    tokenizer = _from_options(TokenizerConfig, options, cleaning=_from_options(Cleaning, options))
+    loss = "softmax" if label_separator is None else "one-vs-all"
+    config = _from_options(FastTextConfig, options, loss=loss)
+    base = None
+    if continue_from is not None:
+        from nlpcli.commands.continuing import read_base
+
+        base = read_base(continue_from, store, console)
+        tokenizer, config, label_separator = base.inherit(
+            tokenizer, config, label_separator, _typed(context)
+        )
+    has_dev = dev is not None or dev_fraction > 0 or label_separator is not None
+    if patience is not None and not has_dev:
         raise UsageError("--patience needs rows to measure on", hint="--dev-fraction 0.1")
-    tokenizer_config = TokenizerConfig(
-        cleaning=Cleaning(
-            unicode_form=unicode_form.value,
-            lowercase=lowercase,
-            strip_urls=strip_urls,
-            strip_mentions=strip_mentions,
-            strip_html=strip_html,
-            strip_punctuation=strip_punctuation,
-            strip_control=strip_control,
-        ),
-        segmenter=segmenter.value,
-        word_ngrams=word_ngrams,
-        min_n=min_n if min_n or not max_n else 1,
-        max_n=max_n,
-        min_count=min_count,
-        buckets=buckets,
-    )
-    config = FastTextConfig(
-        dim=dim,
-        loss="softmax" if label_separator is None else "one-vs-all",
-        epochs=epochs,
-        lr=lr,
-        batch_size=batch_size,
-        label_smoothing=label_smoothing,
-    )
     request = Request(
+        output=output,
         train=train,
         dev=dev,
         dev_fraction=dev_fraction,
@@ -163,41 +178,92 @@ def train_fasttext(
         threshold=threshold,
         patience=patience,
         config=config,
-        tokenizer=tokenizer_config,
+        tokenizer=tokenizer,
         seed=seed,
         threads=threads,
         device=device,
+        base=base,
+        resume=resume,
+        save_every=save_every,
+        gate=parse_gate(publish_if or [], multi_label=label_separator is not None, has_dev=has_dev),
+        if_changed=if_changed,
     )
-    console = Console(quiet=quiet, no_color=no_color)
-    with Store(opt.store_root(store)).begin(output, force=force, wait=wait) as draft:
-        report = _run(request, draft, console, RejectFile(rejects))
-    _show(report, console, as_json=json)
+    _execute(request, opt.store_root(store), console, rejects, force=force, wait=wait, keep=keep,
+             dry_run=dry_run, as_json=json)  # fmt: skip
 
 
-def _run(request: Request, draft: Draft, console: Console, reject: RejectFile) -> dict[str, Any]:
-    """Read, fit, publish; the report of the run."""
-    from nlpcli.commands.fitting import fit, publish, read_parts
-
-    begun = time.perf_counter()
-    # torch takes over a second to import: that happens while rows are read and cut
-    threading.Thread(target=_import_torch, daemon=True).start()
-    parts = read_parts(request, reject)
-    reject.close(console)
-    read = time.perf_counter()
-    outcome = fit(request, parts, console)
-    fitted = time.perf_counter()
-    path = publish(draft, outcome, request)
-    ended = time.perf_counter()
-    report = outcome.report
-    report["stage_seconds"]["read"] = round(read - begun, 3)
-    report["stage_seconds"]["save"] = round(ended - fitted, 3)
-    return {**report, "path": str(path), "seconds": round(ended - begun, 3)}
+def _from_options(kind: type[T], options: dict[str, Any], **more: Any) -> T:
+    """A configuration whose fields are named as the options are."""
+    names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return kind(**{n: v for n, v in options.items() if n in names}, **more)
 
 
-def _import_torch() -> None:
-    # where it is missing, the main thread says so
-    with contextlib.suppress(ImportError):
-        import torch  # noqa: F401
+def _typed(context: typer.Context) -> set[str]:
+    """Names of the options that did not get their default."""
+    source = context.get_parameter_source
+    return {n for n in context.params if getattr(source(n), "name", "DEFAULT") != "DEFAULT"}
+
+
+def _execute(
+    request: Request,
+    root: Path,
+    console: Console,
+    rejects: Path | None,
+    *,
+    force: bool,
+    wait: bool,
+    keep: int | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Runs it, or shows the plan; then says how it went."""
+    import json
+
+    from nlpcli.commands.running import TrainingRun
+    from nlpcli.store.store import Store
+
+    store = Store(root)
+    draft = store.begin(request.output, force=force, wait=wait)
+    if dry_run:
+        draft.probe()
+        plan = TrainingRun(request, store, console, RejectFile(None)).plan()
+        typer.echo(json.dumps(dataclasses.asdict(plan)) if as_json else plan.lines())
+        return
+    with draft:
+        report = TrainingRun(request, store, console, RejectFile(rejects)).run(draft)
+    _show(report, console, as_json=as_json)
+    if report["refused"]:
+        raise NegativeAnswer(_why_not(report))
+    if keep is not None and draft.versioned:
+        _prune(store, request.output, keep, console)
+    _tell_pin(store, request.output, report, console)
+
+
+def _why_not(report: dict[str, Any]) -> str:
+    kept = f"kept unpublished: {report['path']}" if report["path"] else "nothing is written"
+    return f"{'; '.join(report['refused'])}; {kept}"
+
+
+def _prune(store: Store, name: str, keep: int, console: Console) -> None:
+    """What --keep asks for; a run that begins meanwhile does it itself."""
+    try:
+        removed, warnings = store.prune(name, keep)
+    except Busy as error:
+        console.warn(f"--keep: {error.message}; its run may prune")
+        return
+    for warning in warnings:
+        console.warn(warning)
+    if removed:
+        console.say(f"removed old versions: {', '.join(map(str, removed))}")
+
+
+def _tell_pin(store: Store, output: str, report: dict[str, Any], console: Console) -> None:
+    """A new version is not what the bare name means while another is pinned."""
+    if "/" in output or output.startswith("."):
+        return
+    pinned = store.pinned(output)
+    if pinned is not None and pinned != int(report["path"].rpartition("/")[2]):
+        console.warn(f"{output} stays at the pinned version {pinned}: nlpcli models unpin {output}")
 
 
 def _show(report: dict[str, Any], console: Console, *, as_json: bool) -> None:
@@ -206,14 +272,21 @@ def _show(report: dict[str, Any], console: Console, *, as_json: bool) -> None:
     import resource
 
     report["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    console.say(
-        f"{report['rows']:,} rows, {report['labels']:,} labels, {report['features']:,} features; "
-        f"{report['epochs']} epochs, loss {report['loss']:.4f}; {report['seconds']:.1f} s"
-    )
-    if report["metrics"]:
+    if report.get("unchanged"):
+        console.say("nothing to do: data, options and program are as in the newest version")
+    else:
+        console.say(
+            f"{report['rows']:,} rows, {report['labels']:,} labels, {report['features']:,} "
+            f"features; {report['epochs']} epochs, loss {report['loss']:.4f}; "
+            f"{report['seconds']:.1f} s"
+        )
+    if report["metrics"] and "dev_rows" in report:
         names = ("accuracy", "macro_f1", "micro_f1", "precision_at_1")
         shown = [
             f"{n} {report['metrics'][n]:.4f}" for n in names if report["metrics"].get(n) is not None
         ]
         console.say(f"dev part, {report['dev_rows']:,} rows: {', '.join(shown)}")
-    typer.echo(json.dumps(report, sort_keys=True) if as_json else report["path"])
+    if as_json:
+        typer.echo(json.dumps(report, sort_keys=True))
+    elif report["published"]:
+        typer.echo(report["path"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import re
 import stat
 import tempfile
 from pathlib import Path
@@ -54,9 +56,7 @@ class AtomicFile:
     def __enter__(self) -> BinaryIO:
         try:
             self._target = _replaceable(self.path)
-            handle, self._temporary = tempfile.mkstemp(
-                prefix=f".{self._target.name[:40]}.tmp-", dir=self._target.parent
-            )
+            handle, self._temporary = _own_temporary(self._target)
         except OSError as error:
             raise CannotCreate(f"{self.path}: {_reason(error)}") from None
         self._stream = cast(BinaryIO, os.fdopen(handle, "wb"))
@@ -106,6 +106,36 @@ class AtomicFile:
             self._stream.close()
         with contextlib.suppress(OSError):
             os.unlink(self._temporary)
+
+
+def _own_temporary(target: Path) -> tuple[int, str]:
+    """A new file beside the target, locked while its writer lives; those of dead ones go."""
+    prefix = f".{target.name[:40]}.tmp-"
+    dead = re.compile(re.escape(prefix) + "[a-z0-9_]{8}")
+    with contextlib.suppress(OSError):  # a folder may be writable and not readable
+        for name in filter(dead.fullmatch, os.listdir(target.parent)):
+            _remove_if_dead(target.parent / name)
+    while True:
+        handle, path = tempfile.mkstemp(prefix=prefix, dir=target.parent)
+        with contextlib.suppress(OSError):  # no locks here: then nobody sweeps either
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:  # nobody took it for dead before it was locked
+            return handle, path
+        os.close(handle)
+
+
+def _remove_if_dead(path: Path) -> None:
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
 
 
 def _replaceable(path: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlpcli.errors import DataError
+from nlpcli.errors import DataError, shown
 from nlpcli.models.additive import AdditiveClassifier
 from nlpcli.store.draft import Draft
 from nlpcli.store.folder import ModelFolder
@@ -18,7 +18,9 @@ from nlpcli.text.tokenizer import Tokenizer, TokenizerConfig
 
 KIND = "fasttext"
 WEIGHTS = "model.safetensors"
+OPTIMIZER = "optimizer.safetensors"
 TOKENIZER = "tokenizer.json"
+Arrays = dict[str, npt.NDArray[Any]]
 _TYPES = {"hashes": "uint64", "idf": "float32", "weight": "float32", "bias": "float32"}
 
 
@@ -47,8 +49,12 @@ class TextClassifier:
         return self.scorer.probabilities(bags.indptr, bags.ids, bags.weights)
 
 
-def write_classifier(draft: Draft, classifier: TextClassifier) -> dict[str, Any]:
-    """Writes the parts into a draft; gives what belongs into the manifest's configuration."""
+def write_classifier(draft: Draft, classifier: TextClassifier, squares: Arrays) -> dict[str, Any]:
+    """Writes the parts into a draft; gives what belongs into the manifest's configuration.
+
+    ``squares`` are the optimizer's accumulators by the name of their table: training goes on from
+    them when rows are added later.
+    """
     from safetensors.numpy import save
 
     tokenizer, scorer = classifier.tokenizer, classifier.scorer
@@ -61,7 +67,12 @@ def write_classifier(draft: Draft, classifier: TextClassifier) -> dict[str, Any]
     if scorer.output is not None:
         arrays["output"] = scorer.output
     draft.write(WEIGHTS, save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
-    document = {"config": tokenizer.config.to_json(), "words": tokenizer.words}
+    draft.write(OPTIMIZER, save({k: np.ascontiguousarray(v) for k, v in squares.items()}))
+    document = {
+        "config": tokenizer.config.to_json(),
+        "n_texts": tokenizer.n_texts,
+        "words": tokenizer.words,
+    }
     draft.write(TOKENIZER, json.dumps(document, ensure_ascii=False).encode())
     return {
         "tokenizer": tokenizer.config.to_json(),
@@ -86,12 +97,14 @@ def read_classifier(folder: ModelFolder) -> TextClassifier:
         document = json.loads(folder.read(TOKENIZER))
         config = TokenizerConfig.from_json(document["config"])
         words = [str(word) for word in document["words"]]
+        n_texts = int(document["n_texts"])
         threshold = manifest.config.get("threshold")
         one_vs_all = bool(manifest.config["one_vs_all"])
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise DataError(f"{where}: {type(error).__name__}: {error}") from None
+    except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
+        reason = shown(f"{type(error).__name__}: {error}", 200)
+        raise DataError(f"{where}: {reason}") from None
     _check(arrays, len(manifest.labels), str(where))
-    tokenizer = Tokenizer(config, arrays["hashes"], arrays["idf"], words)
+    tokenizer = Tokenizer(config, arrays["hashes"], arrays["idf"], words, n_texts)
     scorer = AdditiveClassifier(arrays["weight"], arrays["bias"], arrays.get("output"), one_vs_all)
     return TextClassifier(
         tokenizer,
@@ -100,6 +113,32 @@ def read_classifier(folder: ModelFolder) -> TextClassifier:
         None if threshold is None else float(threshold),
         manifest.config.get("label_separator"),
     )
+
+
+def read_arrays(folder: ModelFolder, classifier: TextClassifier) -> Arrays:
+    """Weights and squares of a loaded model, named as a training run names them.
+
+    Raises DataError when the optimizer's file is missing or does not fit.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    scorer = classifier.scorer
+    arrays: Arrays = {"weight": scorer.weight, "bias": scorer.bias}
+    if scorer.output is not None:
+        arrays["output"] = scorer.output
+    try:
+        squares = load(folder.read(OPTIMIZER))
+    except SafetensorError as error:
+        raise DataError(f"{folder.path / OPTIMIZER}: {shown(str(error), 200)}") from None
+    for name in list(arrays):
+        found = squares.get(name)
+        if found is None or found.shape != arrays[name].shape[:1] or found.dtype != np.float32:
+            raise DataError(f"{folder.path / OPTIMIZER}: {name} is missing or of another shape")
+        if not (np.isfinite(found).all() and (found > 0).all()):
+            raise DataError(f"{folder.path / OPTIMIZER}: {name} holds a value that is not above 0")
+        arrays[f"squares.{name}"] = found
+    return arrays
 
 
 def _check(arrays: dict[str, npt.NDArray[Any]], n_labels: int, where: str) -> None:

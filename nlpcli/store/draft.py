@@ -19,6 +19,7 @@ from nlpcli.store.atomic import fsync_folder, umask, write_file
 from nlpcli.store.folder import MANIFEST
 from nlpcli.store.locks import NameLock
 from nlpcli.store.manifest import FileEntry, Manifest, is_file_name
+from nlpcli.store.states import RunStates
 
 LEFTOVERS = (".tmp-", ".trash-")
 
@@ -40,6 +41,31 @@ class Draft:
         self._files: dict[str, FileEntry] = {}
         self._pending = False
         self.path = self._place
+        at = self._place / ".state" if name is not None else parent / f".{self._place.name}.state"
+        self.states = RunStates(at)
+
+    @property
+    def versioned(self) -> bool:
+        """Whether this becomes a version of a name, or a plain path."""
+        return self._name is not None
+
+    def probe(self) -> None:
+        """The checks of entering, with nothing made: for a dry run. Raises CannotCreate."""
+        if self._name is None:
+            self._check_target()
+        folder = self._place.parent
+        while not os.path.lexists(folder) and folder != folder.parent:
+            folder = folder.parent
+        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+            raise CannotCreate(f"{self._place}: {folder} is no folder that can be written to")
+
+    def need(self, size: int) -> None:
+        """Raises CannotCreate when the disk has not ``size`` bytes free."""
+        free = shutil.disk_usage(self.path).free
+        if free < size:
+            raise CannotCreate(
+                f"{self._place}: the model needs about {size:,} bytes, the disk has {free:,} free"
+            )
 
     def __enter__(self) -> Self:
         beside = self._place if self._name is not None else self._place.parent

@@ -6,10 +6,11 @@ there is complete: it was renamed into place after everything in it was synced, 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
-import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,9 +26,9 @@ from nlpcli.errors import (
 from nlpcli.store.draft import LEFTOVERS, Draft, remove_tree
 from nlpcli.store.folder import ModelFolder
 from nlpcli.store.locks import NameLock
+from nlpcli.store.pins import VERSION, read_pin, remove_pin, write_pin
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
-_VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _TRIES = 5  # of a reader that meets versions being pruned
 
 
@@ -57,7 +58,7 @@ def parse_spec(text: str) -> ModelSpec:
     if "/" in text or text.startswith("."):
         return ModelSpec(path=Path(text))
     name, at, version = text.partition("@")
-    if not _NAME.fullmatch(name) or (at and not _VERSION.fullmatch(version)):
+    if not _NAME.fullmatch(name) or (at and not VERSION.fullmatch(version)):
         raise UsageError(
             f"model {shown(text)}: wanted NAME, NAME@VERSION or a path with a /",
             hint="names have letters, digits, . _ -",
@@ -79,23 +80,11 @@ class Store:
     def versions(self, name: str) -> list[int]:
         """Version numbers of a name, ascending; broken ones too."""
         found = _names_in(self.root / name)
-        return sorted(int(version) for version in found if _VERSION.fullmatch(version))
+        return sorted(int(version) for version in found if VERSION.fullmatch(version))
 
     def pinned(self, name: str) -> int | None:
         """The pinned version of a name, if there is one. Raises DataError on a bad pin."""
-        path = self.root / name / "pinned"
-        try:
-            if not stat.S_ISREG(os.lstat(path).st_mode):
-                raise DataError(f"{path}: not a regular file")
-            with open(path, "rb") as stream:
-                text = stream.read(100).decode("ascii", "replace").strip()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise DataError(f"{path}: {error.strerror}") from None
-        if not _VERSION.fullmatch(text):
-            raise DataError(f"{path}: {shown(text)}, wanted a version number")
-        return int(text)
+        return read_pin(self.root / name)
 
     def open(self, text: str) -> tuple[ModelFolder, list[str]]:
         """The model meant, verified, and warnings about newer ones that do not verify.
@@ -167,8 +156,9 @@ class Store:
 
     def _entry(self, name: str, version: int) -> Entry:
         path = self.root / name / str(version)
-        pinned = self.pinned(name) == version
+        pinned = False
         try:
+            pinned = self.pinned(name) == version
             return Entry(name, version, path, pinned, ModelFolder(path), None)
         except NlpcliError as error:
             return Entry(name, version, path, pinned, None, error.message)
@@ -185,39 +175,87 @@ class Store:
         assert spec.name is not None
         return Draft(self.root / spec.name, spec.name, wait=wait)
 
-    def prune(self, name: str, keep: int) -> tuple[list[int], list[str]]:
-        """Removes versions older than the newest ``keep`` published ones that verify.
+    def pin(self, name: str, version: int | None) -> tuple[int, list[str]]:
+        """Makes a bare name mean this version, or for None the one it means now.
 
-        The pinned one stays too. Gives the versions removed and warnings about broken ones.
-        Nothing is removed when fewer than ``keep`` verify. Raises UsageError for ``keep`` below 1,
-        InputMissing, Busy, DataError when none verifies, OutputFailed.
+        Gives the version and warnings. Raises InputMissing, DataError when it does not verify,
+        Busy, OutputFailed.
         """
-        if keep < 1:
-            raise UsageError(f"--keep {keep}: wanted 1 or more")
+        with self._locked(name):
+            folder, warnings = self.open(name if version is None else f"{name}@{version}")
+            found = int(folder.path.name)
+            write_pin(self.root / name, found)
+            return found, warnings
+
+    def unpin(self, name: str) -> bool:
+        """Makes a bare name mean its newest version again; False when none was pinned."""
+        with self._locked(name):
+            return remove_pin(self.root / name)
+
+    def rollback(self, name: str) -> tuple[int, int | None, list[str]]:
+        """Pins the newest published version that verifies and is older than the one in use.
+
+        Gives that version, the one that was in use (None when that does not load) and warnings.
+        Raises InputMissing, Busy, OutputFailed, DataError when there is none older.
+        """
+        with self._locked(name):
+            versions = self.versions(name)
+            try:
+                used: int | None = self.pinned(name) or int(self.open(name)[0].path.name)
+            except DataError:
+                used = None
+            before = [v for v in versions if used is None or v < used]
+            good, warnings = self._good(name, before, 1)
+            if not good:
+                there = ", ".join(map(str, versions[-10:]))
+                raise DataError(
+                    f"{name}: no published version older than {used} verifies; there: {there}"
+                )
+            write_pin(self.root / name, good[0])
+            return good[0], used, warnings
+
+    @contextlib.contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        """Holds the lock of a name that has versions. Raises InputMissing, Busy."""
         if not self.versions(name):
             raise self._missing(name, None, [])
         lock = NameLock(self.root / f".{name}.lock")
         lock.acquire()
         try:
-            good, warnings = self._newest_good(name, keep)
-            if not good:
-                raise DataError(f"{name}: no version verifies; nothing is removed")
-            spared = {*good, self.pinned(name)}
-            removed = [v for v in self.versions(name) if v < good[-1] and v not in spared]
-            if len(good) < keep:
-                removed = []
-            for version in removed:
-                self._remove(name, version)
-            self._sweep(name)
-            return removed, warnings
+            yield
         finally:
             lock.release()
 
-    def _newest_good(self, name: str, keep: int) -> tuple[list[int], list[str]]:
-        """The newest published versions that verify, at most ``keep``; warnings on others."""
+    def prune(self, name: str, keep: int, *, dry_run: bool = False) -> tuple[list[int], list[str]]:
+        """Removes versions older than the newest ``keep`` published ones that verify.
+
+        The pinned one stays too, and of unpublished versions the newest ``keep``. Gives the
+        versions removed and warnings about broken ones. Nothing is removed when fewer than
+        ``keep`` verify. Raises UsageError for ``keep`` below 1, InputMissing, Busy, DataError when
+        none verifies, OutputFailed.
+        """
+        if keep < 1:
+            raise UsageError(f"--keep {keep}: wanted 1 or more")
+        with self._locked(name):
+            versions = self.versions(name)
+            good, warnings = self._good(name, versions, keep)
+            if not good:
+                raise DataError(f"{name}: no version verifies; nothing is removed")
+            refused = [v for v in versions if self._is_unpublished(name, v)]
+            spared = {*good, *refused[-keep:], self.pinned(name)}
+            old = [v for v in versions if v < good[-1] or v in refused]
+            removed = [v for v in old if v not in spared] if len(good) == keep else []
+            if not dry_run:
+                for version in removed:
+                    self._remove(name, version)
+                self._sweep(name)
+            return removed, warnings
+
+    def _good(self, name: str, versions: list[int], keep: int) -> tuple[list[int], list[str]]:
+        """The newest published of ``versions`` that verify, at most ``keep``; and warnings."""
         good: list[int] = []
         warnings: list[str] = []
-        for version in reversed(self.versions(name)):
+        for version in reversed(versions):
             if len(good) == keep:
                 break
             try:
@@ -226,6 +264,12 @@ class Store:
             except NlpcliError as error:
                 warnings.append(f"{name}@{version} does not verify: {error.message}")
         return good, warnings
+
+    def _is_unpublished(self, name: str, version: int) -> bool:
+        try:
+            return not ModelFolder(self.root / name / str(version)).manifest.published
+        except NlpcliError:
+            return False
 
     def _remove(self, name: str, version: int) -> None:
         path = self.root / name / str(version)
@@ -236,14 +280,9 @@ class Store:
 
     def sweep(self, name: str) -> None:
         """Removes what dead processes left under a name. Raises Busy when somebody is at work."""
-        if not (self.root / name).is_dir():
-            return
-        lock = NameLock(self.root / f".{name}.lock")
-        lock.acquire()
-        try:
-            self._sweep(name)
-        finally:
-            lock.release()
+        if self.versions(name):
+            with self._locked(name):
+                self._sweep(name)
 
     def _sweep(self, name: str) -> None:
         for entry in _names_in(self.root / name):

@@ -95,12 +95,19 @@ class Tokenizer:
     """Cuts, hashes and weighs; ``fit`` makes one from texts, ``bags`` applies it."""
 
     def __init__(
-        self, config: TokenizerConfig, hashes: U64, idf: F32, words: Sequence[str] = ()
+        self,
+        config: TokenizerConfig,
+        hashes: U64,
+        idf: F32,
+        words: Sequence[str] = (),
+        n_texts: int = 0,
     ) -> None:
         self.config = config
         self.index = HashIndex(hashes)
         self.idf = np.ascontiguousarray(idf, dtype=np.float32)
         self.words = list(words)
+        self.n_texts = n_texts
+        """How many texts the document frequencies behind ``idf`` were counted in."""
 
     @property
     def n_features(self) -> int:
@@ -108,13 +115,21 @@ class Tokenizer:
         return len(self.index)
 
     @staticmethod
-    def fit(config: TokenizerConfig, texts: Sequence[str]) -> tuple[Tokenizer, Bags]:
+    def fit(
+        config: TokenizerConfig, texts: Sequence[str], base: Tokenizer | None = None
+    ) -> tuple[Tokenizer, Bags]:
         """Learns features and idf from training texts; gives their bags too, cut only once.
 
-        Raises DataError when no feature occurs ``min_count`` times.
+        The features of ``base`` keep their rows, new ones are added behind them, and documents
+        are counted on. Raises DataError when no feature occurs ``min_count`` times.
         """
         hashes, documents, words = _hash_all(config, texts)
-        known = _frequent(hashes, config.min_count)
+        known = np.empty(0, np.uint64) if base is None else base.index.keys
+        if base is not None:
+            fresh = hashes[base.index.rows(hashes) < 0]
+            known = np.concatenate([known, _frequent(fresh, config.min_count)])
+        else:
+            known = _frequent(hashes, config.min_count)
         if not len(known):
             if config.min_count == 1:
                 raise DataError(f"no words are left in {len(texts)} texts")
@@ -126,10 +141,19 @@ class Tokenizer:
         rows = tokenizer.index.rows(hashes)
         del hashes
         indptr, ids, tf = _count_rows(rows, documents, len(texts))
-        frequency = np.bincount(ids, minlength=len(known))
-        idf = (np.log((1 + len(texts)) / (1 + frequency)) + 1).astype(np.float32)
-        tokenizer.idf, tokenizer.words = idf, _known_words(words, tokenizer.index)
-        return tokenizer, Bags(indptr, ids, _weigh(indptr, ids, tf, idf))
+        frequency = np.bincount(ids, minlength=len(known)).astype(np.float64)
+        tokenizer.n_texts = len(texts)
+        if base is not None:
+            tokenizer.n_texts += base.n_texts
+            frequency[: base.n_features] += base.document_frequency()
+        tokenizer.idf = _idf(frequency, tokenizer.n_texts)
+        old = [] if base is None else base.words
+        tokenizer.words = [*old, *_known_words(words, tokenizer.index, set(old))]
+        return tokenizer, Bags(indptr, ids, _weigh(indptr, ids, tf, tokenizer.idf))
+
+    def document_frequency(self) -> npt.NDArray[np.float64]:
+        """In how many of ``n_texts`` texts each feature occurred, float64 [V]; from ``idf``."""
+        return np.rint((1 + self.n_texts) / np.exp(self.idf.astype(np.float64) - 1) - 1)
 
     def bags(self, texts: Sequence[str]) -> Bags:
         """Bags of any texts; the result for a text does not depend on its neighbours."""
@@ -189,7 +213,12 @@ def _frequent(hashes: U64, min_count: int) -> U64:
     return distinct[counts >= min_count]
 
 
-def _known_words(chunks: list[Any], index: HashIndex) -> list[str]:
+def _idf(frequency: npt.NDArray[np.float64], n_texts: int) -> F32:
+    """Smooth inverse document frequency, as in scikit-learn: ln((1 + n) / (1 + df)) + 1."""
+    return (np.log((1 + n_texts) / (1 + frequency)) + 1).astype(np.float32)
+
+
+def _known_words(chunks: list[Any], index: HashIndex, but: set[str]) -> list[str]:
     """The words (not n-grams) that have a row, most frequent first, then by code point."""
     found: dict[str, int] = {}
     for joined, words in chunks:
@@ -199,7 +228,7 @@ def _known_words(chunks: list[Any], index: HashIndex) -> list[str]:
             if row >= 0:
                 word = joined[words.starts[at] : words.ends[at]]
                 found[word] = found.get(word, 0) + count
-    return sorted(found, key=lambda w: (-found[w], w))
+    return sorted(found.keys() - but, key=lambda w: (-found[w], w))
 
 
 def _count_rows(rows: I32, documents: I64, n_texts: int) -> tuple[I64, I32, I64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from nlpcli.models.additive import AdditiveClassifier
 from nlpcli.models.config import FastTextConfig
 from nlpcli.models.fasttext import FastText
 from nlpcli.text.tokenizer import Bags
-from nlpcli.training.loop import Step, train
+from nlpcli.training.loop import Step, Training, as_arrays
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,22 @@ class Progress:
     best_epoch: int = 0
 
 
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class _Best:
+    score: float
+    epoch: int
+    arrays: Arrays
+
+
 class Fitting:
     """One training run. Iterate it to train; then ``scorer`` is the model to keep.
 
     With dev examples the epoch with the best share of texts whose top label is true is kept, and
-    training stops after ``patience`` epochs without a better one.
+    training stops after ``patience`` epochs without a better one. ``start`` holds the arrays
+    of a trained model, as ``arrays`` gives them; rows and columns beyond theirs start afresh.
     """
 
     def __init__(
@@ -52,11 +64,12 @@ class Fitting:
         seed: int,
         device: torch.device,
         patience: int | None = None,
+        start: Arrays | None = None,
     ) -> None:
-        self._generator = torch.Generator().manual_seed(seed)
-        model = FastText(config, n_features, examples.labels.n_labels, self._generator)
-        self._model = model.to(device)
-        self._batches = BagBatches(
+        generator = torch.Generator().manual_seed(seed)
+        model = FastText(config, n_features, examples.labels.n_labels, generator).to(device)
+        self._config, self.device = config, device
+        batches = BagBatches(
             examples.bags.indptr,
             examples.bags.ids,
             examples.bags.weights,
@@ -66,42 +79,94 @@ class Fitting:
             importance=examples.importance,
             device=device,
         )
-        self._n_texts, self._dev, self._patience = len(examples.bags), dev, patience
-        self._best: tuple[float, int, AdditiveClassifier] | None = None
+        self._training = Training(model, batches, generator)
+        for name, tensor in self._training.tables().items():
+            if start is not None and name in start:
+                known = torch.from_numpy(start[name])
+                tensor[tuple(slice(n) for n in known.shape)].copy_(known)
+        self._dev, self._patience = dev, patience
+        self._best: _Best | None = None
 
     def __iter__(self) -> Iterator[Progress]:
-        for step in train(self._model, self._batches, self._n_texts, self._generator):
+        if self._out_of_patience():  # a run taken up again after its last epoch
+            return
+        for step in self._training:
             if not step.end_of_epoch or self._dev is None:
                 yield Progress(step)
                 continue
             score = self._keep_if_better(step.epoch)
             assert self._best is not None
-            yield Progress(step, score, self._best[1])
-            if self._patience is not None and step.epoch - self._best[1] >= self._patience:
+            yield Progress(step, score, self._best.epoch)
+            if self._out_of_patience():
                 return
+
+    @property
+    def steps_done(self) -> int:
+        """Where the run stands, in steps."""
+        return self._training.done
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs are finished."""
+        return self._training.finished_epochs
+
+    @property
+    def loss(self) -> float:
+        """Mean loss of the last epoch."""
+        return self._training.loss
+
+    def _out_of_patience(self) -> bool:
+        if self._patience is None or self._best is None:
+            return False
+        return self._training.finished_epochs - self._best.epoch >= self._patience
 
     def _keep_if_better(self, epoch: int) -> float:
         assert self._dev is not None
-        scorer = self._snapshot()
-        score = top_label_score(scorer, self._dev)
-        if self._best is None or score > self._best[0]:
-            self._best = (score, epoch, scorer)
+        score = top_label_score(self._scorer_of(self._current(copy=False)), self._dev)
+        if self._best is None or score > self._best.score:
+            self._best = _Best(score, epoch, self._current(copy=True))
         return score
 
-    def _snapshot(self) -> AdditiveClassifier:
-        model = self._model
-        output = None if model.output is None else model.output.cpu().numpy().copy()
+    def _current(self, *, copy: bool) -> Arrays:
+        found = as_arrays(self._training.tables())
+        return {name: array.copy() for name, array in found.items()} if copy else found
+
+    def _scorer_of(self, arrays: Arrays) -> AdditiveClassifier:
         return AdditiveClassifier(
-            model.weight.cpu().numpy().copy(),
-            model.bias.cpu().numpy().copy(),
-            output,
-            model.config.loss == "one-vs-all",
+            arrays["weight"],
+            arrays["bias"],
+            arrays.get("output"),
+            self._config.loss == "one-vs-all",
         )
+
+    @property
+    def arrays(self) -> Arrays:
+        """Weights and the optimizer's squares, of the best epoch, or the last without dev rows."""
+        return self._current(copy=True) if self._best is None else self._best.arrays
 
     @property
     def scorer(self) -> AdditiveClassifier:
         """The best model by dev score, or the last when there are no dev examples."""
-        return self._best[2] if self._best is not None else self._snapshot()
+        return self._scorer_of(self.arrays)
+
+    def state(self) -> tuple[Arrays, dict[str, Any]]:
+        """Everything that ``load`` needs to go on as if nothing had happened; take it at a Step."""
+        tensors, numbers = self._training.state()
+        arrays = as_arrays(tensors)
+        if self._best is None:
+            return arrays, numbers
+        arrays |= {f"best.{name}": array for name, array in self._best.arrays.items()}
+        return arrays, {**numbers, "best_score": self._best.score, "best_epoch": self._best.epoch}
+
+    def load(self, arrays: Arrays, numbers: dict[str, Any]) -> None:
+        """Takes up a run of the same configuration and examples where ``state`` was taken.
+
+        Raises ValueError when the state is of another shape.
+        """
+        self._training.load({k: torch.from_numpy(v) for k, v in arrays.items()}, numbers)
+        if "best_epoch" in numbers:
+            best = {n[5:]: a for n, a in arrays.items() if n.startswith("best.")}
+            self._best = _Best(float(numbers["best_score"]), int(numbers["best_epoch"]), best)
 
 
 def top_label_score(scorer: AdditiveClassifier, examples: Examples) -> float:

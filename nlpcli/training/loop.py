@@ -1,11 +1,20 @@
-"""The training loop of the additive classifier: one generator of epochs; callers save and show."""
+"""The training loop of the additive classifier: one generator of Steps; callers save and show.
+
+Where the loop stands is kept beside it, so that a run can be put away after any Step and taken up
+again: the same arithmetic in the same order, hence the same bits on the CPU.
+"""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from nlpcli.batching.bags import BagBatch, BagBatches
 from nlpcli.errors import NegativeAnswer
@@ -14,6 +23,16 @@ from nlpcli.training.optim import RowwiseAdagrad
 
 BIAS_RATE = 0.1
 """The bias moves with every text, so it learns at a tenth of the rate."""
+REPORT_STEPS, REPORT_SECONDS = 64, 0.5
+"""A Step is yielded at least this often."""
+
+
+class Diverged(NegativeAnswer):
+    """The loss is not finite; ``texts`` are the numbers of the texts in the batch at fault."""
+
+    def __init__(self, message: str, texts: list[int]) -> None:
+        super().__init__(message, hint="a lower --lr")
+        self.texts = texts
 
 
 @dataclass(frozen=True)
@@ -36,36 +55,114 @@ class FastTextUpdate:
         self.output = None if model.output is None else RowwiseAdagrad(model.output)
         self.bias = RowwiseAdagrad(model.bias[:, None])
 
-    def __call__(self, batch: BagBatch, lr: float) -> torch.Tensor:
-        """Summed loss of the batch, as a scalar tensor, before the update."""
-        model = self.model
-        hidden = model.hidden(batch.ids, batch.offsets, batch.weights)
-        loss, gradient = model.loss_gradient(model.project(hidden), batch)
-        row_gradient = model.row_gradient(gradient, batch)
+    def gradient(self, batch: BagBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Summed loss (scalar), the sums of feature rows, the gradient at the logits."""
+        hidden = self.model.hidden(batch.ids, batch.offsets, batch.weights)
+        loss, gradient = self.model.loss_gradient(self.model.project(hidden), batch)
+        return loss, hidden, gradient
+
+    def apply(self, batch: BagBatch, hidden: Tensor, gradient: Tensor, lr: float) -> None:
+        """Moves the weights."""
+        row_gradient = self.model.row_gradient(gradient, batch)
         if self.output is not None:
             self.output.step(None, gradient.T @ hidden, lr)
         self.bias.step(None, gradient.sum(0)[:, None], lr * BIAS_RATE)
         self.rows.step(batch.rows, row_gradient, lr)
-        return loss
+
+    def squares(self) -> dict[str, Tensor]:
+        """The accumulators by the name of their table."""
+        found = {"weight": self.rows.squares, "bias": self.bias.squares}
+        return found if self.output is None else {**found, "output": self.output.squares}
 
 
-def train(
-    model: FastText, batches: BagBatches, n_texts: int, generator: torch.Generator
-) -> Iterator[Step]:
-    """Trains ``model`` in place for its configured epochs; yields after every 64th step and at
-    the end of each epoch. Raises NegativeAnswer when the loss is not finite."""
-    config, update = model.config, FastTextUpdate(model)
-    steps, done = config.epochs * len(batches), 0
-    with torch.no_grad():
-        for epoch in range(1, config.epochs + 1):
-            total, seen = torch.zeros((), device=model.weight.device), 0
-            for batch in batches.epoch(generator):
-                lr = config.lr * (1 - (1 - config.lr_end) * done / steps)
-                total += update(batch, lr)
-                done, seen = done + 1, seen + len(batch.offsets)
-                if done % 64 == 0 and seen < n_texts:
-                    yield Step(epoch, done, steps, float(total) / seen, False)
-            loss = float(total) / max(1, seen)
-            if not torch.isfinite(total):
-                raise NegativeAnswer(f"training diverged in epoch {epoch}: the loss is {loss}")
-            yield Step(epoch, done, steps, loss, True)
+class Training:
+    """Trains ``model`` in place for its configured epochs; iterate it.
+
+    Raises Diverged before a step whose loss is not finite (on a GPU: at the next report).
+    """
+
+    def __init__(self, model: FastText, batches: BagBatches, generator: torch.Generator) -> None:
+        self.update = FastTextUpdate(model)
+        self.finished_epochs, self.loss = 0, 0.0
+        self._model, self._batches, self._generator = model, batches, generator
+        self._order_state = generator.get_state()  # draws the order of the running epoch
+        self._at, self._seen = 0, 0
+        self._total = torch.zeros((), device=model.weight.device)
+
+    def __iter__(self) -> Iterator[Step]:
+        config, n_batches = self._model.config, len(self._batches)
+        steps, shown = config.epochs * n_batches, time.monotonic()
+        with torch.no_grad():
+            while self.finished_epochs < config.epochs:
+                self._generator.set_state(self._order_state)
+                for number in self._batches.order(self._generator)[self._at :]:
+                    self._step(number, config.lr * (1 - (1 - config.lr_end) * self.done / steps))
+                    now = time.monotonic()
+                    due = self._at % REPORT_STEPS == 0 or now - shown >= REPORT_SECONDS
+                    if due and self._at < n_batches:
+                        shown = now
+                        yield self._report(steps, end=False)
+                yield self._end_epoch(steps)
+
+    def _step(self, number: int, lr: float) -> None:
+        batch = self._batches.batch(number)
+        loss, hidden, gradient = self.update.gradient(batch)
+        if loss.device.type == "cpu":
+            self._refuse_infinite(float(loss), number)
+        self.update.apply(batch, hidden, gradient, lr)
+        self._total += loss
+        self._at, self._seen = self._at + 1, self._seen + len(batch.offsets)
+
+    def _report(self, steps: int, *, end: bool) -> Step:
+        self.loss = float(self._total) / max(1, self._seen)
+        self._refuse_infinite(self.loss, None)
+        return Step(self.finished_epochs + 1, self.done, steps, self.loss, end)
+
+    def _end_epoch(self, steps: int) -> Step:
+        step = self._report(steps, end=True)
+        self.finished_epochs += 1
+        self._order_state = self._generator.get_state()
+        self._at, self._seen = 0, 0
+        self._total.zero_()
+        return step
+
+    def _refuse_infinite(self, loss: float, number: int | None) -> None:
+        if not math.isfinite(loss):
+            texts = [] if number is None else self._batches.texts(number).tolist()
+            where = f"epoch {self.finished_epochs + 1}, step {self._at + 1} of the epoch"
+            raise Diverged(f"training diverged in {where}: the loss is {loss}", texts)
+
+    @property
+    def done(self) -> int:
+        """Steps done so far."""
+        return self.finished_epochs * len(self._batches) + self._at
+
+    def tables(self) -> dict[str, Tensor]:
+        """What is learnt, not copied: weights, and the optimizer's ``squares.NAME`` of each."""
+        model = self._model
+        found = {"weight": model.weight, "bias": model.bias}
+        if model.output is not None:
+            found["output"] = model.output
+        return {**found, **{f"squares.{name}": s for name, s in self.update.squares().items()}}
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, int | float]]:
+        """What ``load`` needs, as tensors (not copied) and numbers; take it at a Step."""
+        numbers = {"finished_epochs": self.finished_epochs, "at": self._at, "seen": self._seen}
+        places = {"order_state": self._order_state, "total": self._total}
+        return {**self.tables(), **places}, {**numbers, "loss": self.loss}
+
+    def load(self, tensors: dict[str, Tensor], numbers: dict[str, int | float]) -> None:
+        """Takes up where ``state`` was taken. Raises ValueError for one of another shape."""
+        mine, _ = self.state()
+        for name, tensor in mine.items():
+            if name not in tensors or tensors[name].shape != tensor.shape:
+                raise ValueError(f"{name} is missing or of another shape")
+        for name, tensor in mine.items():
+            tensor.copy_(tensors[name])
+        self.finished_epochs, self._at = int(numbers["finished_epochs"]), int(numbers["at"])
+        self._seen, self.loss = int(numbers["seen"]), float(numbers["loss"])
+
+
+def as_arrays(tensors: dict[str, Tensor]) -> dict[str, npt.NDArray[Any]]:
+    """On the CPU, as numpy."""
+    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}

@@ -17,14 +17,18 @@ def _batches(batch_size: int) -> BagBatches:
 def test_an_epoch_holds_every_entry_and_label_once() -> None:
     _, bags = Tokenizer.fit(TokenizerConfig(), TEXTS)
     for batch_size in (1, 2, 3, 100):
-        got = list(_batches(batch_size).epoch(torch.Generator().manual_seed(0)))
+        batches = _batches(batch_size)
+        order = batches.order(torch.Generator().manual_seed(0))
+        assert sorted(order) == list(range(len(batches)))
+        got = [batches.batch(number) for number in order]
         assert sum(len(b.offsets) for b in got) == len(TEXTS)
         assert sorted(torch.cat([b.ids for b in got]).tolist()) == sorted(bags.ids.tolist())
         assert sum(float(b.targets.sum()) for b in got) == 6
 
 
 def test_the_transposed_batch_is_the_same_matrix() -> None:
-    for batch in _batches(3).epoch(torch.Generator().manual_seed(0)):
+    batches = _batches(3)
+    for batch in map(batches.batch, range(len(batches))):
         size, forward, turned = len(batch.offsets), {}, {}
         ends = [*batch.offsets.tolist(), len(batch.ids)]
         for text in range(size):

@@ -9,6 +9,7 @@ from nlpcli.models.config import FastTextConfig
 from nlpcli.text.tokenizer import Tokenizer, TokenizerConfig
 from nlpcli.training.device import choose_device
 from nlpcli.training.fit import Examples, Fitting, class_importance, top_label_score
+from nlpcli.training.loop import Diverged
 
 NAMES = ["animal", "colour", "number"]
 WORDS = {"animal": "cat dog cow hen", "colour": "red blue green pink", "number": "one two six ten"}
@@ -99,7 +100,7 @@ def test_a_gradient_step_is_the_one_autograd_finds() -> None:
         generator = torch.Generator().manual_seed(1)
         model = FastText(config, tokenizer.n_features, 3, generator)
         model.weight.normal_(generator=generator).requires_grad_()
-        batch = next(batches.epoch(generator))
+        batch = batches.batch(0)
         logits = model(batch.ids, batch.offsets, batch.weights)
         loss, gradient = model.loss_gradient(logits, batch)
         (wanted,) = torch.autograd.grad(loss, model.weight)
@@ -121,3 +122,65 @@ def test_devices() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(Unavailable, match="cuda"):
             choose_device("cuda")
+
+
+def _steps_fit(config: FastTextConfig, patience: int | None) -> Fitting:
+    texts, labels = _rows(40)
+    tokenizer, bags = Tokenizer.fit(TokenizerConfig(), texts)
+    dev = Examples(bags, LabelSets.of(labels, NAMES)) if patience else None
+    return Fitting(
+        config, Examples(bags, LabelSets.of(labels, NAMES)), dev, seed=1, patience=patience,
+        n_features=tokenizer.n_features, device=torch.device("cpu"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("patience", [None, 1])
+@pytest.mark.parametrize("dim", [0, 3])
+def test_a_run_put_away_at_any_step_ends_in_the_same_bytes(
+    dim: int, patience: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nlpcli.training.loop.REPORT_STEPS", 1)
+    config = FastTextConfig(dim=dim, batch_size=16, epochs=4)
+    whole = _steps_fit(config, patience)
+    n_reports = sum(1 for _ in whole)
+    wanted = {name: array.tobytes() for name, array in whole.arrays.items()}
+    for stop in range(1, n_reports + 1):
+        first = _steps_fit(config, patience)
+        for count, _ in enumerate(first, 1):
+            if count == stop:
+                break
+        arrays, numbers = first.state()
+        kept = {name: array.copy() for name, array in arrays.items()}
+        second = _steps_fit(config, patience)
+        second.load(kept, numbers)
+        for _ in second:
+            pass
+        assert {name: array.tobytes() for name, array in second.arrays.items()} == wanted
+        assert second.loss == whole.loss
+        assert second.epochs == whole.epochs
+
+
+def test_divergence_is_found_before_the_step_and_names_the_texts() -> None:
+    importance = np.ones(200, dtype=np.float32)
+    importance[17] = np.inf
+    with pytest.raises(Diverged) as caught:
+        _fit(FastTextConfig(batch_size=10), importance=importance)
+    assert 17 in caught.value.texts and len(caught.value.texts) == 10
+
+
+def test_a_start_is_taken_over() -> None:
+    texts, labels = _rows(200)
+    tokenizer, bags = Tokenizer.fit(TokenizerConfig(), texts)
+    examples = Examples(bags, LabelSets.of(labels, NAMES))
+    config = FastTextConfig(lr=1e-6, epochs=1)
+    more: dict[str, object] = {
+        "n_features": tokenizer.n_features, "seed": 1, "device": torch.device("cpu"),
+    }  # fmt: skip
+    first = Fitting(FastTextConfig(), examples, None, **more)  # type: ignore[arg-type]
+    for _ in first:
+        pass
+    second = Fitting(config, examples, None, start=first.arrays, **more)  # type: ignore[arg-type]
+    for _ in second:
+        pass
+    assert np.allclose(second.scorer.weight, first.scorer.weight, atol=1e-4)
+    assert (second.arrays["squares.weight"] >= first.arrays["squares.weight"]).all()

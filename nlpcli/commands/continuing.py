@@ -1,0 +1,87 @@
+"""--continue-from: a finished model, and the options that must stay as they were in it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from nlpcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from nlpcli.commands.console import Console
+    from nlpcli.models.config import FastTextConfig
+    from nlpcli.store.classifier import Arrays, TextClassifier
+    from nlpcli.text.tokenizer import TokenizerConfig
+
+FREE = "min_count"
+"""May differ: it only decides which new words join."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """The finished model that a run goes on from: what was typed, its content, its arrays."""
+
+    spec: str
+    sha256: str
+    classifier: TextClassifier
+    arrays: Arrays
+
+    def inherit(
+        self,
+        tokenizer: TokenizerConfig,
+        config: FastTextConfig,
+        separator: str | None,
+        typed: set[str],
+    ) -> tuple[TokenizerConfig, FastTextConfig, str | None]:
+        """What was asked for, with this model's way of cutting, width and kind of labels.
+
+        Raises UsageError when an option that was typed says otherwise.
+        """
+        return (
+            self._tokenizer(tokenizer, typed),
+            self._config(config, typed),
+            self._separator(separator),
+        )
+
+    def _tokenizer(self, asked: TokenizerConfig, typed: set[str]) -> TokenizerConfig:
+        old = self.classifier.tokenizer.config
+        flat_old = {**old.to_json(), **old.to_json()["cleaning"]}
+        flat_asked = {**asked.to_json(), **asked.to_json()["cleaning"]}
+        for name in sorted(typed & flat_old.keys() - {FREE}):
+            self._refuse_other(name, flat_old[name], flat_asked[name])
+        return replace(old, min_count=asked.min_count)
+
+    def _config(self, asked: FastTextConfig, typed: set[str]) -> FastTextConfig:
+        scorer = self.classifier.scorer
+        dim = 0 if scorer.output is None else int(scorer.weight.shape[1])
+        if "dim" in typed:
+            self._refuse_other("dim", dim, asked.dim)
+        loss: Literal["softmax", "one-vs-all"] = (
+            "one-vs-all" if self.classifier.multi_label else "softmax"
+        )
+        return replace(asked, dim=dim, loss=loss)
+
+    def _separator(self, asked: str | None) -> str | None:
+        multi = self.classifier.multi_label
+        if asked is not None and not multi:
+            raise UsageError(f"--label-separator: {self.spec} gives one label a row")
+        return (asked or self.classifier.separator) if multi else None
+
+    def _refuse_other(self, name: str, old: Any, asked: Any) -> None:
+        if old != asked:
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} {asked}: {self.spec} has {old}, which cannot change")
+
+
+def read_base(spec: str, store: Path | None, console: Console) -> Base:
+    """The model to go on from. Raises as ``Store.open`` and ``read_classifier``."""
+    from nlpcli.commands.opening import open_model
+    from nlpcli.store.classifier import read_arrays, read_classifier
+
+    folder = open_model(spec, store, console)
+    files = sorted((name, entry.sha256) for name, entry in folder.manifest.files.items())
+    classifier = read_classifier(folder)
+    digest = hashlib.sha256(repr(files).encode()).hexdigest()
+    return Base(spec, digest, classifier, read_arrays(folder, classifier))

@@ -1,0 +1,81 @@
+"""INT, TERM and HUP: an exception that cleans up, or, in a ``deferred`` block, a wish to stop.
+
+A trainer defers while a step changes its weights and while it saves; it looks at ``pending``
+between steps. The second signal in a deferred block leaves at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from types import FrameType
+from typing import NoReturn
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(BaseException):
+    """A signal asked us to stop; an exception so that temporary files are cleaned up."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        """As a shell reports a death by this signal."""
+        return 128 + self.number
+
+
+class _State:
+    """Signals arrive for the process, so there is one of these."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.pending: int | None = None
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        if self.depth == 0:
+            signal.signal(number, signal.SIG_DFL)  # a second one ends a clean-up that hangs
+            raise Interrupted(number)
+        if self.pending is not None:
+            os._exit(128 + number)
+        self.pending = number
+        with contextlib.suppress(OSError):
+            os.write(2, b"stopping: saving where it stands; once more to leave at once\n")
+
+
+_STATE = _State()
+
+
+def install() -> None:
+    """Takes over the signals; called once, by main. A signal ignored by the parent stays so."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _STATE.handle)
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """Signals wait until the end of the outermost block, which raises Interrupted then."""
+    _STATE.depth += 1
+    try:
+        yield
+    finally:
+        _STATE.depth -= 1
+    if _STATE.depth == 0 and _STATE.pending is not None:
+        stop_now()
+
+
+def pending() -> bool:
+    """Whether a signal came in this deferred block."""
+    return _STATE.pending is not None
+
+
+def stop_now() -> NoReturn:
+    """Raises Interrupted for the signal that is pending."""
+    number, _STATE.pending = _STATE.pending, None
+    assert number is not None
+    raise Interrupted(number)

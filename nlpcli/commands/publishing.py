@@ -1,0 +1,93 @@
+"""Whether a trained model may be served, and whether it must be trained at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nlpcli.commands.conditions import Condition, check_metric, metric_names, parse_condition
+from nlpcli.commands.request import BETTER
+from nlpcli.errors import DataError, InputMissing, NlpcliError, UsageError
+
+if TYPE_CHECKING:
+    from nlpcli.commands.console import Console
+    from nlpcli.data.labelled import Labelled
+    from nlpcli.store.classifier import TextClassifier
+    from nlpcli.store.folder import ModelFolder
+    from nlpcli.store.store import Store
+
+
+def parse_gate(texts: list[str], *, multi_label: bool, has_dev: bool) -> list[Condition | None]:
+    """The conditions of --publish-if; None stands for ``better``. Raises UsageError."""
+    if texts and not has_dev:
+        raise UsageError("--publish-if needs rows to measure on", hint="--dev-fraction 0.1")
+    found: list[Condition | None] = []
+    for text in texts:
+        if text.strip() == BETTER:
+            found.append(None)
+            continue
+        condition = parse_condition(text, "--publish-if")
+        check_metric(condition.metric, metric_names(multi_label), "--publish-if")
+        found.append(condition)
+    return found
+
+
+def gate_failures(
+    gate: list[Condition | None],
+    metrics: dict[str, Any],
+    multi_label: bool,
+    rival: dict[str, Any] | None,
+) -> list[str]:
+    """Why the model is not to be served; ``rival``: the metrics of the version in use.
+
+    Better means a higher macro F1 (several labels a row: micro F1) on the same dev rows.
+    """
+    failures: list[str | None] = []
+    metric = "micro_f1" if multi_label else "macro_f1"
+    for condition in gate:
+        if condition is not None:
+            failures.append(condition.failure(metrics.get(condition.metric)))
+        elif rival is not None and rival.get(metric) is not None:
+            above = Condition(metric, ">", rival[metric])
+            failure = above.failure(metrics.get(metric))
+            failures.append(failure and f"{failure}, which the version in use reaches")
+    return [failure for failure in failures if failure]
+
+
+def rival_metrics(store: Store, output: str, dev: Labelled, console: Console) -> dict[str, Any]:
+    """Metrics of the version in use on these rows; none when there is none to be used."""
+    from nlpcli.commands.scoring import plain_metrics, score
+    from nlpcli.store.classifier import read_classifier
+
+    try:
+        folder, warnings = store.open(output)
+    except InputMissing:
+        console.say("--publish-if better: no version is in use yet")
+        return {}
+    except DataError as error:
+        console.warn(f"--publish-if better: no version in use can be read: {error.message}")
+        return {}
+    for warning in warnings:
+        console.warn(warning)
+    model: TextClassifier = read_classifier(folder)
+    return plain_metrics(score(model, model.probabilities(dev.texts), dev.labels, resamples=0))
+
+
+def find_unchanged(store: Store, output: str, record: dict[str, Any]) -> ModelFolder | None:
+    """The newest version that verifies, if it came from the same data, options and program."""
+    from nlpcli.store.folder import ModelFolder
+    from nlpcli.store.store import parse_spec
+
+    spec = parse_spec(output)
+    if spec.name is None:
+        assert spec.path is not None
+        paths = [spec.path]
+    else:
+        paths = [store.root / spec.name / str(v) for v in reversed(store.versions(spec.name))]
+    for path in paths:
+        try:
+            folder = ModelFolder(path)
+            folder.verify()
+        except NlpcliError:
+            continue
+        return folder if folder.manifest.config.get("run") == record else None
+    return None

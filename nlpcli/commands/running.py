@@ -1,0 +1,165 @@
+"""One training run from rows to a version in the store: the order of things."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from nlpcli.commands.interrupts import Interrupted
+from nlpcli.commands.planning import Plan, check_plan, make_plan
+from nlpcli.commands.publishing import find_unchanged, gate_failures, rival_metrics
+from nlpcli.commands.request import run_record
+from nlpcli.commands.resuming import Resumption
+
+if TYPE_CHECKING:
+    from nlpcli.commands.console import Console, RejectFile
+    from nlpcli.commands.fitting import Outcome, Prepared
+    from nlpcli.commands.request import Parts, Request
+    from nlpcli.store.draft import Draft
+    from nlpcli.store.store import Store
+    from nlpcli.training.fit import Fitting
+
+
+class TrainingRun:
+    """Reads, trains, measures and publishes what a request asks for; ``run`` or ``plan``, once."""
+
+    def __init__(
+        self, request: Request, store: Store, console: Console, reject: RejectFile
+    ) -> None:
+        from nlpcli import __version__
+
+        self._request, self._store, self._console = request, store, console
+        self._reject, self._program = reject, f"nlpcli {__version__}"
+        self._stages: dict[str, float] = {}
+        self._begun = self._last = time.perf_counter()
+
+    def plan(self) -> Plan:
+        """What ``run`` would do; nothing is written. Raises as ``run`` until training begins."""
+        from nlpcli.commands.fitting import prepare
+        from nlpcli.training.device import choose_device
+
+        choose_device(self._request.device)
+        parts = self._read()
+        prepared = prepare(self._request, parts)
+        plan = make_plan(self._request, parts, prepared.tokenizer, prepared.bags)
+        check_plan(plan, None)
+        return plan
+
+    def run(self, draft: Draft) -> dict[str, Any]:
+        """The report: ``path`` of the version; ``refused`` says why it is not served, if so.
+
+        Raises NlpcliError; Interrupted, with a state saved when training had begun.
+        """
+        # torch takes over a second to import: that happens while rows are read and cut
+        threading.Thread(target=_import_torch, daemon=True).start()
+        parts = self._read()
+        record = run_record(self._request, parts, self._program)
+        if self._request.if_changed:
+            same = find_unchanged(self._store, self._request.output, record)
+            if same is not None:
+                served = same.manifest.published
+                return {
+                    "path": str(same.path),
+                    "unchanged": True,
+                    "published": served,
+                    "refused": [] if served else ["nothing changed since it was not published"],
+                    "metrics": same.manifest.metrics,
+                }
+        report = self._train(draft, parts, record)
+        seconds = time.perf_counter() - self._begun
+        return {**report, "stage_seconds": self._stages, "seconds": round(seconds, 3)}
+
+    def _lap(self, stage: str) -> float:
+        now = time.perf_counter()
+        took, self._last = now - self._last, now
+        self._stages[stage] = round(took, 3)
+        return took
+
+    def _read(self) -> Parts:
+        from nlpcli.commands.fitting import read_parts
+
+        parts = read_parts(self._request, self._reject)
+        self._reject.close(self._console)
+        if parts.train.n_blank:
+            self._console.say(f"{parts.train.n_blank:,} rows with a blank text are left out")
+        if parts.train.n_conflicts:
+            self._console.warn(f"{parts.train.n_conflicts:,} texts occur with different labels")
+        self._lap("read")
+        return parts
+
+    def _train(self, draft: Draft, parts: Parts, record: dict[str, Any]) -> dict[str, Any]:
+        from nlpcli.commands.fitting import make_fitting, prepare
+
+        request = self._request
+        prepared = prepare(request, parts)
+        self._lap("tokenize")
+
+        from nlpcli.training.device import set_threads
+
+        threads = set_threads(request.threads)
+        plan = make_plan(request, parts, prepared.tokenizer, prepared.bags)
+        check_plan(plan, draft)
+        fitting = make_fitting(request, parts, prepared)
+        self._lap("import_and_prepare")
+        resumption = Resumption(draft.states, record, self._console, minutes=request.save_every)
+        report: dict[str, Any] = {
+            "rows": plan.rows,
+            "dev_rows": plan.dev_rows,
+            "labels": plan.labels,
+            "features": plan.features,
+            "device": str(fitting.device),
+            "threads": threads,
+            "resumed_after_step": resumption.take_up(fitting, asked=request.resume),
+        }
+        try:
+            self._finish(draft, parts, prepared, fitting, resumption, record, report)
+        except Interrupted:
+            resumption.save(fitting)
+            raise
+        resumption.clear()
+        return report
+
+    def _finish(
+        self,
+        draft: Draft,
+        parts: Parts,
+        prepared: Prepared,
+        fitting: Fitting,
+        resumption: Resumption,
+        record: dict[str, Any],
+        report: dict[str, Any],
+    ) -> None:
+        """Trains, measures and saves; fills the report."""
+        from nlpcli.commands.fitting import measure, save, watch
+
+        watch(fitting, self._request.config.epochs, parts, resumption, self._console)
+        rows = report["rows"] * fitting.epochs
+        report["rows_per_second"] = round(rows / max(self._lap("train"), 1e-9))
+        outcome = measure(self._request, parts, prepared, fitting, report)
+        report["refused"] = self._refused(outcome, parts)
+        report["published"] = not report["refused"]
+        self._lap("measure")
+        if report["published"] or draft.versioned:
+            path = save(draft, outcome, parts, self._request, record, published=report["published"])
+            report["path"] = str(path)
+        else:
+            report["path"] = None
+        self._lap("save")
+
+    def _refused(self, outcome: Outcome, parts: Parts) -> list[str]:
+        """Why --publish-if says no; empty when it says yes or was not asked."""
+        rival = None
+        if None in self._request.gate:
+            assert parts.dev is not None
+            rival = rival_metrics(self._store, self._request.output, parts.dev, self._console)
+        return gate_failures(
+            self._request.gate, outcome.report["metrics"], outcome.classifier.multi_label, rival
+        )
+
+
+def _import_torch() -> None:
+    # where it is missing, the main thread says so
+    with contextlib.suppress(ImportError):
+        import torch  # noqa: F401

@@ -1,0 +1,110 @@
+"""States of an unfinished training run, beside the place of the model that it will become.
+
+Each state is one file, ``STEP.state``: the SHA-256 of the rest, then safetensors whose metadata
+holds the run's options and numbers. The newest two are kept, so that a damaged one is no loss.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nlpcli.errors import CannotCreate, NlpcliError, OutputFailed
+from nlpcli.store.atomic import AtomicFile, fsync_folder
+
+KEPT = 2
+_FILE = re.compile(r"([0-9]{1,12})\.state")
+_DIGEST = 32
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run put away: the options it was started with, its arrays and numbers."""
+
+    options: dict[str, Any]
+    arrays: dict[str, npt.NDArray[Any]]
+    numbers: dict[str, Any]
+
+
+class RunStates:
+    """The states of the one unfinished run of a place; use it under the lock of that place."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def steps(self) -> list[int]:
+        """The steps at which states were saved, ascending."""
+        try:
+            found = [_FILE.fullmatch(name) for name in os.listdir(self.folder)]
+        except OSError:
+            return []
+        return sorted(int(match[1]) for match in found if match)
+
+    def save(self, step: int, state: RunState) -> Path:
+        """Writes a state, synced, then removes all but the newest. Raises OutputFailed."""
+        from safetensors.numpy import save
+
+        document = json.dumps({"options": state.options, "numbers": state.numbers})
+        arrays = {name: np.asarray(array, order="C") for name, array in state.arrays.items()}
+        data = save(arrays, metadata={"document": document})
+        path = self.folder / f"{step}.state"
+        try:
+            self.folder.mkdir(exist_ok=True)
+            with AtomicFile(path) as stream:
+                stream.write(hashlib.sha256(data).digest())
+                stream.write(data)
+            fsync_folder(self.folder.parent)
+        except (OSError, CannotCreate) as error:
+            reason = error.message if isinstance(error, NlpcliError) else error.strerror
+            raise OutputFailed(f"{path}: {reason}; {len(data):,} bytes needed") from None
+        self._tidy(step)
+        return path
+
+    def newest(self) -> tuple[RunState | None, list[str]]:
+        """The newest state that is whole, None when there is none, and warnings about others."""
+        warnings: list[str] = []
+        for step in reversed(self.steps()):
+            path = self.folder / f"{step}.state"
+            try:
+                return _read(path), warnings
+            except (OSError, ValueError) as error:
+                warnings.append(f"{path} is skipped: {error}")
+        return None, warnings
+
+    def clear(self) -> None:
+        """Removes all states: the run is finished."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _tidy(self, newest: int) -> None:
+        """Removes old states, later ones of a run before this one, and what dead writers left."""
+        kept = {f"{s}.state" for s in [s for s in self.steps() if s <= newest][-KEPT:]}
+        for name in set(os.listdir(self.folder)) - kept:
+            with contextlib.suppress(OSError):
+                os.unlink(self.folder / name)
+
+
+def _read(path: Path) -> RunState:
+    """Raises OSError, ValueError."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    data = path.read_bytes()
+    digest, data = data[:_DIGEST], data[_DIGEST:]
+    if hashlib.sha256(data).digest() != digest:
+        raise ValueError("SHA-256 mismatch; truncated or damaged")
+    size = int.from_bytes(data[:8], "little")
+    try:
+        document = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["document"])
+        return RunState(document["options"], load(data), document["numbers"])
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise ValueError(f"not a state: {error}") from None
