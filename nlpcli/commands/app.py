@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import platform
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from nlpcli import __version__
+from nlpcli.commands import completion, manual, models, predict, settings, train_fasttext
 from nlpcli.commands import eval as eval_command
-from nlpcli.commands import models, predict, train_fasttext
 from nlpcli.commands.options import CONTEXT
+from nlpcli.commands.usage import exit_code_line
 
-EXIT_CODES = (
-    "Exit codes: 0 done; 1 the answer is no; 2 usage; 65 bad data or model file; 66 input missing; "
-    "69 part, device or memory missing; 70 our bug; 73 cannot create output; 74 I/O error, full "
-    "disk; 75 busy; 78 bad configuration; 130 INT; 141 PIPE; 143 TERM."
-)
+EXAMPLES = """\b
+Examples:
+  nlpcli train-fasttext sample_data/reviews_en.csv -o reviews
+  nlpcli predict -m reviews sample_data/new_messages.csv
+"""
+MODELS_EXAMPLES = """\b
+Examples:
+  nlpcli models list
+  nlpcli models show reviews
+"""
 
 
 def _version(wanted: bool) -> None:
@@ -48,11 +54,18 @@ def build_app() -> typer.Typer:
         context_settings=CONTEXT,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        epilog=EXIT_CODES,
     )
-    app.callback(epilog=EXIT_CODES)(_root)
+    app.callback(epilog=f"{EXAMPLES}\n\n{exit_code_line()}")(_root)
     app.command("train-fasttext", epilog=train_fasttext.EXAMPLES)(train_fasttext.train_fasttext)
     app.command("predict", epilog=predict.EXAMPLES)(predict.predict)
     app.command("eval", epilog=eval_command.EXAMPLES)(eval_command.evaluate)
-    app.add_typer(models.build(), name="models")
+    app.add_typer(models.build(), name="models", epilog=f"{MODELS_EXAMPLES}\n\n{exit_code_line()}")
+    app.command("man", epilog=manual.EXAMPLES)(manual.man)
+    app.command("completion", epilog=completion.EXAMPLES)(completion.completion)
+    settings.configure(app)
     return app
+
+
+def build_command() -> Any:
+    """The program as the command that parses and runs."""
+    return completion.without_installers(typer.main.get_command(build_app()))

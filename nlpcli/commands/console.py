@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -15,15 +16,21 @@ if TYPE_CHECKING:
 class Console:
     """Messages to stderr; a live line on a terminal, else one plain line every ``interval`` s.
 
-    A closed stderr never stops the work.
+    NO_COLOR, TERM=dumb and ``no_color`` make a terminal a plain one. A closed stderr never
+    stops the work.
     """
 
     def __init__(
-        self, *, quiet: bool = False, no_color: bool = False, interval: float = 10
+        self,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        no_color: bool = False,
+        interval: float = 10,
     ) -> None:
-        self.quiet = quiet
-        self.live = not quiet and sys.stderr.isatty()
-        self._no_color = no_color
+        self.quiet, self.verbose = quiet, verbose and not quiet
+        plain = no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        self.live = not quiet and not plain and sys.stderr.isatty()
         self._interval = interval
         self._shown = time.monotonic()
         self._progress: Progress | None = None
@@ -42,6 +49,11 @@ class Console:
         except OSError:
             self.quiet = True
 
+    def detail(self, message: str) -> None:
+        """One plain line that only --verbose shows."""
+        if self.verbose:
+            self.say(message)
+
     def warn(self, message: str) -> None:
         """A warning line."""
         self.say(f"warning: {message}")
@@ -51,7 +63,7 @@ class Console:
             from rich.console import Console as RichConsole
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-            console = RichConsole(stderr=True, no_color=self._no_color or None)
+            console = RichConsole(stderr=True)
             self._progress = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),

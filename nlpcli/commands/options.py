@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from nlpcli.commands.usage import InputExpected
 
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 
@@ -52,8 +55,11 @@ Rejects = Annotated[
 ]
 MaxField = Annotated[int, typer.Option(min=1, help="Longest field, in MiB.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Tell more on stderr: model, counts, time.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-NoColor = Annotated[bool, typer.Option("--no-color", help="No colours [env NO_COLOR].")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="No colours, no live line.")]
 Threads = Annotated[
     int | None, typer.Option(min=1, max=1024, help="CPU threads [default: all cores].")
 ]
@@ -64,3 +70,9 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 def store_root(given: Path | None) -> Path:
     """The store's folder: option, else NLPCLI_STORE, else ./models."""
     return given or Path(os.environ.get("NLPCLI_STORE") or "models")
+
+
+def expect_input(given: str) -> None:
+    """Raises InputExpected where rows would be awaited from a person at a terminal."""
+    if given == "-" and sys.stdin.isatty():
+        raise InputExpected("no INPUT given, and stdin is a terminal")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from nlpcli.data.output import RowWriter
     from nlpcli.data.rows import RowStream
     from nlpcli.store.classifier import TextClassifier
 
@@ -143,17 +146,25 @@ def predict(
     on_error: opt.ErrorMode = opt.OnError.fail,
     rejects: opt.Rejects = None,
     max_field: opt.MaxField = 64,
+    line_buffered: Annotated[
+        bool, typer.Option("--line-buffered", help="Write out each row as it is answered.")
+    ] = False,
     quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
+    no_color: opt.NoColor = False,
 ) -> None:
     """Add predictions to rows: one output row for each input row, in order."""
+    from nlpcli.data.output import RowWriter
     from nlpcli.data.rows import RowFormat, open_rows
     from nlpcli.store.classifier import read_classifier
 
-    console = Console(quiet=quiet)
-    if input == "-" and sys.stdin.isatty():
-        raise UsageError("no INPUT, and stdin is a terminal", hint="nlpcli predict --help")
+    begun = time.monotonic()
+    console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
+    opt.expect_input(input)
     _refuse_same_file(input, output)
-    classifier = read_classifier(open_model(model, store, console))
+    folder = open_model(model, store, console)
+    classifier = read_classifier(folder)
+    console.detail(f"model {folder.path}: {len(classifier.labels):,} labels")
     answers = Answers(
         classifier,
         prefix=prefix,
@@ -177,45 +188,57 @@ def predict(
             label_separator=" ",
         )
         rows = open_rows(input, fmt, reject)
-        _write_answers(
-            rows, stream, classifier, answers, text_column, only, output_format, spreadsheet_safe
+        kept = [] if only else rows.header
+        writer = RowWriter(
+            stream,
+            _checked(kept, answers.columns, rows.name) + answers.columns,
+            output_format,
+            numeric_columns=set(answers.numeric),
+            spreadsheet_safe=spreadsheet_safe,
+        )
+        count = _write_answers(
+            rows,
+            rows.column(text_column),
+            lambda texts: answers(classifier.probabilities(texts)),
+            writer,
+            stream.flush,
+            only=only,
+            line_buffered=line_buffered,
         )
         reject.close(console)
+    console.detail(f"{count:,} rows in {time.monotonic() - begun:.2f} s")
+
+
+def _checked(kept: list[str], added: list[str], name: str) -> list[str]:
+    clash = sorted(set(kept) & set(added))
+    if clash:
+        raise DataError(f"{name}: the input has a column {clash[0]} already", hint="--prefix NAME_")
+    return kept
 
 
 def _write_answers(
     rows: RowStream,
-    stream: BinaryIO,
-    model: TextClassifier,
-    answers: Answers,
-    text_column: str,
+    text: int,
+    answer: Callable[[list[str]], list[list[str]]],
+    writer: RowWriter,
+    flush: Callable[[], None],
+    *,
     only: bool,
-    output_format: str,
-    spreadsheet_safe: bool,
-) -> None:
+    line_buffered: bool,
+) -> int:
     """Reads, answers and writes batch by batch; each is flushed before the next is awaited."""
-    from nlpcli.data.output import RowWriter
-
-    kept = [] if only else rows.header
-    clash = sorted(set(kept) & set(answers.columns))
-    if clash:
-        raise DataError(
-            f"{rows.name}: the input has a column {clash[0]} already", hint="--prefix NAME_"
-        )
-    text = rows.column(text_column)
-    writer = RowWriter(
-        stream,
-        kept + answers.columns,
-        output_format,
-        numeric_columns=set(answers.numeric),
-        spreadsheet_safe=spreadsheet_safe,
-    )
     writer.write_header()
-    stream.flush()
+    flush()
+    count = 0
     for batch in rows.batches():
-        columns = answers(model.probabilities([row[text] for row in batch.rows]))
-        writer.write([[] for _ in batch.rows] if only else batch.rows, columns)
-        stream.flush()
+        step = 1 if line_buffered else max(1, len(batch.rows))
+        for at in range(0, len(batch.rows), step):
+            part = batch.rows[at : at + step]
+            columns = answer([row[text] for row in part])
+            writer.write([[] for _ in part] if only else part, columns)
+            flush()
+            count += len(part)
+    return count
 
 
 def _refuse_same_file(source: str, target: str) -> None:
