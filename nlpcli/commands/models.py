@@ -11,7 +11,7 @@ import typer
 from nlpcli.commands import options as opt
 from nlpcli.commands.console import Console
 from nlpcli.commands.opening import open_model
-from nlpcli.errors import DataError, NlpcliError
+from nlpcli.errors import DataError, NlpcliError, UsageError
 
 Name = Annotated[str, typer.Argument(help="A name, NAME@VERSION, or a path with a /.")]
 
@@ -21,7 +21,7 @@ def build() -> typer.Typer:
     app = typer.Typer(
         context_settings=opt.CONTEXT,
         rich_markup_mode=None,
-        help="List, show, verify and prune models.",
+        help="List, show, verify, pin, roll back and prune models.",
         no_args_is_help=False,
     )
     app.command("list", epilog="\b\nExamples:\n  nlpcli models list\n  nlpcli models list --json")(
@@ -35,8 +35,20 @@ def build() -> typer.Typer:
     )(verify)
     app.command(
         "prune",
-        epilog="\b\nExamples:\n  nlpcli models prune reviews --keep 2\n  nlpcli models prune tags",
+        epilog="\b\nExamples:\n  nlpcli models prune reviews --keep 2\n"
+        "  nlpcli models prune tags --dry-run",
     )(prune)
+    app.command(
+        "pin", epilog="\b\nExamples:\n  nlpcli models pin reviews@1\n  nlpcli models pin tags"
+    )(pin)
+    app.command(
+        "unpin", epilog="\b\nExamples:\n  nlpcli models unpin reviews\n  nlpcli models unpin tags"
+    )(unpin)
+    app.command(
+        "rollback",
+        epilog="\b\nExamples:\n  nlpcli models rollback reviews\n"
+        "  nlpcli models rollback reviews && nlpcli models list",
+    )(rollback)
     return app
 
 
@@ -128,18 +140,76 @@ def prune(
     name: Annotated[str, typer.Argument(help="A name in the store.")],
     keep: Annotated[int, typer.Option(min=1, help="Newest versions that verify to keep.")] = 2,
     store: opt.Store = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would be removed.")
+    ] = False,
 ) -> None:
     """Remove old versions; the pinned one and the newest that verify stay."""
-    from nlpcli.store.store import Store, parse_spec
+    from nlpcli.store.store import Store
 
-    spec = parse_spec(name)
-    if spec.name is None or spec.version is not None:
-        from nlpcli.errors import UsageError
-
-        raise UsageError(f"prune {name}: wanted the name of a model in the store")
-    root = opt.store_root(store)
-    removed, warnings = Store(root).prune(spec.name, keep)
-    for warning in warnings:
-        Console().warn(warning)
+    spec, root = _name_in_store(name, "prune"), opt.store_root(store)
+    removed, warnings = Store(root).prune(spec.name, keep, dry_run=dry_run)
+    _warn(warnings)
     for version in removed:
         typer.echo(str(root / spec.name / str(version)))
+
+
+def pin(
+    name: Annotated[str, typer.Argument(help="NAME@VERSION, or NAME: the version in use.")],
+    store: opt.Store = None,
+) -> None:
+    """Make a bare name mean this version, whatever is trained later; also an unpublished one."""
+    from nlpcli.store.store import Store
+
+    spec, root = _name_in_store(name, "pin", version=True), opt.store_root(store)
+    version, warnings = Store(root).pin(spec.name, spec.version)
+    _warn(warnings)
+    typer.echo(str(root / spec.name / str(version)))
+
+
+def unpin(
+    name: Annotated[str, typer.Argument(help="A name in the store.")], store: opt.Store = None
+) -> None:
+    """Make a bare name mean its newest version that verifies again."""
+    from nlpcli.store.store import Store
+
+    spec, opened = _name_in_store(name, "unpin"), Store(opt.store_root(store))
+    if not opened.unpin(spec.name):
+        Console().say(f"{name}: no version was pinned")
+    typer.echo(str(open_model(name, store, Console()).path))
+
+
+def rollback(
+    name: Annotated[str, typer.Argument(help="A name in the store.")], store: opt.Store = None
+) -> None:
+    """Go back to the newest good version before the one in use, and stay there."""
+    from nlpcli.store.store import Store
+
+    spec, root = _name_in_store(name, "rollback"), opt.store_root(store)
+    version, used, warnings = Store(root).rollback(spec.name)
+    _warn(warnings)
+    before = "nothing" if used is None else f"{spec.name}@{used}"
+    Console().say(f"{spec.name} means {spec.name}@{version} now, {before} before; pinned")
+    typer.echo(str(root / spec.name / str(version)))
+
+
+@dataclasses.dataclass(frozen=True)
+class _StoreName:
+    name: str
+    version: int | None
+
+
+def _name_in_store(text: str, command: str, *, version: bool = False) -> _StoreName:
+    """Raises UsageError for a path, and for a version where none is wanted."""
+    from nlpcli.store.store import parse_spec
+
+    spec = parse_spec(text)
+    if spec.name is None or (spec.version is not None and not version):
+        more = " or NAME@VERSION" if version else ""
+        raise UsageError(f"{command} {text}: wanted the name of a model in the store{more}")
+    return _StoreName(spec.name, spec.version)
+
+
+def _warn(warnings: list[str]) -> None:
+    for warning in warnings:
+        Console().warn(warning)
