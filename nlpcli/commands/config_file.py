@@ -125,12 +125,14 @@ class _Reader:
     def _unknown(self, key: str, node: Any, schema: Schema, what: str) -> ConfigError:
         names = [*schema.options, *schema.sections]
         near = nearest(key, names)
-        of = "any command" if what == "the file" else what
         # a mapping under an unknown key is a section for a command there is not
-        kind = "command" if _kind(node) == "mapping" else "option"
+        if _kind(node) == "mapping":
+            wanted = "no command" if what == "the file" else f"no command of {what}"
+        else:
+            wanted = f"no option of {'any command' if what == 'the file' else what}"
         return self._error(
             node,
-            f"{shown(key)} is no {kind} of {of}",
+            f"{shown(key)} is {wanted}",
             hint=f"did you mean {near}?" if near else None,
         )
 
