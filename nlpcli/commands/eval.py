@@ -52,6 +52,8 @@ def evaluate(
     max_field: opt.MaxField = 64,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
+    no_color: opt.NoColor = False,
 ) -> None:
     """Measure a model on labelled rows."""
     from nlpcli.commands.scoring import score
@@ -60,8 +62,11 @@ def evaluate(
     from nlpcli.store.classifier import read_classifier
 
     conditions = [parse_condition(text, "--fail-under") for text in fail_under or []]
-    console, reject = Console(quiet=quiet), RejectFile(rejects)
-    classifier = read_classifier(open_model(model, store, console))
+    console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
+    reject = RejectFile(rejects)
+    folder = open_model(model, store, console)
+    classifier = read_classifier(folder)
+    console.detail(f"model {folder.path}: {len(classifier.labels):,} labels")
     separator = (label_separator or classifier.separator) if classifier.multi_label else None
     fmt = RowFormat(
         format=format,

@@ -88,9 +88,11 @@ def list_models(store: opt.Store = None, json: opt.Json = False) -> None:
         )
 
 
-def show(name: Name, store: opt.Store = None, json: opt.Json = False) -> None:
+def show(
+    name: Name, store: opt.Store = None, json: opt.Json = False, quiet: opt.Quiet = False
+) -> None:
     """What a model is: its manifest, and the sizes of its files."""
-    folder = open_model(name, store, Console())
+    folder = open_model(name, store, Console(quiet=quiet))
     document: dict[str, Any] = {
         "path": str(folder.path),
         **dataclasses.asdict(folder.manifest),
@@ -116,13 +118,14 @@ def _print(values: dict[str, Any], indent: str) -> None:
 def verify(
     name: Annotated[str | None, typer.Argument(help="A model; left out: every version.")] = None,
     store: opt.Store = None,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Check every file of a model against the SHA-256 in its manifest."""
     from nlpcli.store.folder import ModelFolder
     from nlpcli.store.store import Store
 
     if name is not None:
-        typer.echo(f"{open_model(name, store, Console()).path}: ok")
+        typer.echo(f"{open_model(name, store, Console(quiet=quiet)).path}: ok")
         return
     broken = 0
     for entry in Store(opt.store_root(store)).entries():
@@ -143,13 +146,14 @@ def prune(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only tell what would be removed.")
     ] = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Remove old versions; the pinned one and the newest that verify stay."""
     from nlpcli.store.store import Store
 
     spec, root = _name_in_store(name, "prune"), opt.store_root(store)
     removed, warnings = Store(root).prune(spec.name, keep, dry_run=dry_run)
-    _warn(warnings)
+    _warn(warnings, Console(quiet=quiet))
     for version in removed:
         typer.echo(str(root / spec.name / str(version)))
 
@@ -157,39 +161,46 @@ def prune(
 def pin(
     name: Annotated[str, typer.Argument(help="NAME@VERSION, or NAME: the version in use.")],
     store: opt.Store = None,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Make a bare name mean this version, whatever is trained later; also an unpublished one."""
     from nlpcli.store.store import Store
 
     spec, root = _name_in_store(name, "pin", version=True), opt.store_root(store)
     version, warnings = Store(root).pin(spec.name, spec.version)
-    _warn(warnings)
+    _warn(warnings, Console(quiet=quiet))
     typer.echo(str(root / spec.name / str(version)))
 
 
 def unpin(
-    name: Annotated[str, typer.Argument(help="A name in the store.")], store: opt.Store = None
+    name: Annotated[str, typer.Argument(help="A name in the store.")],
+    store: opt.Store = None,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Make a bare name mean its newest version that verifies again."""
     from nlpcli.store.store import Store
 
     spec, opened = _name_in_store(name, "unpin"), Store(opt.store_root(store))
     if not opened.unpin(spec.name):
-        Console().say(f"{name}: no version was pinned")
-    typer.echo(str(open_model(name, store, Console()).path))
+        Console(quiet=quiet).say(f"{name}: no version was pinned")
+    typer.echo(str(open_model(name, store, Console(quiet=quiet)).path))
 
 
 def rollback(
-    name: Annotated[str, typer.Argument(help="A name in the store.")], store: opt.Store = None
+    name: Annotated[str, typer.Argument(help="A name in the store.")],
+    store: opt.Store = None,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Go back to the newest good version before the one in use, and stay there."""
     from nlpcli.store.store import Store
 
     spec, root = _name_in_store(name, "rollback"), opt.store_root(store)
     version, used, warnings = Store(root).rollback(spec.name)
-    _warn(warnings)
+    _warn(warnings, Console(quiet=quiet))
     before = "nothing" if used is None else f"{spec.name}@{used}"
-    Console().say(f"{spec.name} means {spec.name}@{version} now, {before} before; pinned")
+    Console(quiet=quiet).say(
+        f"{spec.name} means {spec.name}@{version} now, {before} before; pinned"
+    )
     typer.echo(str(root / spec.name / str(version)))
 
 
@@ -210,6 +221,6 @@ def _name_in_store(text: str, command: str, *, version: bool = False) -> _StoreN
     return _StoreName(spec.name, spec.version)
 
 
-def _warn(warnings: list[str]) -> None:
+def _warn(warnings: list[str], console: Console) -> None:
     for warning in warnings:
-        Console().warn(warning)
+        console.warn(warning)

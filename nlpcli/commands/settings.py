@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand
 
 from nlpcli.commands import option_table as table
+from nlpcli.commands import options as opt
 from nlpcli.commands.usage import (
     CONFIG_VALUES,
     HelpWanted,
@@ -29,6 +30,8 @@ _SHOW = "nlpcli.show_config"
 
 
 def _shared(
+    quiet: opt.Quiet = False,
+    no_color: opt.NoColor = False,
     config: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="YAML file of options: lr: 0.1 means --lr 0.1."),
@@ -40,7 +43,7 @@ def _shared(
         bool, typer.Option("--debug", help="Show where an internal error happened.")
     ] = False,
 ) -> None:
-    """Options of every command."""
+    """Options of every command, unless it declares its own."""
 
 
 class ConfiguredCommand(TyperCommand):
@@ -51,11 +54,14 @@ class ConfiguredCommand(TyperCommand):
         holder = typer.Typer(add_completion=False)
         holder.command()(_shared)
         shared: list[Any] = typer.main.get_command(holder).params
+        self._own = {param.name for param in self.params}
         for param in shared:
-            param.expose_value = False
             if param.name in _CALLBACKS:
                 param.is_eager, param.callback = True, _CALLBACKS[param.name]
-        self.params = [*self.params, *shared]
+            if param.name not in self._own:
+                self.params.append(param)
+        for param in table.arguments(self):
+            param.metavar = param.metavar or param.name.upper()
         for row, param in zip(table.options(self), _option_params(self), strict=True):
             param.envvar, param.show_envvar = row.variable, False
         note = (
@@ -79,6 +85,7 @@ class ConfiguredCommand(TyperCommand):
             return None
         if not ctx.params.get("quiet"):
             _warn_of_unknown_variables(ctx)
+        ctx.params = {name: v for name, v in ctx.params.items() if name in self._own}
         try:
             return super().invoke(ctx)
         except InputExpected as error:
