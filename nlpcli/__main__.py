@@ -43,8 +43,10 @@ def _run(arguments: list[str]) -> int:
 
     from nlpcli.commands.app import build_command
     from nlpcli.commands.completion import VARIABLE
+    from nlpcli.commands.streams import open_missing
     from nlpcli.commands.usage import HelpWanted, usage_error
 
+    open_missing()
     try:
         command = build_command()
         if VARIABLE in os.environ:

@@ -14,7 +14,7 @@ from nlpcli.errors import UsageError, shown
 EXAMPLES = """\b
 Examples:
   nlpcli man > nlpcli.1
-  nlpcli man predict | man -l -
+  nlpcli man predict > nlpcli-predict.1
 """
 _SPECIAL = {
     "\\": r"\e",
