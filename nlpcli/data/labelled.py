@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +16,10 @@ from nlpcli.errors import DataError, shown
 
 @dataclass(frozen=True)
 class Labelled:
-    """Texts with their label tuples (one label each, unless multi-label) and where they stood."""
+    """Texts with their label tuples (one label each, unless multi-label) and where they stood.
+
+    ``label_twins``: pairs of labels that differ in their Unicode normal form alone.
+    """
 
     texts: list[str]
     labels: list[tuple[str, ...]]
@@ -25,6 +30,7 @@ class Labelled:
     n_blank: int
     n_skipped: int
     n_conflicts: int
+    label_twins: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -115,7 +121,16 @@ def read_labelled(
         kept.n_blank,
         rows.skipped + skipped,
         _conflicts(kept.texts, kept.labels),
+        _twins(kept.labels),
     )
+
+
+def _twins(labels: list[tuple[str, ...]]) -> list[tuple[str, str]]:
+    """Neighbours among the labels of one normal form, sorted by code point."""
+    forms: dict[str, list[str]] = {}
+    for name in sorted({name for names in labels for name in names}):
+        forms.setdefault(unicodedata.normalize("NFC", name), []).append(name)
+    return [pair for group in forms.values() for pair in pairwise(group)]
 
 
 def _conflicts(texts: list[str], labels: list[tuple[str, ...]]) -> int:

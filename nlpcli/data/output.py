@@ -5,13 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from typing import BinaryIO
+
+from nlpcli.errors import DataError, shown
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class RowWriter:
-    """Writes whole batches; UTF-8, RFC 4180 with ``\\n`` and minimal quoting, no BOM."""
+    """Writes whole batches; UTF-8, RFC 4180 with ``\\n`` and minimal quoting, no BOM.
+
+    ``spreadsheet_safe`` puts ' before cells that a spreadsheet would take for formulas. Raises
+    DataError for JSON lines with a name that occurs twice: an object would keep one of the two.
+    """
 
     def __init__(
         self,
@@ -25,11 +32,28 @@ class RowWriter:
         self._stream, self._header, self._format = stream, header, format
         self._numeric = [name in (numeric_columns or set()) for name in header]
         self._safe = spreadsheet_safe
+        if format != "csv":
+            self._expect_distinct()
+
+    def _expect_distinct(self) -> None:
+        for name, times in Counter(self._header).items():
+            if times > 1:
+                raise DataError(
+                    f"output: column {shown(name)} occurs {times} times, JSON lines hold it once",
+                    hint="--output-format csv",
+                )
 
     def write_header(self) -> None:
         """The header row; JSON lines have none."""
-        if self._format == "csv":
-            self._write_csv([self._header])
+        if self._format != "csv":
+            return
+        header = [_safe(name) for name in self._header] if self._safe else self._header
+        if header and header[0].startswith("\ufeff"):
+            # at the very beginning, outside quotes, it would be read as a byte order mark
+            quoted = header[0].replace('"', '""')
+            self._stream.write(f'"{quoted}"'.encode())
+            header = ["", *header[1:]] if len(header) > 1 else []
+        self._write_csv([header])
 
     def write(self, rows: list[list[str]], columns: list[list[str]]) -> None:
         """Each row followed by its entry of every extra column."""
@@ -39,7 +63,7 @@ class RowWriter:
             row + list(more) for row, more in zip(rows, zip(*columns, strict=False), strict=True)
         ]
         if self._safe:
-            whole = [["'" + c if c.startswith(_FORMULA) else c for c in row] for row in whole]
+            whole = [[_safe(cell) for cell in row] for row in whole]
         if self._format == "csv":
             self._write_csv(whole)
         else:
@@ -61,6 +85,10 @@ class RowWriter:
             document = {k: (float(v) if v else None) if n else v for k, v, n in cells}
             lines.append(json.dumps(document, ensure_ascii=False) + "\n")
         self._stream.write("".join(lines).encode())
+
+
+def _safe(cell: str) -> str:
+    return "'" + cell if cell.startswith(_FORMULA) else cell
 
 
 def _quoted(row: list[str]) -> str:

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nlpcli.data.lines import BadRow
 from nlpcli.errors import DataError, shown
 
 if TYPE_CHECKING:
     from nlpcli.data.rows import RowFormat
 
 
-class BadRow(Exception):
-    """A row that cannot be used; ``fatal`` when reading on would make no sense."""
-
-    def __init__(self, reason: str, row: list[str], *, fatal: bool = False) -> None:
-        super().__init__(reason)
-        self.reason, self.row, self.fatal = reason, row, fatal
+MAX_COLUMNS = 65_536
+_WRONG_IN_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 class Parser(Protocol):
-    """``header``; ``next_row`` until None, ``line`` is where the last row began."""
+    """``header``; ``next_row`` until None, ``line`` is where the last row began, ``last_line``
+    the last line taken."""
 
     header: list[str]
     line: int
+
+    @property
+    def last_line(self) -> int:
+        """Number of the last line taken from the lines."""
 
     def next_row(self) -> list[str] | None:
         """The next row, or None at the end. Raises BadRow."""
@@ -42,11 +46,19 @@ def make_parser(format: str, fmt: RowFormat, lines: Iterator[str], name: str) ->
     return TextParser(lines)
 
 
+def _checked_header(header: list[str], name: str, line: int) -> list[str]:
+    if len(header) > MAX_COLUMNS:
+        raise DataError(
+            f"{name} line {line}: {len(header):,} columns, wanted at most {MAX_COLUMNS:,}"
+        )
+    return header
+
+
 class CsvParser:
     """RFC 4180 with any line end; a field may hold line ends when quoted."""
 
     def __init__(self, lines: Iterator[str], fmt: RowFormat, delimiter: str, name: str) -> None:
-        csv.field_size_limit(fmt.max_field)
+        csv.field_size_limit(min(fmt.max_field, sys.maxsize))
         self._reader = csv.reader(lines, delimiter=delimiter, strict=True)
         self._max_field = fmt.max_field
         self.line = 0
@@ -55,15 +67,19 @@ class CsvParser:
         try:
             first = self._first_row()
         except BadRow as bad:
-            raise DataError(f"{name} line {self.line}: {bad.reason}") from None
+            raise DataError(f"{name} line {self.line}: {bad.reason}", hint=bad.hint) from None
         if first is None:
             raise DataError(f"{name}: empty: no header and no rows")
-        if fmt.header:
-            self.header = first
-        else:
+        self.header = _checked_header(first, name, self.line)
+        if not fmt.header:
             self.header = [str(i) for i in range(1, len(first) + 1)]
             self._first = first
         self._single = len(first) == 1
+
+    @property
+    def last_line(self) -> int:
+        """The line the last row ended on."""
+        return self._reader.line_num
 
     def _first_row(self) -> list[str] | None:
         while (row := self._next()) is not None:
@@ -84,6 +100,10 @@ class CsvParser:
         if "field larger" in reason:
             cap = f"a field of more than {self._max_field:,} characters begins here"
             return BadRow(f"{cap}, or a quote is never closed", [], fatal=True)
+        if "expected after" in reason and self.last_line > self.line:
+            # whole rows may have been swallowed: to go on would lose them without a word
+            opened = "a quote opened here, and text after the quote that closes it"
+            return BadRow(f"{opened} in line {self.last_line}", [], fatal=True)
         if "expected after" in reason:
             return BadRow("text after a closing quote", [])
         return BadRow(reason, [])
@@ -101,89 +121,160 @@ class CsvParser:
                 return [""]
 
 
-class TextParser:
-    """One document a line; a blank line is an empty document."""
+class _LineByLine:
+    """A parser whose rows are lines."""
 
     def __init__(self, lines: Iterator[str]) -> None:
-        self.header = ["text"]
+        self.header: list[str] = []
         self.line = 0
         self._lines = lines
 
+    @property
+    def last_line(self) -> int:
+        """The line of the last row."""
+        return self.line
+
+    def _next_line(self) -> str | None:
+        self.line += 1
+        return next(self._lines, None)
+
+
+class TextParser(_LineByLine):
+    """One document a line; a blank line is an empty document."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        super().__init__(lines)
+        self.header = ["text"]
+
     def next_row(self) -> list[str] | None:
         """The next line without its end."""
-        self.line += 1
-        for line in self._lines:
-            return [line.rstrip("\r\n")]
-        return None
+        line = self._next_line()
+        return None if line is None else [line.rstrip("\r\n")]
 
 
-class FastTextParser:
+class FastTextParser(_LineByLine):
     """``__label__x words``; several labels are joined by the separator."""
 
     def __init__(self, lines: Iterator[str], fmt: RowFormat) -> None:
+        super().__init__(lines)
         self.header = ["text", "label"]
-        self.line = 0
-        self._lines, self._fmt = lines, fmt
+        self._fmt = fmt
 
     def next_row(self) -> list[str] | None:
         """Text and labels of the next line. Raises BadRow for several labels without separator."""
         prefix, separator = self._fmt.label_prefix, self._fmt.label_separator
-        self.line += 1
-        for line in self._lines:
-            words = line.split()
-            labels = [w.removeprefix(prefix) for w in words if w.startswith(prefix)]
-            text = " ".join(w for w in words if not w.startswith(prefix))
-            if len(labels) > 1 and separator is None:
-                raise BadRow(f"{len(labels)} labels, wanted one (or a --label-separator)", [line])
-            return [text, (separator or "").join(labels)]
-        return None
+        line = self._next_line()
+        if line is None:
+            return None
+        words = line.split()
+        labels = [w.removeprefix(prefix) for w in words if w.startswith(prefix)]
+        text = " ".join(w for w in words if not w.startswith(prefix))
+        if len(labels) > 1 and separator is None:
+            raise BadRow(f"{len(labels)} labels, wanted one (or a --label-separator)", [line])
+        return [text, (separator or "").join(labels)]
 
 
-class JsonParser:
+class _Number(str):
+    """A number as it was written; only its digits are passed on."""
+
+    __slots__ = ()
+
+
+class JsonParser(_LineByLine):
     """One object a line; the columns are the keys of the first."""
 
     def __init__(self, lines: Iterator[str], fmt: RowFormat, name: str) -> None:
-        self.line = 0
-        self._lines, self._separator = lines, fmt.label_separator
-        self.header: list[str] = []
+        super().__init__(lines)
+        self._separator = fmt.label_separator
+        self._decode = json.JSONDecoder(
+            object_pairs_hook=_once_each, parse_int=_Number, parse_float=_Number
+        ).decode
         try:
             first = self._object()
+            if first is None:
+                raise DataError(f"{name}: empty: no rows")
+            self.header = _checked_header(list(first[1]), name, self.line)
+            self._known = frozenset(self.header)
+            self._first: list[str] | None = self._cells(*first)
         except BadRow as bad:
-            raise DataError(f"{name} line {self.line}: {bad.reason}") from None
-        if first is None:
-            raise DataError(f"{name}: empty: no rows")
-        self.header = list(first)
-        self._first: dict[str, Any] | None = first
+            raise DataError(f"{name} line {self.line}: {bad.reason}", hint=bad.hint) from None
 
-    def _object(self) -> dict[str, Any] | None:
-        for line in self._lines:
-            self.line += 1
-            if not line.strip():
+    def _object(self) -> tuple[str, dict[str, Any]] | None:
+        while (line := self._next_line()) is not None:
+            if line.isspace():
                 continue
             try:
-                value = json.loads(line)
+                value = self._decode(line)
+            except json.JSONDecodeError as error:
+                reason = f"not JSON at character {error.colno}: {error.msg}"
+                raise BadRow(reason, [line.rstrip("\r\n")]) from None
             except (ValueError, RecursionError) as error:
-                raise BadRow(f"not JSON: {shown(str(error))}", [line.rstrip("\r\n")]) from None
+                raise BadRow(_json_fault(error), [line.rstrip("\r\n")]) from None
             if not isinstance(value, dict):
                 raise BadRow("not a JSON object", [line.rstrip("\r\n")])
-            return value
+            return line, value
         return None
 
     def next_row(self) -> list[str] | None:
         """Values in the order of the header; text as it is, null empty, else as JSON."""
-        value, self._first = (self._first or self._object()), None
-        if value is None:
+        if self._first is not None:
+            cells, self._first = self._first, None
+            return cells
+        found = self._object()
+        if found is None:
             return None
-        extra = next((key for key in value if key not in self.header), None)
+        line, value = found
+        extra = next((key for key in value if key not in self._known), None)
         if extra is not None:
-            raise BadRow(f"key {shown(extra)} is not in the first row", [json.dumps(value)])
-        return [self._cell(value.get(key)) for key in self.header]
+            raise BadRow(f"key {shown(extra)} is not in the first row", [line.rstrip("\r\n")])
+        return self._cells(line, value)
+
+    def _cells(self, line: str, value: dict[str, Any]) -> list[str]:
+        try:
+            if any(isinstance(v, dict | list) for v in value.values()):
+                # numbers inside must be numbers again when they are written as JSON
+                value = value | _nested(json.loads(line))
+            cells = [self._cell(value.get(key)) for key in self.header]
+        except (ValueError, RecursionError) as error:
+            raise BadRow(_json_fault(error), [line.rstrip("\r\n")]) from None
+        # an escape may stand for what no UTF-8 output can hold
+        if "\\u" in line:
+            for key, cell in zip(self.header, cells, strict=True):
+                wrong = _WRONG_IN_TEXT.search(key + cell)
+                if wrong:
+                    code = f"\\u{ord(wrong.group()):04x}"
+                    raise BadRow(f"{code} in {shown(key)} is not text", [line.rstrip("\r\n")])
+        return cells
 
     def _cell(self, value: Any) -> str:
         if isinstance(value, str):
-            return value
+            return str(value)
         if value is None:
             return ""
         if self._separator is not None and isinstance(value, list):
             return self._separator.join(map(str, value))
         return json.dumps(value, ensure_ascii=False)
+
+
+def _nested(value: dict[str, Any]) -> dict[str, Any]:
+    return {key: inner for key, inner in value.items() if isinstance(inner, dict | list)}
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises ValueError for a key that occurs twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"key {shown(key)} occurs twice")
+            seen.add(key)
+    return found
+
+
+def _json_fault(error: ValueError | RecursionError) -> str:
+    if isinstance(error, RecursionError):
+        return "JSON that is nested too deeply"
+    if "integer string conversion" in str(error):
+        return "a number of more than 4,300 digits inside a list or object"
+    return str(error)

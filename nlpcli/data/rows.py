@@ -10,9 +10,10 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NoReturn
 
-from nlpcli.data.lines import Lines, byte_fault
-from nlpcli.data.parsers import BadRow, Parser, make_parser
+from nlpcli.data.lines import BadRow, Lines
+from nlpcli.data.parsers import Parser, make_parser
 from nlpcli.data.source import Source
 from nlpcli.errors import DataError, UsageError, nearest, shown
 
@@ -77,9 +78,11 @@ class RowStream:
         self._check_header()
 
     def _check_header(self) -> None:
-        fault = next((f for f in map(byte_fault, self.header) if f), None)
-        if fault:
-            raise DataError(f"{self.name} line 1: {fault}")
+        """Raises DataError for bad bytes in it; those of a first row without one are the row's."""
+        if self._fmt.header and self._lines.dirty:
+            fault = self._lines.take_fault(self._parser.last_line)
+            if fault:
+                self._refuse(self._parser.line, fault)
 
     def sha256(self) -> str:
         """Of the bytes read so far: of all, once the batches are exhausted."""
@@ -87,6 +90,8 @@ class RowStream:
 
     def column(self, name: str) -> int:
         """Position of a column. Raises DataError with the columns there and the nearest one."""
+        if not name:
+            raise DataError(f"{self.name} line 1: a column without a name cannot be asked for")
         at = [i for i, column in enumerate(self.header) if column == name]
         if len(at) == 1:
             return at[0]
@@ -98,6 +103,8 @@ class RowStream:
         hint = f"did you mean {shown(near)}?" if near else None
         if len(self.header) == 1 and "\t" in self.header[0]:
             hint = "1 column; tab-separated? --format tsv"
+        if len(self.header) == 1 and self.format == "tsv" and "," in self.header[0]:
+            hint = "1 column; comma-separated? --format csv"
         raise DataError(f"{self.name}: no column {shown(name)}; there: {there}", hint=hint)
 
     def batches(self, size: int = 4096) -> Iterator[RowBatch]:
@@ -139,10 +146,10 @@ class RowStream:
                 row = parser.next_row()
                 if row is None:
                     return
-                if len(row) != width:
-                    raise BadRow(f"{len(row)} fields, the header has {width}", row)
                 if lines.dirty:
                     self._check_bytes(row)
+                if len(row) != width:
+                    raise BadRow(f"{len(row):,} fields, the header has {width:,}", row)
             except BadRow as bad:
                 self._reject(parser.line, bad)
                 continue
@@ -151,18 +158,27 @@ class RowStream:
             ready.lines.append(parser.line)
 
     def _check_bytes(self, row: list[str]) -> None:
-        fault = byte_fault(",".join(row))
+        fault = self._lines.take_fault(self._parser.last_line)
         if fault:
-            raise BadRow(fault, row)
+            fault.row = row
+            raise fault
 
     def _reject(self, line: int, bad: BadRow) -> None:
+        # bad bytes may be why a row makes no sense, and must not be laid to the next one
+        fault = self._lines.take_fault(self._parser.last_line) if self._lines.dirty else None
+        if fault and not bad.fatal:
+            fault.row, bad = bad.row, fault
         if self._fmt.on_error != "skip" or bad.fatal:
-            joiner = " " if bad.reason.startswith("byte") else ": "
-            hint = None if bad.fatal else "--on-error skip drops such rows"
-            raise DataError(f"{self.name} line {line}{joiner}{bad.reason}", hint=hint)
+            self._refuse(line, bad)
         self.skipped += 1
         if self._on_reject is not None:
-            self._on_reject(line, bad.reason, ",".join(bad.row))
+            where = f"line {bad.at} " if bad.at not in (None, line) else ""
+            self._on_reject(line, where + bad.reason, ",".join(bad.row))
+
+    def _refuse(self, line: int, bad: BadRow) -> NoReturn:
+        joiner = " " if bad.reason.startswith("byte") else ": "
+        hint = bad.hint or (None if bad.fatal else "--on-error skip drops such rows")
+        raise DataError(f"{self.name} line {bad.at or line}{joiner}{bad.reason}", hint=hint)
 
 
 def open_rows(path: str, fmt: RowFormat, on_reject: Reject | None = None) -> RowStream:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import bz2
+import errno
 import hashlib
-import lzma
 import os
+import stat
 import sys
-import zlib
-from collections.abc import Callable, Iterator
-from typing import Any, cast
+from collections.abc import Iterator
 
-from nlpcli.errors import DataError, InputMissing, Unavailable
+from nlpcli.data.packed import may_be_packed, unpacked, unpacker_for
+from nlpcli.errors import DataError, InputMissing, shown
 
 BLOCK = 1 << 18
-_GZIP, _BZ2, _XZ, _ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
-_MAGICS = (_GZIP, _BZ2, _XZ, _ZSTD)
+_LONGEST_NAME = 4096
 
 
 class Source:
@@ -25,30 +23,41 @@ class Source:
     """
 
     def __init__(self, path: str) -> None:
-        self.name = "<stdin>" if path == "-" else path
+        self.name = "<stdin>" if path == "-" else shown(path, _LONGEST_NAME)
         self._digest = hashlib.sha256()
-        if path == "-":
-            self._handle = sys.stdin.fileno()
-            return
+        self._opened: os.stat_result | None = None
+        self._handle = _stdin() if path == "-" else self._open(path)
+
+    def _open(self, path: str) -> int:
         try:
-            self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            if os.path.isdir(path):
-                raise IsADirectoryError(21, "Is a directory")
-        except OSError as error:
-            raise InputMissing(f"{path}: {error.strerror}") from None
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            status = os.fstat(handle)
+            if stat.S_ISDIR(status.st_mode):
+                os.close(handle)
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise InputMissing(f"{self.name}: {reason}") from None
+        if stat.S_ISREG(status.st_mode):
+            self._opened = status
+        return handle
 
     def blocks(self) -> Iterator[bytes]:
-        """Unpacked bytes, never empty; recognises gzip, bzip2, xz and zstd by their first bytes."""
+        """Unpacked bytes, never empty; recognises gzip, bzip2, xz and zstd by their first bytes.
+
+        Raises InputMissing when reading fails; DataError for damaged packed data, and at the end
+        of a file that was written to meanwhile.
+        """
         raw = self._raw()
         head = b""
         for block in raw:
             head += block
             # "text\n" alone is an answerable header: wait only for what may still be a packed file
-            if not any(magic.startswith(head[:6]) for magic in _MAGICS):
+            if not may_be_packed(head):
                 break
-        unpack = self._unpacker(head)
+        make = unpacker_for(head, self.name)
         stream = _chain(head, raw)
-        for block in stream if unpack is None else self._unpacked(stream, unpack):
+        for block in stream if make is None else unpacked(stream, make, self.name):
             self._digest.update(block)
             yield block
 
@@ -57,65 +66,36 @@ class Source:
         return self._digest.hexdigest()
 
     def _raw(self) -> Iterator[bytes]:
+        total = 0
         while True:
             try:
                 block = os.read(self._handle, BLOCK)
             except OSError as error:
                 raise InputMissing(f"{self.name}: {error.strerror}") from None
             if not block:
-                return
+                break
+            total += len(block)
             yield block
+        if self._opened is not None:
+            self._expect_unchanged(self._opened, total)
 
-    def _unpacker(self, head: bytes) -> Callable[[], Any] | None:
-        if head.startswith(_GZIP):
-            return lambda: zlib.decompressobj(31)
-        if head.startswith(_BZ2):
-            return bz2.BZ2Decompressor
-        if head.startswith(_XZ):
-            return lzma.LZMADecompressor
-        if head.startswith(_ZSTD):
-            try:
-                import zstandard
-            except ImportError:
-                raise Unavailable(
-                    f"{self.name}: packed with zstd, and the package zstandard is not installed",
-                    hint="pip install zstandard",
-                ) from None
-            return cast(Callable[[], Any], zstandard.ZstdDecompressor().decompressobj)
-        return None
-
-    def _unpacked(self, stream: Iterator[bytes], make: Callable[[], Any]) -> Iterator[bytes]:
-        """Members one after the other; at most 4 blocks are unpacked at a time."""
-        unpacker = make()
-        try:
-            for block in stream:
-                while block:
-                    if unpacker.eof:
-                        unpacker = make()
-                    out, block = _step(unpacker, block)
-                    if out:
-                        yield out
-        except (zlib.error, OSError, EOFError, lzma.LZMAError, ValueError) as error:
-            raise DataError(f"{self.name}: packed data is damaged: {error}") from None
-        except Exception as error:
-            if type(error).__module__.startswith("zstandard"):
-                raise DataError(f"{self.name}: packed data is damaged: {error}") from None
-            raise
-        if not unpacker.eof:
-            raise DataError(f"{self.name}: packed data is truncated")
+    def _expect_unchanged(self, before: os.stat_result, total: int) -> None:
+        after = os.fstat(self._handle)
+        # files of the kernel's own say 0 bytes whatever they hold
+        said = before.st_size or after.st_size or total
+        if total != said:
+            raise DataError(
+                f"{self.name}: changed while it was read: {total:,} bytes, "
+                f"{before.st_size:,} when it was opened"
+            )
+        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            raise DataError(f"{self.name}: changed while it was read: it was written to")
 
 
-def _step(unpacker: Any, block: bytes) -> tuple[bytes, bytes]:
-    """Some unpacked bytes and the input that is left."""
-    if hasattr(unpacker, "unconsumed_tail"):
-        out = unpacker.decompress(block, 4 * BLOCK)
-        return out, unpacker.unconsumed_tail or unpacker.unused_data
-    if not hasattr(unpacker, "needs_input"):
-        return unpacker.decompress(block), unpacker.unused_data
-    out = [unpacker.decompress(block, 4 * BLOCK)]
-    while not unpacker.eof and not unpacker.needs_input:
-        out.append(unpacker.decompress(b"", 4 * BLOCK))
-    return b"".join(out), unpacker.unused_data
+def _stdin() -> int:
+    if sys.stdin is None:
+        raise InputMissing("<stdin>: closed")
+    return sys.stdin.fileno()
 
 
 def _chain(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

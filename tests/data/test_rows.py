@@ -82,7 +82,7 @@ def test_line_numbers_after_quoted_line_ends(tmp_path: Path) -> None:
         (b'a,b\n1,2\n"open,3\n4,5\n', "line 3: a quote opened here is never closed"),
         (b'a,b\n"x"y,2\n', "line 2: text after a closing quote"),
         ("a,b\n1,2\n".encode("utf-16"), "looks like UTF-16"),
-        (b"a\xff\n1\n", "line 1: byte 2: invalid UTF-8"),
+        (b"a\xff\n1\n", "line 1 byte 2: invalid UTF-8"),
     ],
 )
 def test_bad_files_are_named_with_their_line(tmp_path: Path, data: bytes, message: str) -> None:
