@@ -12,6 +12,7 @@ from nlpcli.errors import DataError
 
 _BOM = b"\xef\xbb\xbf"
 _MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_END = re.compile(b"[\r\n]")
 _BAD = re.compile("[\0\udc80-\udcff]")
 _NOT_UTF8 = re.compile("[\udc80-\udcff]+")
 _BEYOND_ASCII = re.compile("[^\0-\x7f\udc80-\udcff]")
@@ -109,7 +110,7 @@ class Lines:
 
     def _unmarked(self, piece: bytes) -> bytes:
         name = next((_MARKS[mark] for mark in _MARKS if piece.startswith(mark)), None)
-        name = name or _wide_without_mark(piece[:1024])
+        name = name or _wide_without_mark(_END.split(piece[:1024], 1)[0])
         if name is not None:
             raise DataError(
                 f"{self._source.name}: looks like {name}, wanted UTF-8",
@@ -166,12 +167,12 @@ def _cp1252(text: str) -> bool:
 
 
 def _wide_without_mark(head: bytes) -> str | None:
-    """UTF-16 or UTF-32 without a byte order mark, known by a NUL in most characters."""
+    """UTF-16 or UTF-32 without a byte order mark, known by the NULs of a first line in ASCII."""
     nuls = head.count(0)
     end = "BE" if head.startswith(b"\0") else "LE"
-    if nuls < 3:
+    if nuls < 2 or nuls == len(head):
         return None
     if nuls > 0.7 * len(head):
-        return f"UTF-32{end}" if len(head) > nuls else None
+        return f"UTF-32{end}"
     alternate = max(head[i::2].count(0) for i in (0, 1))
     return f"UTF-16{end}" if nuls > 0.35 * len(head) and alternate > 0.9 * nuls else None

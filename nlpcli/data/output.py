@@ -32,6 +32,7 @@ class RowWriter:
         self._stream, self._header, self._format = stream, header, format
         self._numeric = [name in (numeric_columns or set()) for name in header]
         self._safe = spreadsheet_safe
+        self._begun = False
         if format != "csv":
             self._expect_distinct()
 
@@ -47,13 +48,7 @@ class RowWriter:
         """The header row; JSON lines have none."""
         if self._format != "csv":
             return
-        header = [_safe(name) for name in self._header] if self._safe else self._header
-        if header and header[0].startswith("\ufeff"):
-            # at the very beginning, outside quotes, it would be read as a byte order mark
-            quoted = header[0].replace('"', '""')
-            self._stream.write(f'"{quoted}"'.encode())
-            header = ["", *header[1:]] if len(header) > 1 else []
-        self._write_csv([header])
+        self._write_csv([[_safe(name) for name in self._header] if self._safe else self._header])
 
     def write(self, rows: list[list[str]], columns: list[list[str]]) -> None:
         """Each row followed by its entry of every extra column."""
@@ -70,6 +65,10 @@ class RowWriter:
             self._write_json(whole)
 
     def _write_csv(self, rows: list[list[str]]) -> None:
+        if not self._begun and rows[0][:1] and rows[0][0].startswith("\ufeff"):
+            self._stream.write(_marked(rows[0]).encode())
+            rows = rows[1:]
+        self._begun = True
         text = io.StringIO()
         if "\r" in "".join(map("".join, rows)):
             # csv.writer leaves a bare CR unquoted unless it is part of the line terminator
@@ -89,6 +88,13 @@ class RowWriter:
 
 def _safe(cell: str) -> str:
     return "'" + cell if cell.startswith(_FORMULA) else cell
+
+
+def _marked(row: list[str]) -> str:
+    """A line whose U+FEFF stands in quotes: at the very beginning it would be a byte order mark."""
+    first = row[0].replace('"', '""')
+    rest = "," + _quoted(row[1:]) if len(row) > 1 else "\n"
+    return f'"{first}"{rest}'
 
 
 def _quoted(row: list[str]) -> str:

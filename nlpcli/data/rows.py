@@ -73,9 +73,13 @@ class RowStream:
         self._started = False
         self._lines = Lines(self._source, fmt.max_field, self._hand_over)
         self.format = fmt.for_path(path)
-        self._parser: Parser = make_parser(self.format, fmt, iter(self._lines), self.name)
-        self.header = self._parser.header
-        self._check_header()
+        try:
+            self._parser: Parser = make_parser(self.format, fmt, iter(self._lines), self.name)
+            self.header = self._parser.header
+            self._check_header()
+        except BaseException:
+            self._source.close()
+            raise
 
     def _check_header(self) -> None:
         """Raises DataError for bad bytes in it; those of a first row without one are the row's."""
@@ -130,14 +134,14 @@ class RowStream:
             self._ready = RowBatch([], [])
 
     def _read_ahead(self) -> None:
+        end: BaseException | None = None
         try:
             self._read()
         except BaseException as error:
-            self._hand_over()
-            self._queue.put(error)
-            return
+            end = error
+        self._source.close()
         self._hand_over()
-        self._queue.put(None)
+        self._queue.put(end)
 
     def _read(self) -> None:
         parser, lines, width = self._parser, self._lines, len(self.header)

@@ -26,7 +26,8 @@ class Source:
         self.name = "<stdin>" if path == "-" else shown(path, _LONGEST_NAME)
         self._digest = hashlib.sha256()
         self._opened: os.stat_result | None = None
-        self._handle = _stdin() if path == "-" else self._open(path)
+        self._is_own = path != "-"
+        self._handle = self._open(path) if self._is_own else _stdin()
 
     def _open(self, path: str) -> int:
         try:
@@ -64,6 +65,12 @@ class Source:
     def sha256(self) -> str:
         """Of all bytes yielded so far, in hexadecimal."""
         return self._digest.hexdigest()
+
+    def close(self) -> None:
+        """Closes the file, if it is still open; stdin stays as it is."""
+        if self._is_own:
+            self._is_own = False
+            os.close(self._handle)
 
     def _raw(self) -> Iterator[bytes]:
         total = 0
