@@ -12,6 +12,10 @@ from nlpcli.commands.request import Parts
 from nlpcli.errors import DataError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from nlpcli.batching.bags import LabelSets
     from nlpcli.commands.console import Console, RejectFile
     from nlpcli.commands.request import Request
     from nlpcli.commands.resuming import Resumption
@@ -36,10 +40,10 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A trained classifier, the optimizer's squares, and what there is to tell about the run."""
+    """A trained classifier, what a later run goes on from, and what there is to tell."""
 
     classifier: TextClassifier
-    squares: Arrays
+    optimizer: Arrays
     report: dict[str, Any]
 
 
@@ -133,7 +137,29 @@ def make_fitting(request: Request, parts: Parts, prepared: Prepared) -> Fitting:
         device=device,
         patience=request.patience,
         start=None if request.base is None else request.base.arrays,
+        label_shift=_label_shift(request, sets),
     )
+
+
+def _label_counts(request: Request, sets: LabelSets) -> npt.NDArray[np.float64]:
+    """How many rows had each label before, and have it now: float64 [2, K]."""
+    import numpy as np
+
+    counts = np.zeros((2, sets.n_labels))
+    if request.base is not None:
+        old = request.base.arrays["label_counts"]
+        counts[0, : len(old)] = old
+    counts[1] = np.bincount(sets.ids, minlength=sets.n_labels)
+    return counts
+
+
+def _label_shift(request: Request, sets: LabelSets) -> npt.NDArray[np.float32] | None:
+    from nlpcli.training.fit import prior_shift
+
+    if request.base is None:
+        return None
+    old, new = _label_counts(request, sets)
+    return prior_shift(old, new, one_vs_all=request.base.classifier.multi_label)
 
 
 def watch(
@@ -170,15 +196,19 @@ def measure(
     request: Request, parts: Parts, prepared: Prepared, fitting: Fitting, report: dict[str, Any]
 ) -> Outcome:
     """The model to keep, with its threshold; loss and dev metrics go into the report."""
+    from nlpcli.batching.bags import LabelSets
     from nlpcli.store.classifier import TextClassifier
 
     arrays = fitting.arrays
-    squares = {n[8:]: a for n, a in arrays.items() if n.startswith("squares.")}
+    optimizer = {n[8:]: a for n, a in arrays.items() if n.startswith("squares.")}
+    optimizer["label_counts"] = _label_counts(
+        request, LabelSets.of(parts.train.labels, parts.names)
+    ).sum(axis=0)
     classifier = TextClassifier(
         prepared.tokenizer, fitting.scorer, parts.names, None, request.separator
     )
     report |= {"loss": round(fitting.loss, 6), "epochs": fitting.epochs, "metrics": {}}
-    return Outcome(_measured(classifier, parts, request.threshold, report), squares, report)
+    return Outcome(_measured(classifier, parts, request.threshold, report), optimizer, report)
 
 
 def _measured(
@@ -216,7 +246,7 @@ def save(
     from nlpcli import __version__
     from nlpcli.store.classifier import KIND, write_classifier
 
-    written = write_classifier(draft, outcome.classifier, outcome.squares)
+    written = write_classifier(draft, outcome.classifier, outcome.optimizer)
     train = parts.train
     return draft.publish(
         kind=KIND,

@@ -49,11 +49,11 @@ class TextClassifier:
         return self.scorer.probabilities(bags.indptr, bags.ids, bags.weights)
 
 
-def write_classifier(draft: Draft, classifier: TextClassifier, squares: Arrays) -> dict[str, Any]:
+def write_classifier(draft: Draft, classifier: TextClassifier, optimizer: Arrays) -> dict[str, Any]:
     """Writes the parts into a draft; gives what belongs into the manifest's configuration.
 
-    ``squares`` are the optimizer's accumulators by the name of their table: training goes on from
-    them when rows are added later.
+    ``optimizer`` is what training goes on from when rows are added later: the accumulators by the
+    name of their table, and ``label_counts``.
     """
     from safetensors.numpy import save
 
@@ -67,7 +67,7 @@ def write_classifier(draft: Draft, classifier: TextClassifier, squares: Arrays) 
     if scorer.output is not None:
         arrays["output"] = scorer.output
     draft.write(WEIGHTS, save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
-    draft.write(OPTIMIZER, save({k: np.ascontiguousarray(v) for k, v in squares.items()}))
+    draft.write(OPTIMIZER, save({k: np.ascontiguousarray(v) for k, v in optimizer.items()}))
     document = {
         "config": tokenizer.config.to_json(),
         "n_texts": tokenizer.n_texts,
@@ -116,29 +116,30 @@ def read_classifier(folder: ModelFolder) -> TextClassifier:
 
 
 def read_arrays(folder: ModelFolder, classifier: TextClassifier) -> Arrays:
-    """Weights and squares of a loaded model, named as a training run names them.
+    """What training goes on from: weights, ``squares.NAME`` of each, ``label_counts`` [K].
 
     Raises DataError when the optimizer's file is missing or does not fit.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    scorer = classifier.scorer
-    arrays: Arrays = {"weight": scorer.weight, "bias": scorer.bias}
+    scorer, where = classifier.scorer, folder.path / OPTIMIZER
+    tables: Arrays = {"weight": scorer.weight, "bias": scorer.bias}
     if scorer.output is not None:
-        arrays["output"] = scorer.output
+        tables["output"] = scorer.output
     try:
-        squares = load(folder.read(OPTIMIZER))
+        found = load(folder.read(OPTIMIZER))
     except SafetensorError as error:
-        raise DataError(f"{folder.path / OPTIMIZER}: {shown(str(error), 200)}") from None
-    for name in list(arrays):
-        found = squares.get(name)
-        if found is None or found.shape != arrays[name].shape[:1] or found.dtype != np.float32:
-            raise DataError(f"{folder.path / OPTIMIZER}: {name} is missing or of another shape")
-        if not (np.isfinite(found).all() and (found > 0).all()):
-            raise DataError(f"{folder.path / OPTIMIZER}: {name} holds a value that is not above 0")
-        arrays[f"squares.{name}"] = found
-    return arrays
+        raise DataError(f"{where}: {shown(str(error), 200)}") from None
+    for name, length in {**{n: len(t) for n, t in tables.items()},
+                         "label_counts": len(scorer.bias)}.items():  # fmt: skip
+        array = found.get(name)
+        if array is None or array.shape != (length,) or array.dtype.kind != "f":
+            raise DataError(f"{where}: {name} is missing or of another shape")
+        if not (np.isfinite(array).all() and (array >= 0).all()):
+            raise DataError(f"{where}: {name} holds a value that is not a number of 0 or more")
+    squares = {f"squares.{name}": found[name] for name in tables}
+    return {**tables, **squares, "label_counts": found["label_counts"]}
 
 
 def _check(arrays: dict[str, npt.NDArray[Any]], n_labels: int, where: str) -> None:

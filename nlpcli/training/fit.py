@@ -17,6 +17,9 @@ from nlpcli.models.fasttext import FastText
 from nlpcli.text.tokenizer import Bags
 from nlpcli.training.loop import Step, Training, as_arrays
 
+PRIOR_SMOOTHING = 0.2
+"""Of the label shares of new rows; chosen on held-out training rows, see benchmarks/LOG.md."""
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -65,6 +68,7 @@ class Fitting:
         device: torch.device,
         patience: int | None = None,
         start: Arrays | None = None,
+        label_shift: npt.NDArray[np.float32] | None = None,
     ) -> None:
         generator = torch.Generator().manual_seed(seed)
         model = FastText(config, n_features, examples.labels.n_labels, generator).to(device)
@@ -79,7 +83,8 @@ class Fitting:
             importance=examples.importance,
             device=device,
         )
-        self._training = Training(model, batches, generator)
+        shift = None if label_shift is None else torch.from_numpy(label_shift).to(device)
+        self._training = Training(model, batches, generator, shift)
         for name, tensor in self._training.tables().items():
             if start is not None and name in start:
                 known = torch.from_numpy(start[name])
@@ -180,6 +185,31 @@ def top_label_score(scorer: AdditiveClassifier, examples: Examples) -> float:
         ).argmax(axis=1)
         hits += float(examples.labels.dense(chosen)[np.arange(len(chosen)), top].sum())
     return hits / max(1, n_texts)
+
+
+def prior_shift(
+    old_counts: npt.NDArray[np.float64],
+    new_counts: npt.NDArray[np.float64],
+    *,
+    one_vs_all: bool,
+    smoothing: float = PRIOR_SMOOTHING,
+) -> npt.NDArray[np.float32]:
+    """What to add to the logits while rows of another label mix are learnt, float32 [K].
+
+    The model stands for the mix of old and new rows together; in the new rows alone label k is
+    log(new share / share of all) more likely (label shift: Saerens et al. 2002; as an adjustment
+    of the logits in training: Menon et al. 2021, section 4). A label that the new rows lack is
+    then hardly pushed down by them. New shares are smoothed towards the shares of all rows.
+    """
+    both = (old_counts + new_counts) / max(1.0, (old_counts + new_counts).sum())
+    new = new_counts / max(1.0, new_counts.sum())
+    new = (1 - smoothing) * new + smoothing * both
+    both = np.maximum(both, 1e-12)
+    shift = np.log(np.maximum(new, 1e-12) / both)
+    if one_vs_all:
+        shift -= np.log(np.maximum(1 - new, 1e-12) / np.maximum(1 - both, 1e-12))
+    result: npt.NDArray[np.float32] = shift.astype(np.float32)
+    return result
 
 
 def class_importance(

@@ -47,10 +47,10 @@ class Step:
 
 
 class FastTextUpdate:
-    """One gradient step on one batch."""
+    """One gradient step on one batch; ``shift`` [K] is added to the logits in training only."""
 
-    def __init__(self, model: FastText) -> None:
-        self.model = model
+    def __init__(self, model: FastText, shift: Tensor | None = None) -> None:
+        self.model, self._shift = model, shift
         self.rows = RowwiseAdagrad(model.weight)
         self.output = None if model.output is None else RowwiseAdagrad(model.output)
         self.bias = RowwiseAdagrad(model.bias[:, None])
@@ -58,7 +58,10 @@ class FastTextUpdate:
     def gradient(self, batch: BagBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Summed loss (scalar), the sums of feature rows, the gradient at the logits."""
         hidden = self.model.hidden(batch.ids, batch.offsets, batch.weights)
-        loss, gradient = self.model.loss_gradient(self.model.project(hidden), batch)
+        logits = self.model.project(hidden)
+        if self._shift is not None:
+            logits = logits + self._shift
+        loss, gradient = self.model.loss_gradient(logits, batch)
         return loss, hidden, gradient
 
     def apply(self, batch: BagBatch, hidden: Tensor, gradient: Tensor, lr: float) -> None:
@@ -81,8 +84,14 @@ class Training:
     Raises Diverged before a step whose loss is not finite (on a GPU: at the next report).
     """
 
-    def __init__(self, model: FastText, batches: BagBatches, generator: torch.Generator) -> None:
-        self.update = FastTextUpdate(model)
+    def __init__(
+        self,
+        model: FastText,
+        batches: BagBatches,
+        generator: torch.Generator,
+        shift: Tensor | None = None,
+    ) -> None:
+        self.update = FastTextUpdate(model, shift)
         self.finished_epochs, self.loss = 0, 0.0
         self._model, self._batches, self._generator = model, batches, generator
         self._order_state = generator.get_state()  # draws the order of the running epoch

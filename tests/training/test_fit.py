@@ -8,7 +8,7 @@ from nlpcli.models.additive import AdditiveClassifier
 from nlpcli.models.config import FastTextConfig
 from nlpcli.text.tokenizer import Tokenizer, TokenizerConfig
 from nlpcli.training.device import choose_device
-from nlpcli.training.fit import Examples, Fitting, class_importance, top_label_score
+from nlpcli.training.fit import Examples, Fitting, class_importance, prior_shift, top_label_score
 from nlpcli.training.loop import Diverged
 
 NAMES = ["animal", "colour", "number"]
@@ -184,3 +184,12 @@ def test_a_start_is_taken_over() -> None:
         pass
     assert np.allclose(second.scorer.weight, first.scorer.weight, atol=1e-4)
     assert (second.arrays["squares.weight"] >= first.arrays["squares.weight"]).all()
+
+
+def test_labels_that_new_rows_lack_are_hardly_pushed_down_and_equal_mixes_change_nothing() -> None:
+    same = prior_shift(np.array([30.0, 10.0]), np.array([3.0, 1.0]), one_vs_all=False)
+    assert np.allclose(same, 0)
+    shift = prior_shift(np.array([90.0, 0.0]), np.array([0.0, 10.0]), one_vs_all=False)
+    assert shift[0] < -1 and shift[1] > 1
+    both = prior_shift(np.array([90.0, 0.0]), np.array([0.0, 10.0]), one_vs_all=True)
+    assert np.isfinite(both).all() and both[0] < shift[0]
