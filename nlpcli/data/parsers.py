@@ -204,7 +204,7 @@ class JsonParser(_LineByLine):
             if line.isspace():
                 continue
             try:
-                value = self._decode(line)
+                value = self._decode(line.rstrip())
             except json.JSONDecodeError as error:
                 reason = f"not JSON at character {error.colno}: {error.msg}"
                 raise BadRow(reason, [line.rstrip("\r\n")]) from None
