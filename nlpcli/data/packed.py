@@ -6,7 +6,8 @@ import bz2
 import lzma
 import zlib
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, Protocol, cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 from nlpcli.errors import DataError, Unavailable
 
@@ -28,11 +29,16 @@ _BZ2 = tuple(
 _MAGICS = (_GZIP, _XZ, _ZSTD, *_BZ2)
 
 
-class _Unpacker(Protocol):
-    """Of zlib, bz2, lzma or zstandard; ``eof`` once the end of a member has been seen."""
+Feed = Callable[[Any, bytes], Generator[bytes, None, bytes]]
 
-    @property
-    def eof(self) -> bool: ...
+
+@dataclass(frozen=True)
+class Packing:
+    """``make`` begins a member; ``feed`` gives it a block, yields what that unpacks to, and
+    returns what lies behind the member's end."""
+
+    make: Callable[[], Any]
+    feed: Feed
 
 
 def may_be_packed(head: bytes) -> bool:
@@ -40,17 +46,17 @@ def may_be_packed(head: bytes) -> bool:
     return any(magic.startswith(head) for magic in _MAGICS)
 
 
-def unpacker_for(head: bytes, name: str) -> Callable[[], _Unpacker] | None:
-    """What unpacks one member of a file that begins so; None for plain bytes.
+def packing_of(head: bytes, name: str) -> Packing | None:
+    """How a file that begins so is packed; None for plain bytes.
 
     Raises Unavailable where the library for it is not installed.
     """
     if head.startswith(_GZIP):
-        return lambda: cast(_Unpacker, zlib.decompressobj(31))
+        return Packing(lambda: zlib.decompressobj(31), _feed_zlib)
     if head.startswith(_BZ2):
-        return bz2.BZ2Decompressor
+        return Packing(bz2.BZ2Decompressor, _feed_keeping)
     if head.startswith(_XZ):
-        return lambda: lzma.LZMADecompressor(memlimit=MAX_MEMORY)
+        return Packing(lambda: lzma.LZMADecompressor(memlimit=MAX_MEMORY), _feed_keeping)
     if head.startswith(_ZSTD):
         try:
             import zstandard
@@ -59,11 +65,11 @@ def unpacker_for(head: bytes, name: str) -> Callable[[], _Unpacker] | None:
                 f"{name}: packed with zstd, and the package zstandard is not installed",
                 hint="pip install zstandard",
             ) from None
-        return lambda: cast(_Unpacker, zstandard.ZstdDecompressor().decompressobj())
+        return Packing(lambda: zstandard.ZstdDecompressor().decompressobj(), _feed_slices)
     return None
 
 
-def unpacked(stream: Iterator[bytes], make: Callable[[], _Unpacker], name: str) -> Iterator[bytes]:
+def unpacked(stream: Iterator[bytes], packing: Packing, name: str) -> Iterator[bytes]:
     """The members one after the other, never an empty piece; what is packed twice stays packed.
 
     Raises DataError for data that is damaged, cut short, or grows beyond all measure.
@@ -77,7 +83,7 @@ def unpacked(stream: Iterator[bytes], make: Callable[[], _Unpacker], name: str) 
             yield block
 
     try:
-        for piece in _members(counted(), make, name):
+        for piece in _members(counted(), packing, name):
             given += len(piece)
             if given > FREE_BYTES and given > MAX_RATIO * taken:
                 raise DataError(
@@ -94,32 +100,37 @@ def unpacked(stream: Iterator[bytes], make: Callable[[], _Unpacker], name: str) 
         raise
 
 
-def _members(stream: Iterator[bytes], make: Callable[[], _Unpacker], name: str) -> Iterator[bytes]:
-    unpacker = make()
+def _members(stream: Iterator[bytes], packing: Packing, name: str) -> Iterator[bytes]:
+    unpacker = packing.make()
     for block in stream:
         while block:
             if unpacker.eof:
                 block = block.lstrip(b"\0")  # padding between and after members
                 if not block:
                     break
-                unpacker = make()
-            block = yield from _fed(unpacker, block)
+                unpacker = packing.make()
+            block = yield from packing.feed(unpacker, block)
     if not unpacker.eof:
         raise DataError(f"{name}: packed data is truncated")
 
 
-def _fed(unpacker: Any, block: bytes) -> Generator[bytes, None, bytes]:
-    """What a block unpacks to, in steps; returns what lies behind the end of the member."""
-    if hasattr(unpacker, "unconsumed_tail"):
-        while block and not unpacker.eof:
-            yield unpacker.decompress(block, STEP)
-            block = unpacker.unconsumed_tail
-        return cast(bytes, unpacker.unused_data)
-    if hasattr(unpacker, "needs_input"):
+def _feed_zlib(unpacker: Any, block: bytes) -> Generator[bytes, None, bytes]:
+    while block and not unpacker.eof:
         yield unpacker.decompress(block, STEP)
-        while not unpacker.eof and not unpacker.needs_input:
-            yield unpacker.decompress(b"", STEP)
-        return cast(bytes, unpacker.unused_data)
+        block = unpacker.unconsumed_tail
+    return cast(bytes, unpacker.unused_data)
+
+
+def _feed_keeping(unpacker: Any, block: bytes) -> Generator[bytes, None, bytes]:
+    """For bz2 and lzma, which keep the input that a step leaves."""
+    yield unpacker.decompress(block, STEP)
+    while not unpacker.eof and not unpacker.needs_input:
+        yield unpacker.decompress(b"", STEP)
+    return cast(bytes, unpacker.unused_data)
+
+
+def _feed_slices(unpacker: Any, block: bytes) -> Generator[bytes, None, bytes]:
+    """For zstd, whose steps cannot be bounded."""
     at = 0
     while at < len(block) and not unpacker.eof:
         yield unpacker.decompress(block[at : at + _ZSTD_SLICE])

@@ -9,7 +9,7 @@ import stat
 import sys
 from collections.abc import Iterator
 
-from nlpcli.data.packed import may_be_packed, unpacked, unpacker_for
+from nlpcli.data.packed import may_be_packed, packing_of, unpacked
 from nlpcli.errors import DataError, InputMissing, shown
 
 BLOCK = 1 << 18
@@ -56,9 +56,9 @@ class Source:
             # "text\n" alone is an answerable header: wait only for what may still be a packed file
             if not may_be_packed(head):
                 break
-        make = unpacker_for(head, self.name)
+        packing = packing_of(head, self.name)
         stream = _chain(head, raw)
-        for block in stream if make is None else unpacked(stream, make, self.name):
+        for block in stream if packing is None else unpacked(stream, packing, self.name):
             self._digest.update(block)
             yield block
 

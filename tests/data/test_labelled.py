@@ -87,3 +87,15 @@ def test_json_lines_and_spreadsheet_safety() -> None:
     writer = RowWriter(out, ["t", "p"], spreadsheet_safe=True)
     writer.write([["=1+1"], ["a"]], [["x", "-y"]])
     assert out.getvalue() == b"'=1+1,x\na,'-y\n"
+
+
+def test_what_an_output_must_not_lose() -> None:
+    import io
+
+    with pytest.raises(DataError, match="column a occurs 2 times, JSON lines hold it once"):
+        RowWriter(io.BytesIO(), ["a", "b", "a"], "jsonl")
+    out = io.BytesIO()
+    writer = RowWriter(out, ["\ufeffa", "=b"], spreadsheet_safe=True)
+    writer.write_header()
+    writer.write([["\ufeff1"]], [["2\r"]])
+    assert out.getvalue().decode() == '"\ufeffa",\'=b\n\ufeff1,"2\r"\n'

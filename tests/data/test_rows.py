@@ -1,20 +1,17 @@
 import bz2
+import contextlib
 import gzip
-import io
 import lzma
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from nlpcli.data.output import RowWriter
+from nlpcli.data import packed, source
 from nlpcli.data.rows import RowFormat, open_rows
 from nlpcli.errors import DataError, InputMissing, UsageError
-
-CELLS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 
 
 def read(path: Path, **options: object) -> tuple[list[str], list[list[str]], list[int]]:
@@ -26,32 +23,10 @@ def read(path: Path, **options: object) -> tuple[list[str], list[list[str]], lis
     return stream.header, rows, lines
 
 
-def table(width: int) -> st.SearchStrategy[list[list[str]]]:
-    return st.lists(st.lists(CELLS, min_size=width, max_size=width), min_size=1, max_size=8)
-
-
 def put(tmp_path: Path, data: bytes, name: str = "x.csv") -> Path:
     path = tmp_path / name
     path.write_bytes(data)
     return path
-
-
-@settings(deadline=None, max_examples=300)
-@given(
-    st.integers(1, 4).flatmap(
-        lambda n: st.lists(st.lists(CELLS, min_size=n, max_size=n), min_size=1, max_size=8)
-    )
-)
-def test_what_is_written_is_read_again(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
-) -> None:
-    header = [f"c{i}" for i in range(len(rows[0]))]
-    out = io.BytesIO()
-    writer = RowWriter(out, [*header, "p"])
-    writer.write_header()
-    writer.write(rows, [["x"] * len(rows)])
-    path = put(tmp_path_factory.mktemp("t"), out.getvalue())
-    assert read(path)[:2] == ([*header, "p"], [[*row, "x"] for row in rows])
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
@@ -110,16 +85,84 @@ def test_skipping_keeps_the_good_rows_and_tells_of_the_bad(tmp_path: Path) -> No
     assert stream.skipped == 4
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
-def test_packed_files_are_known_by_content(tmp_path: Path, pack: object) -> None:
-    data = pack(b"a,b\n1,2\n")  # type: ignore[operator]
+def zstd(data: bytes) -> bytes:
+    return pytest.importorskip("zstandard").ZstdCompressor().compress(data)  # type: ignore[no-any-return]
+
+
+PACKS = [gzip.compress, bz2.compress, lzma.compress, zstd]
+
+
+@pytest.mark.parametrize("pack", PACKS)
+def test_packed_files_are_known_by_content(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    data = pack(b"a,b\n1,2\n")
     assert read(put(tmp_path, data, "wrong.name"))[1] == [["1", "2"]]
-    if pack is not lzma.compress:
-        assert read(put(tmp_path, data + pack(b"3,4\n")))[1] == [["1", "2"], ["3", "4"]]  # type: ignore[operator]
+    assert read(put(tmp_path, data + pack(b"3,4\n")))[1] == [["1", "2"], ["3", "4"]]
+    assert read(put(tmp_path, data + b"\0" * 8))[1] == [["1", "2"]]
     with pytest.raises(DataError, match=r"truncated|damaged"):
         read(put(tmp_path, data[:-4]))
-    with pytest.raises(DataError, match=r"damaged|truncated|empty"):
+    with pytest.raises(DataError, match=r"damaged|truncated|empty|NUL|invalid"):
         read(put(tmp_path, data[:12] + b"\x55\xaa\x55" + data[15:]))
+    with pytest.raises(DataError, match=r"line 1 byte|empty"):
+        read(put(tmp_path, pack(data)))
+
+
+@pytest.mark.parametrize("pack", PACKS)
+def test_unpacking_is_bounded(
+    tmp_path: Path, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed, "FREE_BYTES", 1 << 20)
+    path = put(tmp_path, pack(b"x" * (8 << 20)))
+    if pack is gzip.compress:  # which packs at most 1,032 to 1
+        monkeypatch.setattr(packed, "MAX_RATIO", 500)
+    with pytest.raises(DataError, match=r"packed bytes become more than .* wanted at most"):
+        read(path)
+    monkeypatch.setattr(packed, "FREE_BYTES", 8 << 20)
+    assert read(path)[0] == ["x" * (8 << 20)]
+
+
+def test_xz_with_a_giant_dictionary_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed, "MAX_MEMORY", 1 << 20)
+    with pytest.raises(DataError, match="Memory usage limit"):
+        read(put(tmp_path, lzma.compress(b"a\n", preset=6)))
+
+
+def test_a_header_that_begins_like_bzip2(tmp_path: Path) -> None:
+    assert read(put(tmp_path, b"BZh9,b\n1,2\n"))[:2] == (["BZh9", "b"], [["1", "2"]])
+
+
+@pytest.mark.parametrize(
+    "data", [b"text\na\n", b"text,b\na\n", b"\xff\n", b"", b"text\n\xff\n", b"\x1f\x8b1"]
+)
+def test_files_are_closed(tmp_path: Path, data: bytes) -> None:
+    path = put(tmp_path, data)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with contextlib.suppress(DataError):
+            read(path)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("change", ["grow", "shrink", "touch"])
+def test_a_file_that_is_written_to_meanwhile(
+    tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "BLOCK", 8)
+    path = put(tmp_path, b"text\n" + b"a\n" * 100)
+    stream = open_rows(str(path), RowFormat())
+    if change == "touch":
+        os.utime(path, ns=(1, 1))
+    else:
+        os.truncate(path, 300 if change == "grow" else 100)
+    with pytest.raises(DataError, match=r"x\.csv: changed while it was read"):
+        list(stream.batches())
+
+
+def test_a_file_of_the_kernel_has_no_size(tmp_path: Path) -> None:
+    if not Path("/proc/self/limits").exists():
+        pytest.skip("no /proc here")
+    assert "Max" in read(Path("/proc/self/limits"), format="text")[1][1][0]
 
 
 def test_other_formats(tmp_path: Path) -> None:
@@ -137,11 +180,28 @@ def test_other_formats(tmp_path: Path) -> None:
         read(put(tmp_path, b'{"a": 1}\n{"a": \n', "x.jsonl"))
 
 
+def test_json_values_are_passed_on_as_they_are_written(tmp_path: Path) -> None:
+    lines = (
+        b'{"a": 1.10, "b": -0, "c": 1e400}\n{"a": 12345678901234567890123, "b": [1, {"k": true}]}\n'
+        b'{"c": "\\ud83d\\ude00 \\\\ud800", "a": ' + b"7" * 5000 + b"}\n"
+    )
+    assert read(put(tmp_path, lines, "x.jsonl"))[:2] == (
+        ["a", "b", "c"],
+        [
+            ["1.10", "-0", "1e400"],
+            ["12345678901234567890123", '[1, {"k": true}]', ""],
+            ["7" * 5000, "", "😀 \\ud800"],
+        ],
+    )
+
+
 def test_columns(tmp_path: Path) -> None:
     stream = open_rows(str(put(tmp_path, b"id,txet,id,label\n1,2,3,4\n")), RowFormat())
     assert stream.column("label") == 3
     with pytest.raises(DataError, match="occurs twice, at 1 and 3"):
         stream.column("id")
+    with pytest.raises(DataError, match="without a name"):
+        stream.column("")
     with pytest.raises(DataError, match="no column text; there: id, txet, id, label") as caught:
         stream.column("text")
     assert caught.value.hint == "did you mean txet?"
