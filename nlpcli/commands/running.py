@@ -12,11 +12,13 @@ from nlpcli.commands.planning import Plan, check_plan, make_plan
 from nlpcli.commands.publishing import find_unchanged, gate_failures, rival_metrics
 from nlpcli.commands.request import run_record
 from nlpcli.commands.resuming import Resumption
+from nlpcli.errors import shown
 
 if TYPE_CHECKING:
     from nlpcli.commands.console import Console, RejectFile
     from nlpcli.commands.fitting import Outcome, Prepared
     from nlpcli.commands.request import Parts, Request
+    from nlpcli.data.labelled import Labelled
     from nlpcli.store.draft import Draft
     from nlpcli.store.store import Store
     from nlpcli.training.fit import Fitting
@@ -82,12 +84,21 @@ class TrainingRun:
 
         parts = read_parts(self._request, self._reject)
         self._reject.close(self._console)
-        if parts.train.n_blank:
-            self._console.say(f"{parts.train.n_blank:,} rows with a blank text are left out")
-        if parts.train.n_conflicts:
-            self._console.warn(f"{parts.train.n_conflicts:,} texts occur with different labels")
+        self._tell(parts.train)
         self._lap("read")
         return parts
+
+    def _tell(self, rows: Labelled) -> None:
+        """What is odd about the rows and no error."""
+        if rows.n_blank:
+            self._console.say(f"rows with a blank text, left out: {rows.n_blank:,}")
+        if rows.n_conflicts:
+            self._console.warn(f"texts that occur with different labels: {rows.n_conflicts:,}")
+        for one, other in rows.label_twins[:5]:
+            self._console.warn(
+                f"the labels {shown(one)} and {shown(other)} look alike and are not the same "
+                f"characters: {ascii(one)}, {ascii(other)}"
+            )
 
     def _train(self, draft: Draft, parts: Parts, record: dict[str, Any]) -> dict[str, Any]:
         from nlpcli.commands.fitting import make_fitting, prepare
