@@ -47,6 +47,7 @@ def _run(arguments: list[str]) -> int:
     from nlpcli.commands.usage import HelpWanted, usage_error
 
     open_missing()
+    code = 0
     try:
         command = build_command()
         if VARIABLE in os.environ:
@@ -55,22 +56,24 @@ def _run(arguments: list[str]) -> int:
         with command.make_context("nlpcli", arguments) as context:
             command.invoke(context)
     except typer.Exit as stop:
-        return stop.exit_code
+        code = stop.exit_code
     except typer.Abort:
         return 130
-    except HelpWanted as error:
-        sys.stderr.write(f"{error.help}\n\n")
-        raise
-    except typer.TyperException as error:
-        problem = usage_error(error)
-        if isinstance(problem, HelpWanted):
-            sys.stderr.write(f"{problem.help}\n\n")
-        raise problem from None
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0
-    finally:
-        sys.stdout.flush()
-    return 0
+        code = stop.code if isinstance(stop.code, int) else 0
+    except HelpWanted as error:
+        raise _with_help(error) from None
+    except typer.TyperException as error:
+        raise _with_help(usage_error(error)) from None
+    sys.stdout.flush()
+    return code
+
+
+def _with_help(error: NlpcliError) -> NlpcliError:
+    """The error, after the help it asks for is shown."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(getattr(error, "help", ""))
+    return error
 
 
 def main() -> NoReturn:

@@ -202,6 +202,7 @@ def predict(
             lambda texts: answers(classifier.probabilities(texts)),
             writer,
             stream.flush,
+            header=header,
             only=only,
             line_buffered=line_buffered,
         )
@@ -223,12 +224,14 @@ def _write_answers(
     writer: RowWriter,
     flush: Callable[[], None],
     *,
+    header: bool,
     only: bool,
     line_buffered: bool,
 ) -> int:
     """Reads, answers and writes batch by batch; each is flushed before the next is awaited."""
-    writer.write_header()
-    flush()
+    if header:
+        writer.write_header()
+        flush()
     count = 0
     for batch in rows.batches():
         step = 1 if line_buffered else max(1, len(batch.rows))

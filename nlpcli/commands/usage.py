@@ -33,7 +33,7 @@ class HelpWanted(UsageError):
 
     def __init__(self, message: str, help: str) -> None:
         super().__init__(message)
-        self.help = help
+        self.help = f"{help}\n\n"
 
 
 class InputExpected(UsageError):
