@@ -105,7 +105,7 @@ class Lines:
                 f"a line of more than {self._max_line:,} bytes",
                 [],
                 fatal=True,
-                hint=f"--max-field {2 * max(1, self._max_line >> 20)}, if this is no accident",
+                hint=f"--max-field {2 * max(1, self._max_line >> 20)}",
             )
 
     def _unmarked(self, piece: bytes) -> bytes:

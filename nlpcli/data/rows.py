@@ -6,6 +6,7 @@ input, so a row on a slow pipe is answered when it arrives.
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -96,6 +97,7 @@ class RowStream:
         """Position of a column. Raises DataError with the columns there and the nearest one."""
         if not name:
             raise DataError(f"{self.name} line 1: a column without a name cannot be asked for")
+        name = name if name in self.header else _as_utf8(name)
         at = [i for i, column in enumerate(self.header) if column == name]
         if len(at) == 1:
             return at[0]
@@ -183,6 +185,14 @@ class RowStream:
         joiner = " " if bad.reason.startswith("byte") else ": "
         hint = bad.hint or (None if bad.fatal else "--on-error skip drops such rows")
         raise DataError(f"{self.name} line {bad.at or line}{joiner}{bad.reason}", hint=hint)
+
+
+def _as_utf8(name: str) -> str:
+    """A name from the command line whose bytes another locale has decoded, read as UTF-8."""
+    try:
+        return os.fsencode(name).decode()
+    except UnicodeError:
+        return name
 
 
 def open_rows(path: str, fmt: RowFormat, on_reject: Reject | None = None) -> RowStream:
