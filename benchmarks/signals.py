@@ -19,11 +19,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 from measure import NLPCLI, run, write_result
 
-PHASES = ("read", "train", "measure", "save")
 SIGNALS = {"TERM": (signal.SIGTERM, 143), "INT": (signal.SIGINT, 130)}
 
 
@@ -39,96 +39,94 @@ def make_rows(path: Path, n_rows: int, seed: int) -> str:
     return str(path)
 
 
-def bounds(report: dict[str, float]) -> dict[str, tuple[float, float]]:
-    """When each phase begins and ends, in seconds before the end of the process."""
-    late = report["save"]
-    found = {"save": (late, 0.0)}
-    for phase in ("measure", "train"):
-        found[phase] = (late + report[phase], late)
-        late += report[phase]
-    return found
+STARTS = {"read": "reading", "train": "training", "measure": "measuring", "save": "saving"}
+"""What -v says when a phase begins."""
 
 
 def weights(store: Path) -> str:
     """Of the newest version."""
-    newest = max((p for p in (store / "m").iterdir() if p.name.isdigit()), key=lambda p: int(p.name))
+    versions = [p for p in (store / "m").iterdir() if p.name.isdigit()]
+    newest = max(versions, key=lambda p: int(p.name))
     return hashlib.sha256((newest / "model.safetensors").read_bytes()).hexdigest()
 
 
-def one(command: list[str], store: Path, at: float, number: int, code: int) -> dict[str, object]:
-    """Starts, signals after ``at`` seconds, waits."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(at)
+def one(
+    command: list[str], store: Path, phase: str, wait: float, number: int, code: int
+) -> dict[str, bool | float]:
+    """Starts, signals ``wait`` seconds into the phase, waits for the end."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith(STARTS[phase]):
+            break
+    time.sleep(wait)
     early = process.poll() is not None
     begun = time.perf_counter()
     process.send_signal(number)
     try:
-        found = process.wait(20)
+        process.communicate(timeout=20)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
-        found = -9
+        process.communicate()
     return {
-        "finished_before": early,
-        "right_code": found == code,
+        "finished_before": early or process.returncode == 0,
+        "right_code": process.returncode == code,
         "seconds": time.perf_counter() - begun,
         "saved": bool(list(store.glob("m/.state/*.state"))),
-        "published": bool(list(store.glob("m/1/manifest.json"))),
         "leftovers": bool(list(store.glob("m/.tmp-*"))),
     }
 
 
+def signal_phase(
+    command: list[str], store: Path, phase: str, length: float, times: int, wanted: str
+) -> dict[str, float]:
+    """Signals one phase so often with each signal, at moments drawn from its length."""
+    drawn = random.Random(phase)
+    tally: Counter[str] = Counter()
+    slowest = 0.0
+    for number, code in SIGNALS.values():
+        done = 0
+        while done < times:
+            shutil.rmtree(store, ignore_errors=True)
+            found = one(command, store, phase, drawn.random() * length, number, code)
+            if found["finished_before"]:
+                tally["finished_before"] += 1
+                if tally["finished_before"] > 5 * times:
+                    raise SystemExit(f"{phase}: the runs end before they are signalled")
+                continue
+            done += 1
+            slowest = max(slowest, found["seconds"])
+            tally["runs"] += 1
+            tally["gone_in_time"] += bool(found["right_code"] and found["seconds"] < 10)
+            tally["saved"] += bool(found["saved"])
+            tally["leftovers"] += bool(found["leftovers"])
+            if found["saved"] and done % 5 == 0:
+                run([*command, "--resume"])
+                tally["resumed"] += 1
+                tally["resumed_equal"] += weights(store) == wanted
+    return {**tally, "slowest_seconds": round(slowest, 2)}
+
+
 def main() -> None:
-    """Signals each phase so often, at moments drawn from the phase's own length."""
+    """Each phase in turn; one line a phase."""
     times = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    drawn = random.Random(1)
     result: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as where:
         folder = Path(where)
         store = folder / "store"
         train = make_rows(folder / "train.csv", 30_000, 1)
         dev = make_rows(folder / "dev.csv", 30_000, 2)
-        command = [*NLPCLI, "train-fasttext", train, "--dev", dev, "-o", "m", "-q", "--epochs", "2",
+        command = [*NLPCLI, "train-fasttext", train, "--dev", dev, "-o", "m", "-v", "--epochs", "2",
                    "--store", str(store)]  # fmt: skip
-        begun = time.perf_counter()
-        report = json.loads(run([*command, "--json"]).stdout)
-        whole = time.perf_counter() - begun
-        wanted, stages = weights(store), report["stage_seconds"]
-        print(f"undisturbed: {whole:.1f} s, of it {stages}")
-        ends = bounds(stages)
-        start = whole - report["seconds"]  # of the interpreter
-        for phase in PHASES:
-            tally = {"runs": 0, "in_time": 0, "saved": 0, "leftovers": 0, "slowest_seconds": 0.0,
-                     "resumed": 0, "resumed_equal": 0, "finished_before": 0}  # fmt: skip
-            for name, (number, code) in SIGNALS.items():
-                done = 0
-                while done < times:
-                    shutil.rmtree(store, ignore_errors=True)
-                    if phase == "read":
-                        at = start + drawn.random() * stages["read"]
-                    else:
-                        first, last = ends[phase]
-                        at = whole - first + drawn.random() * (first - last) * 0.9
-                    found = one(command, store, at, number, code)
-                    if found["finished_before"] or (found["published"] and not found["saved"]):
-                        tally["finished_before"] += 1
-                        if tally["finished_before"] > 5 * times:
-                            raise SystemExit(f"{phase}: the runs end before they are signalled")
-                        continue
-                    done += 1
-                    tally["runs"] += 1
-                    tally["in_time"] += bool(found["right_code"]) and float(found["seconds"]) < 10
-                    tally["saved"] += bool(found["saved"])
-                    tally["leftovers"] += bool(found["leftovers"])
-                    tally["slowest_seconds"] = max(
-                        tally["slowest_seconds"], round(float(found["seconds"]), 2)
-                    )
-                    if found["saved"] and done % 5 == 0:
-                        run([*command, "--resume"])
-                        tally["resumed"] += 1
-                        tally["resumed_equal"] += weights(store) == wanted
-            result[phase] = tally
-            print(phase, tally, flush=True)
+        stages = json.loads(run([*command, "--json"]).stdout)["stage_seconds"]
+        wanted = weights(store)
+        print(f"undisturbed: {stages}")
+        for phase in STARTS:
+            found = signal_phase(command, store, phase, stages[phase] * 0.9, times, wanted)
+            result[phase] = found
+            print(phase, found, flush=True)
     write_result("signals", result)
 
 

@@ -7,13 +7,14 @@ import io
 import os
 import signal
 import sys
+import traceback
 from typing import NoReturn
 
-from nlpcli.commands import interrupts
 from nlpcli.errors import NlpcliError, shown
+from nlpcli.runs import interrupts
 
-FILTERS = frozenset({"predict", "eval", "models", "man", "completion", "--help", "-h", "--version"})
-"""Commands that die quietly when the reader of their output goes away; trainers do not."""
+TRAINERS = ("train-", "pretrain-", "finetune")
+"""They outlive the reader of their output; every other command dies quietly with it."""
 
 
 def _prepare_streams(arguments: list[str]) -> None:
@@ -21,9 +22,15 @@ def _prepare_streams(arguments: list[str]) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
-    if FILTERS & set(arguments[:1]):
+    if not "".join(arguments[:1]).startswith(TRAINERS):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    interrupts.install()
+    interrupts.install(_tell, os._exit)
+
+
+def _tell(message: str) -> None:
+    """A line from a signal handler: past Python's buffers."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{message}\n".encode())
 
 
 def _show(error: NlpcliError) -> int:
@@ -43,8 +50,8 @@ def _run(arguments: list[str]) -> int:
 
     from nlpcli.commands.app import build_command
     from nlpcli.commands.completion import VARIABLE
-    from nlpcli.commands.streams import open_missing
-    from nlpcli.commands.usage import HelpWanted, usage_error
+    from nlpcli.shell.streams import open_missing
+    from nlpcli.shell.usage import HelpWanted, usage_error
 
     open_missing()
     code = 0
@@ -79,8 +86,9 @@ def _with_help(error: NlpcliError) -> NlpcliError:
 def main() -> NoReturn:
     """Entry point of the program; never returns."""
     arguments = sys.argv[1:]
-    debug = "--debug" in arguments
-    arguments = [a for a in arguments if a != "--debug"]
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    debug = "--debug" in arguments[:end]
+    arguments = [a for a in arguments[:end] if a != "--debug"] + arguments[end:]
     code = 70
     try:
         _prepare_streams(arguments)
@@ -100,7 +108,7 @@ def main() -> NoReturn:
         code = _show(_exit(69, "out of memory"))
     except Exception as error:  # our bug: one line, the traceback only on demand
         if debug:
-            raise
+            traceback.print_exc()
         code = _show(
             _exit(
                 70, f"internal error: {type(error).__name__}: {shown(str(error), 200)}", "--debug"

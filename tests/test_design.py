@@ -24,32 +24,15 @@ MAY_IMPORT["models"] = {"errors", "batching", "models"}  # ids and tensors; no t
 MAY_IMPORT["formats"] = {"errors", "store", "formats"}
 # a stored classifier is a tokenizer and a scorer; both are free of torch
 MAY_IMPORT["store"] = {"errors", "text", "models", "store", "formats"}
-MAY_IMPORT["commands"] = {*CORRIDOR, "store", "formats", "commands"}
+# what a command makes happen, without a terminal; and the terminal, without a model
+MAY_IMPORT["runs"] = {*CORRIDOR, "store", "formats", "runs"}
+MAY_IMPORT["shell"] = {"errors", "shell"}
+MAY_IMPORT["commands"] = {*MAY_IMPORT["runs"], "shell", "commands"}
 MAY_IMPORT["__main__"] = {*MAY_IMPORT["commands"], "__main__"}
 
 TORCH_LAYERS = {"batching", "models", "training"}
 TORCH_FREE_FILES = {"nlpcli.models.additive"}
-SHARED_COMMAND_FILES = {
-    "interrupts",
-    "request",
-    "running",
-    "resuming",
-    "continuing",
-    "publishing",
-    "conditions",
-    "planning",
-    "opening",
-    "app",
-    "options",
-    "option_table",
-    "settings",
-    "config_file",
-    "usage",
-    "console",
-    "scoring",
-    "class_weights",
-    "fitting",
-}  # command files may import these
+SHARED_COMMAND_FILES = {"opening"}  # command files may import these
 COMMAND_REGISTRY = "app"  # and this one may import every command
 
 FILE_LINES = 350
@@ -91,7 +74,7 @@ class Source:
 
     @property
     def is_terminal_side(self) -> bool:
-        return self.layer in {"commands", "__main__"}
+        return self.layer in {"shell", "commands", "__main__"}
 
 
 def read_package() -> dict[str, Source]:
@@ -205,10 +188,11 @@ def commands_apart(source: Source) -> list[str]:
 
 
 def torch_in_its_layers(source: Source) -> list[str]:
-    """torch at module level in batching, models and training; in functions in commands."""
+    """torch at module level in batching, models and training; in functions in runs, commands."""
     if source.layer in TORCH_LAYERS and source.module not in TORCH_FREE_FILES:
         return []
-    found = import_time_imports if source.is_terminal_side else all_imports
+    late = source.is_terminal_side or source.layer == "runs"
+    found = import_time_imports if late else all_imports
     return [
         said(source, line, f"imports {name} here")
         for line, name in found(source)

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from nlpcli import __version__
-from nlpcli.commands import completion, manual, models, predict, settings, train_fasttext
+from nlpcli.commands import completion, manual, models, predict, train_fasttext
 from nlpcli.commands import eval as eval_command
-from nlpcli.commands.options import CONTEXT
-from nlpcli.commands.usage import exit_code_line
+from nlpcli.shell import settings
+from nlpcli.shell.options import CONTEXT
+from nlpcli.shell.usage import exit_code_line
 
 EXAMPLES = """\b
 Examples:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nlpcli.commands import option_table as table
+from nlpcli.shell import option_table as table
 
 EXAMPLES = """\b
 Examples:

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from nlpcli.commands import options as opt
-from nlpcli.commands.conditions import Condition, check_metric, parse_condition
-from nlpcli.commands.console import Console, RejectFile
 from nlpcli.commands.opening import open_model
 from nlpcli.errors import NegativeAnswer
+from nlpcli.runs.conditions import Condition, check_metric, parse_condition
+from nlpcli.shell import options as opt
+from nlpcli.shell.console import Console, RejectFile
 
 EXAMPLES = """\b
 Examples:
@@ -56,14 +56,14 @@ def evaluate(
     no_color: opt.NoColor = False,
 ) -> None:
     """Measure a model on labelled rows."""
-    from nlpcli.commands.scoring import score
     from nlpcli.data.labelled import read_labelled
     from nlpcli.data.rows import RowFormat
+    from nlpcli.runs.scoring import score
     from nlpcli.store.classifier import read_classifier
 
     conditions = [parse_condition(text, "--fail-under") for text in fail_under or []]
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
-    reject = RejectFile(rejects)
+    reject = RejectFile(rejects, console)
     folder = open_model(model, store, console)
     classifier = read_classifier(folder)
     console.detail(f"model {folder.path}: {len(classifier.labels):,} labels")
@@ -79,7 +79,7 @@ def evaluate(
         test, fmt, text_column=text_column, label_column=label_column,
         label_separator=separator, keep_blank=True, on_reject=reject,
     )  # fmt: skip
-    reject.close(console)
+    reject.close()
     probabilities = classifier.probabilities(rows.texts)
     document = score(
         classifier, probabilities, rows.labels, threshold=threshold, resamples=resamples, seed=seed

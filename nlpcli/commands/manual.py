@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from nlpcli import __version__
-from nlpcli.commands import option_table as table
-from nlpcli.commands.usage import EXIT_CODES, near_name
 from nlpcli.errors import UsageError, shown
+from nlpcli.shell import option_table as table
+from nlpcli.shell.usage import EXIT_CODES, near_name
 
 EXAMPLES = """\b
 Examples:

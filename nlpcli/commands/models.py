@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from nlpcli.commands import options as opt
-from nlpcli.commands.console import Console
 from nlpcli.commands.opening import open_model
 from nlpcli.errors import DataError, NlpcliError, UsageError
+from nlpcli.shell import options as opt
+from nlpcli.shell.console import Console
 
 Name = Annotated[str, typer.Argument(help="A name, NAME@VERSION, or a path with a /.")]
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nlpcli.commands.console import Console
-from nlpcli.commands.options import store_root
 from nlpcli.errors import UsageError
+from nlpcli.shell.console import Console
+from nlpcli.shell.options import store_root
 
 if TYPE_CHECKING:
     from nlpcli.store.folder import ModelFolder

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from nlpcli.commands import options as opt
-from nlpcli.commands.console import Console, RejectFile
 from nlpcli.commands.opening import open_model
 from nlpcli.errors import DataError, UsageError
+from nlpcli.shell import options as opt
+from nlpcli.shell.console import Console, RejectFile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -174,7 +174,7 @@ def predict(
         abstain_below=abstain_below,
     )
     with ExitStack() as stack:
-        reject = RejectFile(rejects)
+        reject = RejectFile(rejects, console)
         stream: BinaryIO = sys.stdout.buffer
         if output != "-":
             from nlpcli.store.atomic import AtomicFile
@@ -206,7 +206,7 @@ def predict(
             only=only,
             line_buffered=line_buffered,
         )
-        reject.close(console)
+        reject.close()
     console.detail(f"{count:,} rows in {time.monotonic() - begun:.2f} s")
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from nlpcli.commands import options as opt
-from nlpcli.commands.console import Console, RejectFile
 from nlpcli.commands.opening import refuse_same_file
 from nlpcli.errors import Busy, NegativeAnswer, UsageError
+from nlpcli.shell import options as opt
+from nlpcli.shell.console import Console, RejectFile
 
 if TYPE_CHECKING:
-    from nlpcli.commands.request import Request
+    from nlpcli.runs.request import Request
     from nlpcli.store.store import Store
 
 T = TypeVar("T")
@@ -125,17 +125,20 @@ def train_fasttext(
     wait: Annotated[bool, typer.Option("--wait", help="Queue when the name is busy.")] = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
     no_color: opt.NoColor = False,
 ) -> None:
     """Train a text classifier from labelled rows and publish it."""
-    from nlpcli.commands.publishing import parse_gate
-    from nlpcli.commands.request import Request
     from nlpcli.data.rows import RowFormat
     from nlpcli.models.config import FastTextConfig
+    from nlpcli.runs.publishing import parse_gate
+    from nlpcli.runs.request import Request
+    from nlpcli.store.store import Store
     from nlpcli.text.normalize import Cleaning
     from nlpcli.text.tokenizer import TokenizerConfig
 
-    console = Console(quiet=quiet, no_color=no_color)
+    console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
+    models = Store(opt.store_root(store))
     if dev is not None and dev_fraction:
         raise UsageError("--dev and --dev-fraction: give one of them")
     if min_n > max_n:
@@ -147,9 +150,9 @@ def train_fasttext(
     config = _from_options(FastTextConfig, options, loss=loss)
     base = None
     if continue_from is not None:
-        from nlpcli.commands.continuing import read_base
+        from nlpcli.runs.continuing import read_base
 
-        base = read_base(continue_from, store, console)
+        base = read_base(continue_from, models, console)
         tokenizer, config, label_separator = base.inherit(
             tokenizer, config, label_separator, _typed(context)
         )
@@ -188,7 +191,7 @@ def train_fasttext(
         gate=parse_gate(publish_if or [], multi_label=label_separator is not None, has_dev=has_dev),
         if_changed=if_changed,
     )
-    _execute(request, opt.store_root(store), console, rejects, force=force, wait=wait, keep=keep,
+    _execute(request, models, console, rejects, force=force, wait=wait, keep=keep,
              dry_run=dry_run, as_json=json)  # fmt: skip
 
 
@@ -206,7 +209,7 @@ def _typed(context: typer.Context) -> set[str]:
 
 def _execute(
     request: Request,
-    root: Path,
+    store: Store,
     console: Console,
     rejects: Path | None,
     *,
@@ -219,18 +222,16 @@ def _execute(
     """Runs it, or shows the plan; then says how it went."""
     import json
 
-    from nlpcli.commands.running import TrainingRun
-    from nlpcli.store.store import Store
+    from nlpcli.runs.running import TrainingRun
 
-    store = Store(root)
     draft = store.begin(request.output, force=force, wait=wait)
     if dry_run:
         draft.probe()
-        plan = TrainingRun(request, store, console, RejectFile(None)).plan()
+        plan = TrainingRun(request, store, console, RejectFile(None, console)).plan()
         typer.echo(json.dumps(dataclasses.asdict(plan)) if as_json else plan.lines())
         return
     with draft:
-        report = TrainingRun(request, store, console, RejectFile(rejects)).run(draft)
+        report = TrainingRun(request, store, console, RejectFile(rejects, console)).run(draft)
     _show(report, console, as_json=as_json)
     if report["refused"]:
         raise NegativeAnswer(_why_not(report))

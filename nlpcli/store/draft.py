@@ -83,6 +83,8 @@ class Draft:
             self._release()
             raise CannotCreate(f"{self._place}: {error.strerror}") from None
         except BaseException:
+            if self._lock.held:  # a signal may come between making the folder and knowing of it
+                self._sweep(beside)
             self._release()
             raise
         return self

@@ -130,7 +130,8 @@ def test_one_row_a_label_and_texts_that_are_all_unknown(fresh: Run, tmp_path: Pa
 def test_the_same_text_with_two_labels_is_told(fresh: Run, tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("text,label\none,a\none,b\ntwo,b\n")
-    assert "texts that occur with different labels: 1" in fresh("train-fasttext", path, "-o", "m").err
+    done = fresh("train-fasttext", path, "-o", "m")
+    assert "texts that occur with different labels: 1" in done.err
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

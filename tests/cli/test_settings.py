@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from nlpcli.commands import option_table as table
 from nlpcli.commands.app import build_command
+from nlpcli.shell import option_table as table
 
 from .conftest import PROGRAM, SAMPLES, Run, environment
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from nlpcli.commands.app import build_command
-from nlpcli.commands.config_file import MAX_BYTES, Schema, read_settings
 from nlpcli.errors import ConfigError, InputMissing
+from nlpcli.shell.config_file import MAX_BYTES, Schema, read_settings
 
 TRAIN = ("train-fasttext",)
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nlpcli.commands import option_table as table
 from nlpcli.errors import ConfigError, InputMissing, nearest, shown
+from nlpcli.shell import option_table as table
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64

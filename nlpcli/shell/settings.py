@@ -15,16 +15,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from nlpcli.commands import option_table as table
-from nlpcli.commands import options as opt
-from nlpcli.commands.usage import (
+from nlpcli.errors import shown
+from nlpcli.shell import option_table as table
+from nlpcli.shell import options as opt
+from nlpcli.shell.usage import (
     CONFIG_VALUES,
     HelpWanted,
     InputExpected,
     exit_code_line,
     near_name,
 )
-from nlpcli.errors import shown
 
 _SHOW = "nlpcli.show_config"
 
@@ -109,7 +109,7 @@ def _load_config(ctx: Any, param: Any, path: str | None) -> str | None:
     """Callback of --config: the file's values become the context's defaults."""
     if path is None or ctx.resilient_parsing:
         return path
-    from nlpcli.commands.config_file import Schema, read_settings
+    from nlpcli.shell.config_file import Schema, read_settings
 
     words: list[str] = []
     walk = ctx

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nlpcli.commands.conditions import Condition
-    from nlpcli.commands.continuing import Base
     from nlpcli.data.labelled import Labelled
     from nlpcli.data.rows import RowFormat
     from nlpcli.models.config import FastTextConfig
+    from nlpcli.runs.conditions import Condition
+    from nlpcli.runs.continuing import Base
     from nlpcli.text.tokenizer import TokenizerConfig
 
 

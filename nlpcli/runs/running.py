@@ -7,18 +7,18 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from nlpcli.commands.interrupts import Interrupted
-from nlpcli.commands.planning import Plan, check_plan, make_plan
-from nlpcli.commands.publishing import find_unchanged, gate_failures, rival_metrics
-from nlpcli.commands.request import run_record
-from nlpcli.commands.resuming import Resumption
 from nlpcli.errors import shown
+from nlpcli.runs.interrupts import Interrupted
+from nlpcli.runs.planning import Plan, check_plan, make_plan
+from nlpcli.runs.publishing import find_unchanged, gate_failures, rival_metrics
+from nlpcli.runs.request import run_record
+from nlpcli.runs.resuming import Resumption
 
 if TYPE_CHECKING:
-    from nlpcli.commands.console import Console, RejectFile
-    from nlpcli.commands.fitting import Outcome, Prepared
-    from nlpcli.commands.request import Parts, Request
     from nlpcli.data.labelled import Labelled
+    from nlpcli.runs.fitting import Outcome, Prepared
+    from nlpcli.runs.reporting import Rejects, Reporter
+    from nlpcli.runs.request import Parts, Request
     from nlpcli.store.draft import Draft
     from nlpcli.store.store import Store
     from nlpcli.training.fit import Fitting
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 class TrainingRun:
     """Reads, trains, measures and publishes what a request asks for; ``run`` or ``plan``, once."""
 
-    def __init__(
-        self, request: Request, store: Store, console: Console, reject: RejectFile
-    ) -> None:
+    def __init__(self, request: Request, store: Store, console: Reporter, reject: Rejects) -> None:
         from nlpcli import __version__
 
         self._request, self._store, self._console = request, store, console
@@ -39,7 +37,7 @@ class TrainingRun:
 
     def plan(self) -> Plan:
         """What ``run`` would do; nothing is written. Raises as ``run`` until training begins."""
-        from nlpcli.commands.fitting import prepare
+        from nlpcli.runs.fitting import prepare
         from nlpcli.training.device import choose_device
 
         choose_device(self._request.device)
@@ -80,10 +78,11 @@ class TrainingRun:
         return took
 
     def _read(self) -> Parts:
-        from nlpcli.commands.fitting import read_parts
+        from nlpcli.runs.fitting import read_parts
 
+        self._console.detail(f"reading {self._request.train}")
         parts = read_parts(self._request, self._reject)
-        self._reject.close(self._console)
+        self._reject.close()
         self._tell(parts.train)
         self._lap("read")
         return parts
@@ -97,13 +96,14 @@ class TrainingRun:
         for one, other in rows.label_twins[:5]:
             self._console.warn(
                 f"the labels {shown(one)} and {shown(other)} look alike and are not the same "
-                f"characters: {ascii(one)}, {ascii(other)}"
+                f"characters: {one!a}, {other!a}"
             )
 
     def _train(self, draft: Draft, parts: Parts, record: dict[str, Any]) -> dict[str, Any]:
-        from nlpcli.commands.fitting import make_fitting, prepare
+        from nlpcli.runs.fitting import make_fitting, prepare
 
         request = self._request
+        self._console.detail(f"cutting {len(parts.train.texts):,} texts")
         prepared = prepare(request, parts)
         self._lap("tokenize")
 
@@ -143,16 +143,21 @@ class TrainingRun:
         report: dict[str, Any],
     ) -> None:
         """Trains, measures and saves; fills the report."""
-        from nlpcli.commands.fitting import measure, save, watch
+        from nlpcli.runs.fitting import measure, save, watch
 
+        self._console.detail(
+            f"training: {report['features']:,} features, {report['labels']:,} labels"
+        )
         watch(fitting, self._request.config.epochs, parts, resumption, self._console)
         rows = report["rows"] * fitting.epochs
         report["rows_per_second"] = round(rows / max(self._lap("train"), 1e-9))
+        self._console.detail(f"measuring on {report['dev_rows']:,} rows")
         outcome = measure(self._request, parts, prepared, fitting, report)
         report["refused"] = self._refused(outcome, parts)
         report["published"] = not report["refused"]
         self._lap("measure")
         if report["published"] or draft.versioned:
+            self._console.detail("saving")
             path = save(draft, outcome, parts, self._request, record, published=report["published"])
             report["path"] = str(path)
         else:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nlpcli.commands.conditions import Condition, check_metric, metric_names, parse_condition
-from nlpcli.commands.request import BETTER
 from nlpcli.errors import DataError, InputMissing, NlpcliError, UsageError
+from nlpcli.runs.conditions import Condition, check_metric, metric_names, parse_condition
+from nlpcli.runs.request import BETTER
 
 if TYPE_CHECKING:
-    from nlpcli.commands.console import Console
     from nlpcli.data.labelled import Labelled
+    from nlpcli.runs.reporting import Reporter
     from nlpcli.store.classifier import TextClassifier
     from nlpcli.store.folder import ModelFolder
     from nlpcli.store.store import Store
@@ -53,9 +53,9 @@ def gate_failures(
     return [failure for failure in failures if failure]
 
 
-def rival_metrics(store: Store, output: str, dev: Labelled, console: Console) -> dict[str, Any]:
+def rival_metrics(store: Store, output: str, dev: Labelled, console: Reporter) -> dict[str, Any]:
     """Metrics of the version in use on these rows; none when there is none to be used."""
-    from nlpcli.commands.scoring import plain_metrics, score
+    from nlpcli.runs.scoring import plain_metrics, score
     from nlpcli.store.classifier import read_classifier
 
     try:

@@ -97,12 +97,12 @@ class Console:
 class RejectFile:
     """Writes skipped rows as CSV: line, reason, row; counts them. No path: only counts."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, console: Console) -> None:
         import csv
 
         from nlpcli.errors import CannotCreate
 
-        self.count = 0
+        self.count, self._console = 0, console
         self._write: Callable[[list[str]], object] | None = None
         if path is not None:
             try:
@@ -117,9 +117,9 @@ class RejectFile:
         if self._write is not None:
             self._write([str(line), reason, row])
 
-    def close(self, console: Console) -> None:
+    def close(self) -> None:
         """Tells how many rows were skipped and closes the file."""
         if self.count:
-            console.warn(f"{self.count:,} bad rows skipped")
+            self._console.warn(f"{self.count:,} bad rows skipped")
         if self._write is not None:
             self._stream.close()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nlpcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from nlpcli.commands.console import Console
     from nlpcli.models.config import FastTextConfig
+    from nlpcli.runs.reporting import Reporter
     from nlpcli.store.classifier import Arrays, TextClassifier
+    from nlpcli.store.store import Store
     from nlpcli.text.tokenizer import TokenizerConfig
 
 FREE = "min_count"
@@ -75,12 +75,13 @@ class Base:
             raise UsageError(f"--{option} {asked}: {self.spec} has {old}, which cannot change")
 
 
-def read_base(spec: str, store: Path | None, console: Console) -> Base:
+def read_base(spec: str, store: Store, console: Reporter) -> Base:
     """The model to go on from. Raises as ``Store.open`` and ``read_classifier``."""
-    from nlpcli.commands.opening import open_model
     from nlpcli.store.classifier import read_arrays, read_classifier
 
-    folder = open_model(spec, store, console)
+    folder, warnings = store.open(spec)
+    for warning in warnings:
+        console.warn(warning)
     files = sorted((name, entry.sha256) for name, entry in folder.manifest.files.items())
     classifier = read_classifier(folder)
     digest = hashlib.sha256(repr(files).encode()).hexdigest()

@@ -6,13 +6,16 @@ between steps. The second signal in a deferred block leaves at once.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
-import os
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
+PATIENCE = 8.0
+"""Seconds between a signal and the end, unless a state is being saved."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -35,23 +38,36 @@ class _State:
     def __init__(self) -> None:
         self.depth = 0
         self.pending: int | None = None
+        self.tell: Callable[[str], object] = str
+        self.leave: Callable[[int], object] = int
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         if self.depth == 0:
             signal.signal(number, signal.SIG_DFL)  # a second one ends a clean-up that hangs
+            _thread.start_new_thread(self._insist, (128 + number,))
             raise Interrupted(number)
         if self.pending is not None:
-            os._exit(128 + number)
+            self.leave(128 + number)
         self.pending = number
-        with contextlib.suppress(OSError):
-            os.write(2, b"stopping: saving where it stands; once more to leave at once\n")
+        self.tell("stopping: saving where it stands; once more to leave at once")
+
+    def _insist(self, exit_code: int) -> None:
+        """Leaves when the exception was lost: Python drops those raised in a callback."""
+        time.sleep(PATIENCE)
+        while self.depth:  # a state is being saved
+            time.sleep(0.1)
+        self.leave(exit_code)
 
 
 _STATE = _State()
 
 
-def install() -> None:
-    """Takes over the signals; called once, by main. A signal ignored by the parent stays so."""
+def install(tell: Callable[[str], object], leave: Callable[[int], object]) -> None:
+    """Takes over the signals; called once, by main. A signal ignored by the parent stays so.
+
+    ``tell`` is given a line when stopping takes a while, ``leave`` the exit code when it must not.
+    """
+    _STATE.tell, _STATE.leave = tell, leave
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _STATE.handle)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nlpcli.commands.usage import InputExpected
+from nlpcli.shell.usage import InputExpected
 
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 

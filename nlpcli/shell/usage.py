@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from nlpcli.commands import option_table as table
 from nlpcli.errors import ConfigError, NlpcliError, UsageError, shown
+from nlpcli.shell import option_table as table
 
 EXIT_CODES = {
     0: "done",

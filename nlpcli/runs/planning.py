@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nlpcli.errors import Unavailable
 
 if TYPE_CHECKING:
-    from nlpcli.commands.request import Parts, Request
+    from nlpcli.runs.request import Parts, Request
     from nlpcli.store.draft import Draft
     from nlpcli.text.tokenizer import Bags, Tokenizer
 

@@ -7,19 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlpcli.commands import interrupts
-from nlpcli.commands.request import Parts
 from nlpcli.errors import DataError
+from nlpcli.runs import interrupts
+from nlpcli.runs.request import Parts
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     from nlpcli.batching.bags import LabelSets
-    from nlpcli.commands.console import Console, RejectFile
-    from nlpcli.commands.request import Request
-    from nlpcli.commands.resuming import Resumption
     from nlpcli.data.labelled import Labelled
+    from nlpcli.runs.reporting import Rejects, Reporter
+    from nlpcli.runs.request import Request
+    from nlpcli.runs.resuming import Resumption
     from nlpcli.store.classifier import Arrays, TextClassifier
     from nlpcli.store.draft import Draft
     from nlpcli.text.tokenizer import Bags, Tokenizer
@@ -47,7 +47,7 @@ class Outcome:
     report: dict[str, Any]
 
 
-def read_parts(request: Request, reject: RejectFile) -> Parts:
+def read_parts(request: Request, reject: Rejects) -> Parts:
     """Training and dev rows; the dev part from a file, or held out, or none.
 
     Raises InputMissing, and DataError for bad rows or fewer labels than a classifier needs.
@@ -64,7 +64,7 @@ def read_parts(request: Request, reject: RejectFile) -> Parts:
 
 
 def _with_names(request: Request, train: Labelled, dev: Labelled | None, source: str) -> Parts:
-    from nlpcli.commands.class_weights import read_class_weights
+    from nlpcli.runs.class_weights import read_class_weights
 
     names = _all_names(request, train)
     return Parts(train, dev, source, names, read_class_weights(request.class_weight, names))
@@ -163,7 +163,7 @@ def _label_shift(request: Request, sets: LabelSets) -> npt.NDArray[np.float32] |
 
 
 def watch(
-    fitting: Fitting, epochs: int, parts: Parts, resumption: Resumption, console: Console
+    fitting: Fitting, epochs: int, parts: Parts, resumption: Resumption, console: Reporter
 ) -> None:
     """Runs the training to its end, shows how it goes and saves states.
 
@@ -218,8 +218,8 @@ def _measured(
     import numpy as np
 
     from nlpcli.batching.bags import LabelSets
-    from nlpcli.commands.scoring import plain_metrics, score
     from nlpcli.evaluation.multilabel import best_threshold
+    from nlpcli.runs.scoring import plain_metrics, score
 
     if parts.dev is None:
         if not classifier.multi_label:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nlpcli.commands import interrupts
-from nlpcli.commands.request import differences, training_part
 from nlpcli.errors import OutputFailed
+from nlpcli.runs import interrupts
+from nlpcli.runs.request import differences, training_part
 
 if TYPE_CHECKING:
-    from nlpcli.commands.console import Console
+    from nlpcli.runs.reporting import Reporter
     from nlpcli.store.classifier import Arrays
     from nlpcli.store.states import RunStates
 
@@ -33,7 +33,7 @@ class Resumption:
     """The states of one run: takes up the newest, saves new ones every ``minutes``."""
 
     def __init__(
-        self, states: RunStates, record: dict[str, Any], console: Console, *, minutes: float
+        self, states: RunStates, record: dict[str, Any], console: Reporter, *, minutes: float
     ) -> None:
         self._states, self._console = states, console
         self._record = training_part(record)

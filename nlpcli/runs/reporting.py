@@ -1,0 +1,41 @@
+"""What a run tells the world; the shell's console is one that does it."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Protocol
+
+
+class Reporter(Protocol):
+    """Messages and progress; enter it while progress is to be shown."""
+
+    def say(self, message: str) -> None:
+        """One line."""
+
+    def warn(self, message: str) -> None:
+        """A line that somebody should look at."""
+
+    def detail(self, message: str) -> None:
+        """A line for those who want to know more."""
+
+    def progress(self, what: str, done: int, total: int | None, note: str = "") -> None:
+        """Where the work stands."""
+
+    def __enter__(self) -> Reporter: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class Rejects(Protocol):
+    """Takes bad rows that are skipped; told when there will be no more."""
+
+    def __call__(self, line: int, reason: str, row: str) -> None:
+        """One row."""
+
+    def close(self) -> None:
+        """The end of the rows."""
