@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import re
@@ -22,6 +23,15 @@ def fsync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Swaps two names in one step; False where the system cannot."""
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
+    here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return renameat2 is not None and (
+        renameat2(here, os.fsencode(one), here, os.fsencode(other), swap) == 0
+    )
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -91,14 +101,32 @@ class AtomicFile:
             self._stream.flush()
             os.fsync(self._stream.fileno())
             self._stream.close()
-            os.replace(self._temporary, self._target)
-            fsync_folder(self._target.parent)
+            self._replace()
         except OSError as failure:
             self._discard()
             raise OutputFailed(f"{self.path}: {_reason(failure)}") from None
         except BaseException:
             self._discard()
             raise
+
+    def _replace(self) -> None:
+        """Puts the new file in place of the old; takes that back when it cannot be made durable."""
+        temporary, target = Path(self._temporary), self._target
+        had_old = os.path.lexists(target)
+        exchanged = had_old and exchange(temporary, target)
+        if not exchanged:
+            os.replace(temporary, target)
+        try:
+            fsync_folder(target.parent)
+        except OSError:
+            if exchanged:
+                exchange(temporary, target)
+            elif not had_old:
+                os.rename(target, temporary)
+            raise
+        if exchanged:
+            with contextlib.suppress(OSError):  # swept by the next writer
+                os.unlink(temporary)
 
     def _discard(self) -> None:
         assert self._stream is not None

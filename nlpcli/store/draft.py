@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import hashlib
 import os
 import re
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from nlpcli.errors import CannotCreate, OutputFailed
-from nlpcli.store.atomic import fsync_folder, umask, write_file
+from nlpcli.store.atomic import exchange, fsync_folder, umask, write_file
 from nlpcli.store.folder import MANIFEST
 from nlpcli.store.locks import NameLock
 from nlpcli.store.manifest import FileEntry, Manifest, is_file_name
@@ -157,7 +157,6 @@ class Draft:
         try:
             fsync_folder(self.path)
             self._replace(target)
-            fsync_folder(target.parent)
         except OSError as error:
             raise OutputFailed(f"{target}: {error.strerror}") from None
         self.path, self._pending = target, False
@@ -168,11 +167,13 @@ class Draft:
             raise ValueError("the draft is published, or not begun")
 
     def _replace(self, target: Path) -> None:
+        """The one step that publishes; taken back when it cannot be made durable."""
         if not os.path.lexists(target):
             os.rename(self.path, target)
+            _durable_or_back(target.parent, lambda: os.rename(target, self.path))
             return
-        if _exchange(self.path, target):
-            fsync_folder(target.parent)
+        if exchange(self.path, target):
+            _durable_or_back(target.parent, lambda: exchange(self.path, target))
             shutil.rmtree(self.path, ignore_errors=True)
             return
         aside = Path(tempfile.mkdtemp(prefix=self._prefix(".trash-"), dir=target.parent))
@@ -182,6 +183,7 @@ class Draft:
         except OSError:
             os.rename(aside / "old", target)
             raise
+        fsync_folder(target.parent)
         shutil.rmtree(aside, ignore_errors=True)
 
     def _next_version(self) -> int:
@@ -214,10 +216,9 @@ def remove_tree(path: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _exchange(one: Path, other: Path) -> bool:
-    """Swaps two names in one step; False where the system cannot."""
-    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
-    here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    return renameat2 is not None and (
-        renameat2(here, os.fsencode(one), here, os.fsencode(other), swap) == 0
-    )
+def _durable_or_back(folder: Path, take_back: Callable[[], object]) -> None:
+    try:
+        fsync_folder(folder)
+    except OSError:
+        take_back()
+        raise

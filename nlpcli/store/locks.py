@@ -75,7 +75,8 @@ class NameLock:
     def release(self) -> None:
         """Gives the lock back; harmless when it is not held."""
         if self._handle is not None:
-            os.close(self._handle)
+            with contextlib.suppress(OSError):  # what a close reports, the number of the holder
+                os.close(self._handle)
             self._handle = None
 
 

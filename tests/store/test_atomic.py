@@ -53,6 +53,7 @@ def test_a_failing_call(
 
     (tmp_path / "out").write_bytes(b"old")
     monkeypatch.setattr(os, call, fails)
+    monkeypatch.setattr("nlpcli.store.atomic.exchange", lambda *_: False)
     with (
         pytest.raises(OutputFailed, match=os.strerror(number)),
         AtomicFile(tmp_path / "out") as stream,
@@ -60,6 +61,24 @@ def test_a_failing_call(
         stream.write(b"new")
     assert (tmp_path / "out").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("old", [b"old", None])
+def test_a_name_that_cannot_be_made_durable_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bytes | None
+) -> None:
+    if old is not None:
+        (tmp_path / "out").write_bytes(old)
+
+    def fails(folder: Path) -> None:
+        assert (tmp_path / "out").read_bytes() == b"new"
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("nlpcli.store.atomic.fsync_folder", fails)
+    with pytest.raises(OutputFailed), AtomicFile(tmp_path / "out") as stream:
+        stream.write(b"new")
+    assert os.listdir(tmp_path) == (["out"] if old is not None else [])
+    assert old is None or (tmp_path / "out").read_bytes() == old
 
 
 def test_a_full_disk_while_writing(tmp_path: Path) -> None:
