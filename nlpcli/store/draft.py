@@ -212,7 +212,7 @@ def remove_tree(path: Path) -> None:
     """Takes a version away: renamed first, so that nobody sees it half-deleted."""
     aside = Path(tempfile.mkdtemp(prefix=".trash-", dir=path.parent))
     os.rename(path, aside / "old")
-    fsync_folder(path.parent)
+    _durable_or_back(path.parent, lambda: os.rename(aside / "old", path))
     shutil.rmtree(aside, ignore_errors=True)
 
 

@@ -59,6 +59,6 @@ def _judge(
     elif operation.name == "predict" and (folder / "out.csv").read_text() != OLD_OUTPUT:
         return f"exit {code}, and the old output is gone"
     lost = [n for n, d in before.items() if digests(folder).get(n) != d and "/m/2/" in n]
-    if lost:
-        return f"changed: {lost}"
+    if code and lost:
+        return f"exit {code}, and changed: {lost}"
     return world.check_next_run(folder, operation)
