@@ -12,6 +12,7 @@ from nlpcli.commands.opening import open_model
 from nlpcli.errors import DataError, NlpcliError, UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console
+from nlpcli.shell.streams import write_path
 
 Name = Annotated[str, typer.Argument(help="A name, NAME@VERSION, or a path with a /.")]
 
@@ -155,7 +156,7 @@ def prune(
     removed, warnings = Store(root).prune(spec.name, keep, dry_run=dry_run)
     _warn(warnings, Console(quiet=quiet))
     for version in removed:
-        typer.echo(str(root / spec.name / str(version)))
+        write_path(root / spec.name / str(version))
 
 
 def pin(
@@ -169,7 +170,7 @@ def pin(
     spec, root = _name_in_store(name, "pin", version=True), opt.store_root(store)
     version, warnings = Store(root).pin(spec.name, spec.version)
     _warn(warnings, Console(quiet=quiet))
-    typer.echo(str(root / spec.name / str(version)))
+    write_path(root / spec.name / str(version))
 
 
 def unpin(
@@ -183,7 +184,7 @@ def unpin(
     spec, opened = _name_in_store(name, "unpin"), Store(opt.store_root(store))
     if not opened.unpin(spec.name):
         Console(quiet=quiet).say(f"{name}: no version was pinned")
-    typer.echo(str(open_model(name, store, Console(quiet=quiet)).path))
+    write_path(open_model(name, store, Console(quiet=quiet)).path)
 
 
 def rollback(
@@ -201,7 +202,7 @@ def rollback(
     Console(quiet=quiet).say(
         f"{spec.name} means {spec.name}@{version} now, {before} before; pinned"
     )
-    typer.echo(str(root / spec.name / str(version)))
+    write_path(root / spec.name / str(version))
 
 
 @dataclasses.dataclass(frozen=True)

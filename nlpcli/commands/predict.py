@@ -185,7 +185,7 @@ def predict(
             header=header,
             on_error=on_error,
             max_field=max_field << 20,
-            label_separator=" ",
+            label_separator=" " if format == opt.InputFormat.fasttext else None,
         )
         rows = open_rows(input, fmt, reject)
         kept = [] if only else rows.header

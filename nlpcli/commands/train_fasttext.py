@@ -13,6 +13,7 @@ from nlpcli.commands.opening import refuse_same_file
 from nlpcli.errors import Busy, NegativeAnswer, UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
+from nlpcli.shell.streams import write_path
 
 if TYPE_CHECKING:
     from nlpcli.runs.request import Request
@@ -290,4 +291,4 @@ def _show(report: dict[str, Any], console: Console, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(report, sort_keys=True))
     elif report["published"]:
-        typer.echo(report["path"])
+        write_path(report["path"])

@@ -1,9 +1,10 @@
-"""Standard streams that the caller closed (``2>&-``): opened again, to nowhere."""
+"""Standard streams: those that the caller closed (``2>&-``), and paths whose bytes are odd."""
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 
 def open_missing() -> None:
@@ -21,3 +22,10 @@ def open_missing() -> None:
             os.close(opened)
         mode = "r" if name == "stdin" else "w"
         setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def write_path(path: str | Path) -> None:
+    """A path and a newline on stdout, in the bytes that the file system has."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(os.fsencode(path) + b"\n")
+    sys.stdout.flush()

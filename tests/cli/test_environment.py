@@ -155,3 +155,22 @@ def test_a_signal_ends_predict_and_leaves_the_old_file(
     process.stdin.close()
     assert out.read_text() == "old"
     assert os.listdir(tmp_path) == ["out.csv"]
+
+
+def test_a_path_with_odd_bytes_is_printed_as_it_is(tmp_path: Path) -> None:
+    name = b"odd\xff/model"
+    (tmp_path / os.fsdecode(b"odd\xff")).mkdir()
+    done = subprocess.run(
+        [os.fsencode(PROGRAM), b"train-fasttext", os.fsencode(TRAIN), b"-o", name],
+        env=environment(tmp_path / "store"), cwd=tmp_path, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == os.fsencode(tmp_path) + b"/" + name + b"\n"
+
+
+def test_lists_in_json_lines_are_kept(nlpcli: Run) -> None:
+    done = nlpcli(
+        "predict", "-m", "reviews", "--format", "jsonl", "--output-format", "jsonl",
+        stdin='{"text": "hello", "tags": ["x y", "z"]}\n',
+    )  # fmt: skip
+    assert json.loads(json.loads(done.out)["tags"]) == ["x y", "z"]
