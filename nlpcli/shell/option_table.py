@@ -16,6 +16,8 @@ PROGRAM = "nlpcli"
 PREFIX = "NLPCLI_"
 NOT_SETTINGS = frozenset({"help", "version", "show_config", "debug"})
 """Options that ask for something once; no variable and no configuration key sets them."""
+NO_VARIABLES = NOT_SETTINGS | {"output"}
+"""-o is a model for one command and rows for another: a variable would overwrite one with both."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class OptionRow:
     @property
     def variable(self) -> str | None:
         """The environment variable that sets it; None where there is none."""
-        return None if self.key in NOT_SETTINGS else PREFIX + self.key.upper()
+        return None if self.key in NO_VARIABLES else PREFIX + self.key.upper()
 
     @property
     def flag(self) -> str:
@@ -112,8 +114,8 @@ def options(command: Any) -> list[OptionRow]:
 
 
 def settings(command: Any) -> dict[str, OptionRow]:
-    """Options that variables and configuration files can set, by key."""
-    return {row.key: row for row in options(command) if row.variable is not None}
+    """Options that configuration files, and mostly variables, can set, by key."""
+    return {row.key: row for row in options(command) if row.key not in NOT_SETTINGS}
 
 
 def arguments(command: Any) -> list[Any]:
