@@ -49,14 +49,17 @@ def test_each_source_wins_over_the_next(fresh: Run, tmp_path: Path) -> None:
 
 def test_the_settings_reach_the_run(fresh: Run, tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
-    file.write_text("epochs: 2\nquiet: yes\njson: true\nlowercase: false\n")
+    file.write_text(
+        "epochs: 2\nquiet: yes\njson: true\nlowercase: false\ntrain-fasttext: {output: m}\n"
+    )
     done = fresh(
-        "train-fasttext", SAMPLES / "reviews_en.csv", "--config", file, NLPCLI_OUTPUT="m",
+        "train-fasttext", SAMPLES / "reviews_en.csv", "--config", file, NLPCLI_OUTPUT="x",
         NLPCLI_DIM="4", NLPCLI_WAIT="no",
     )  # fmt: skip
     assert (done.code, done.err) == (0, "")
     report = json.loads(done.out)
     assert report["epochs"] == 2
+    assert report["path"].endswith("/m/1")  # a variable never says where to write
     config = json.loads((Path(report["path"]) / "manifest.json").read_bytes())["config"]
     assert config["dim"] == 4
 
