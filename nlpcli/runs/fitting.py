@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlpcli.errors import DataError
 from nlpcli.runs import interrupts
+from nlpcli.runs.memory import free_memory
 from nlpcli.runs.request import Parts
 
 if TYPE_CHECKING:
@@ -106,12 +107,12 @@ def _subset(rows: Labelled, chosen: Any) -> Labelled:
 
 
 def prepare(request: Request, parts: Parts) -> Prepared:
-    """Cuts the training texts. Raises DataError when nothing is left of them."""
+    """Cuts the training texts. Raises DataError when nothing is left, Unavailable: no memory."""
     from nlpcli.text.tokenizer import Tokenizer
 
     begun = time.perf_counter()
     base = None if request.base is None else request.base.classifier.tokenizer
-    tokenizer, bags = Tokenizer.fit(request.tokenizer, parts.train.texts, base)
+    tokenizer, bags = Tokenizer.fit(request.tokenizer, parts.train.texts, base, room=free_memory())
     return Prepared(tokenizer, bags, time.perf_counter() - begun)
 
 

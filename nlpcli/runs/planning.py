@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from nlpcli.errors import Unavailable
+from nlpcli.runs.memory import free_memory
 
 if TYPE_CHECKING:
     from nlpcli.runs.request import Parts, Request
@@ -68,8 +69,6 @@ def make_plan(request: Request, parts: Parts, tokenizer: Tokenizer, bags: Bags) 
 
 def check_plan(plan: Plan, draft: Draft | None) -> None:
     """Raises Unavailable when memory, CannotCreate when the disk is too small for the run."""
-    from nlpcli.training.device import free_memory
-
     free = free_memory()
     if free is not None and plan.memory_bytes > free:
         raise Unavailable(

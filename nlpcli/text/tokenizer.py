@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlpcli.errors import DataError
+from nlpcli.errors import DataError, Unavailable
 from nlpcli.text import hashing
 from nlpcli.text.normalize import Cleaning, join_texts
 from nlpcli.text.segment import Segmenter, segment_dictionary
@@ -23,6 +23,9 @@ from nlpcli.text.vocab import HashIndex, count_hashes
 
 CHUNK_CHARS = 1 << 18
 """Characters hashed at once: the tables of powers and the temporary arrays stay in the cache."""
+
+HASH_BYTES, FEATURE_BYTES = 48, 100
+"""Memory that an occurrence takes while features are counted, and a feature afterwards."""
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
@@ -116,14 +119,19 @@ class Tokenizer:
 
     @staticmethod
     def fit(
-        config: TokenizerConfig, texts: Sequence[str], base: Tokenizer | None = None
+        config: TokenizerConfig,
+        texts: Sequence[str],
+        base: Tokenizer | None = None,
+        *,
+        room: int | None = None,
     ) -> tuple[Tokenizer, Bags]:
         """Learns features and idf from training texts; gives their bags too, cut only once.
 
         The features of ``base`` keep their rows, new ones are added behind them, and documents
-        are counted on. Raises DataError when no feature occurs ``min_count`` times.
+        are counted on. ``room``: bytes of memory there are. Raises DataError when no feature occurs
+        ``min_count`` times, Unavailable when the features need more memory.
         """
-        hashes, documents, words = _hash_all(config, texts)
+        hashes, documents, words = _hash_all(config, texts, room)
         known = np.empty(0, np.uint64) if base is None else base.index.keys
         if base is not None:
             fresh = hashes[base.index.rows(hashes) < 0]
@@ -137,6 +145,7 @@ class Tokenizer:
                 f"no word occurs {config.min_count} times in {len(texts)} texts",
                 hint="a lower --min-count",
             )
+        _check_room(len(known) * FEATURE_BYTES, room, len(hashes))
         tokenizer = Tokenizer(config, known, np.ones(len(known), np.float32))
         rows = tokenizer.index.rows(hashes)
         del hashes
@@ -197,14 +206,27 @@ def _bucket(hashes: U64, buckets: int | None) -> U64:
     return hashing.mix(((hashes >> np.uint64(32)) * np.uint64(buckets)) >> np.uint64(32))
 
 
-def _hash_all(config: TokenizerConfig, texts: Sequence[str]) -> tuple[U64, I64, list[Any]]:
-    hashes, documents, words, done = [], [], [], 0
+def _check_room(needed: int, room: int | None, n_hashes: int) -> None:
+    if room is not None and needed > room:
+        raise Unavailable(
+            f"{n_hashes:,} words and n-grams need about {needed / 1e9:,.1f} GB more memory, "
+            f"{room / 1e9:,.1f} GB are free",
+            hint="a lower --word-ngrams or --max-n, or fewer rows",
+        )
+
+
+def _hash_all(
+    config: TokenizerConfig, texts: Sequence[str], room: int | None
+) -> tuple[U64, I64, list[Any]]:
+    hashes, documents, words, done, n_hashes = [], [], [], 0, 0
     for chunk in text_chunks(texts):
         found, where, kept = _hash_chunk(config, chunk)
         hashes.append(found)
         documents.append(where + done)
         words.append(kept)
         done += len(chunk)
+        n_hashes += len(found)
+        _check_room(n_hashes * HASH_BYTES, room, n_hashes)
     return np.concatenate(hashes), np.concatenate(documents), words
 
 

@@ -1,7 +1,9 @@
 """A tokenizer that goes on from another one."""
 
 import numpy as np
+import pytest
 
+from nlpcli.errors import Unavailable
 from nlpcli.text.tokenizer import Tokenizer, TokenizerConfig
 
 OLD = ["the cat sat", "the dog ran", "a cat"]
@@ -33,3 +35,12 @@ def test_min_count_is_for_new_features_only() -> None:
     base, _ = Tokenizer.fit(TokenizerConfig(word_ngrams=1), OLD)
     grown, _ = Tokenizer.fit(TokenizerConfig(word_ngrams=1, min_count=2), NEW, base)
     assert set(grown.words) - set(base.words) == {"hen"}
+
+
+def test_more_features_than_memory_are_refused() -> None:
+    texts = [f"word{i} other{i}" for i in range(1000)]
+    with pytest.raises(Unavailable, match="words and n-grams need about"):
+        Tokenizer.fit(TokenizerConfig(), texts, room=10_000)
+    with pytest.raises(Unavailable):
+        Tokenizer.fit(TokenizerConfig(), texts, room=160_000)
+    Tokenizer.fit(TokenizerConfig(), texts, room=10_000_000)
