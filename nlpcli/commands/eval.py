@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nlpcli.commands.opening import open_model
+from nlpcli.commands.opening import open_model, refuse_same_file
 from nlpcli.errors import NegativeAnswer
 from nlpcli.runs.conditions import Condition, check_metric, parse_condition
 from nlpcli.shell import options as opt
@@ -63,6 +63,7 @@ def evaluate(
 
     conditions = [parse_condition(text, "--fail-under") for text in fail_under or []]
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
+    refuse_same_file({"TEST": test}, {"--rejects": rejects})
     reject = RejectFile(rejects, console)
     folder = open_model(model, store, console)
     classifier = read_classifier(folder)

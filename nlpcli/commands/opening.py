@@ -41,4 +41,4 @@ def refuse_same_file(
             except OSError:
                 continue
             if same:
-                raise UsageError(f"{option} {target}: the same file as the input {what}")
+                raise UsageError(f"{option} {target}: the same file as {what}, which is read")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from nlpcli.commands.opening import open_model
-from nlpcli.errors import DataError, UsageError
+from nlpcli.commands.opening import open_model, refuse_same_file
+from nlpcli.errors import DataError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
 
@@ -161,7 +160,7 @@ def predict(
     begun = time.monotonic()
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     opt.expect_input(input)
-    _refuse_same_file(input, output)
+    refuse_same_file({"INPUT": input}, {"--output": output, "--rejects": rejects})
     folder = open_model(model, store, console)
     classifier = read_classifier(folder)
     console.detail(f"model {folder.path}: {len(classifier.labels):,} labels")
@@ -242,14 +241,3 @@ def _write_answers(
             flush()
             count += len(part)
     return count
-
-
-def _refuse_same_file(source: str, target: str) -> None:
-    if "-" in (source, target):
-        return
-    try:
-        same = os.path.samefile(source, target)
-    except OSError:
-        return
-    if same:
-        raise UsageError(f"--output {target}: the same file as the input")
