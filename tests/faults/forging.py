@@ -42,7 +42,7 @@ class Parts:
         return {
             "model.safetensors": save(self.weights),
             "optimizer.safetensors": save(self.optimizer),
-            "tokenizer.json": json.dumps(self.tokenizer, ensure_ascii=False).encode(),
+            "tokenizer.json": json.dumps(self.tokenizer).encode(),
             **self.raw,
         }
 

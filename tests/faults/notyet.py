@@ -2,6 +2,11 @@
 
 NOT_YET = {
     "collisions",
+    "states",
+    "states: deep",
+    "states: numbers as text",
+    "states: options as a list",
+    "states: pipe",
     "manifest: a billion features",
     "manifest: a billion words",
     "manifest: a config deep as a well",

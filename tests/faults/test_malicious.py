@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,10 +19,11 @@ import pytest
 
 from nlpcli.errors import DataError
 from nlpcli.store.classifier import read_arrays, read_classifier
+from nlpcli.store.states import RunState, RunStates
 from nlpcli.store.store import Store
 
 from ..cli.conftest import PROGRAM, environment, run_program
-from .forging import Parts, forge
+from .forging import Parts, forge, tensors
 from .malice import MANIFEST, OPTIMIZER, TENSORS, TOKENIZER
 from .notyet import NOT_YET
 from .tiny import ROWS, store, tiny  # noqa: F401
@@ -169,3 +173,49 @@ def test_hashes_that_fall_together_do_not_stop_it(store: Path) -> None:  # noqa:
     with contextlib.suppress(DataError):
         read_classifier(Store(store).open("plain@1")[0]).probabilities(TEXTS)
     assert time.perf_counter() - begun < 1
+
+
+DOCUMENT = {"options": {"seed": 1}, "numbers": {"step": 9}}
+STATES = {
+    "deep": json.dumps({"__metadata__": {"document": "[" * 1100}}),
+    "a list": json.dumps({"__metadata__": {"document": "[]"}}),
+    "options as a list": json.dumps(
+        {"__metadata__": {"document": json.dumps(DOCUMENT | {"options": [1]})}}
+    ),
+    "numbers as text": json.dumps(
+        {"__metadata__": {"document": json.dumps(DOCUMENT | {"numbers": "x"})}}
+    ),
+    "no document": "{}",
+}
+
+
+def a_state(folder: Path) -> RunStates:
+    """Step 5 of a run."""
+    states = RunStates(folder / "s")
+    states.save(5, RunState({"seed": 1}, {"w": np.ones(3)}, {"step": 5}))
+    return states
+
+
+@pytest.mark.parametrize("case", marked(STATES, "states: "))
+def test_a_forged_state_is_skipped(tmp_path: Path, case: str) -> None:
+    states = a_state(tmp_path)
+    data = tensors(STATES[case].encode())
+    (states.folder / "9.state").write_bytes(hashlib.sha256(data).digest() + data)
+    state, warnings = states.newest()
+    assert state is not None and state.numbers == {"step": 5}
+    assert len(warnings) == 1 and warnings[0].isprintable()
+
+
+@pytest.mark.xfail("states: pipe" in NOT_YET, strict=True, reason="waits for a writer")
+def test_a_pipe_in_place_of_a_state_is_skipped(tmp_path: Path) -> None:
+    states = a_state(tmp_path)
+    pipe = states.folder / "9.state"
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=states.newest, daemon=True)
+    reader.start()
+    reader.join(2)
+    waits = reader.is_alive()
+    if waits:
+        os.close(os.open(pipe, os.O_WRONLY))
+        reader.join()
+    assert not waits
