@@ -27,7 +27,7 @@ from tests.faults.injection import Server, build_shim
 from tests.faults.killing import every_kill, kill, random_moments
 from tests.faults.operations import OPERATIONS, World
 
-RANDOM_KILLS = {"train": 500, "train-states": 500, "train-path": 100, "predict": 250, "prune": 100}
+RANDOM_KILLS = {"train": 600, "train-states": 550, "train-path": 120, "predict": 300, "prune": 120}
 REAL_KILLS = 60
 
 

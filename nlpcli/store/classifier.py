@@ -14,6 +14,8 @@ from nlpcli.errors import DataError, shown
 from nlpcli.models.additive import AdditiveClassifier
 from nlpcli.store.draft import Draft
 from nlpcli.store.folder import ModelFolder
+from nlpcli.store.strict_json import parse_object
+from nlpcli.store.validation import check_output_options, check_tensors, check_tokenizer
 from nlpcli.text.tokenizer import Tokenizer, TokenizerConfig
 
 KIND = "fasttext"
@@ -21,7 +23,6 @@ WEIGHTS = "model.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 TOKENIZER = "tokenizer.json"
 Arrays = dict[str, npt.NDArray[Any]]
-_TYPES = {"hashes": "uint64", "idf": "float32", "weight": "float32", "bias": "float32"}
 
 
 @dataclass(frozen=True)
@@ -86,33 +87,43 @@ def write_classifier(draft: Draft, classifier: TextClassifier, optimizer: Arrays
 
 def read_classifier(folder: ModelFolder) -> TextClassifier:
     """Loads a verified model. Raises DataError when it is of another kind or does not add up."""
+    manifest, where = folder.manifest, str(folder.path)
+    if manifest.kind != KIND:
+        raise DataError(f"{where}: a model of kind {manifest.kind}, wanted a classifier")
+    if not manifest.labels:
+        raise DataError(f"{where}: no labels")
+    config = manifest.config
+    threshold, separator = check_output_options(config, where)
+    arrays = _load(folder, WEIGHTS)
+    check_tensors(arrays, len(manifest.labels), where)
+    document = check_tokenizer(
+        parse_object(folder.read(TOKENIZER), f"{where}/{TOKENIZER}"), config, len(arrays["hashes"]),
+        f"{where}/{TOKENIZER}",
+    )  # fmt: skip
+    try:
+        tokenizer = Tokenizer(
+            TokenizerConfig.from_json(document["config"]), arrays["hashes"], arrays["idf"],
+            document["words"], document["n_texts"],
+        )  # fmt: skip
+    except (DataError, ValueError) as error:
+        raise DataError(f"{where}: {error}") from None
+    one_vs_all = config["one_vs_all"]
+    scorer = AdditiveClassifier(arrays["weight"], arrays["bias"], arrays.get("output"), one_vs_all)
+    return TextClassifier(tokenizer, scorer, list(manifest.labels), threshold, separator)
+
+
+def _load(folder: ModelFolder, name: str) -> Arrays:
+    """The tensors of a verified file. Raises DataError for what safetensors cannot read."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    manifest, where = folder.manifest, folder.path
-    if manifest.kind != KIND:
-        raise DataError(f"{where}: a model of kind {manifest.kind}, wanted a classifier")
+    data = folder.read(name)
     try:
-        arrays = load(folder.read(WEIGHTS))
-        document = json.loads(folder.read(TOKENIZER))
-        config = TokenizerConfig.from_json(document["config"])
-        words = [str(word) for word in document["words"]]
-        n_texts = int(document["n_texts"])
-        threshold = manifest.config.get("threshold")
-        one_vs_all = bool(manifest.config["one_vs_all"])
-    except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
-        reason = shown(f"{type(error).__name__}: {error}", 200)
-        raise DataError(f"{where}: {reason}") from None
-    _check(arrays, len(manifest.labels), str(where))
-    tokenizer = Tokenizer(config, arrays["hashes"], arrays["idf"], words, n_texts)
-    scorer = AdditiveClassifier(arrays["weight"], arrays["bias"], arrays.get("output"), one_vs_all)
-    return TextClassifier(
-        tokenizer,
-        scorer,
-        list(manifest.labels),
-        None if threshold is None else float(threshold),
-        manifest.config.get("label_separator"),
-    )
+        size = int.from_bytes(data[:8], "little")
+        parse_object(data[8 : 8 + min(size, len(data))], f"{folder.path / name}")
+        return load(data)
+    except (SafetensorError, KeyError, ValueError, TypeError, OverflowError) as error:
+        raise DataError(f"{folder.path / name}: {shown(str(error), 120)}") from None
 
 
 def read_arrays(folder: ModelFolder, classifier: TextClassifier) -> Arrays:
@@ -120,17 +131,11 @@ def read_arrays(folder: ModelFolder, classifier: TextClassifier) -> Arrays:
 
     Raises DataError when the optimizer's file is missing or does not fit.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
     scorer, where = classifier.scorer, folder.path / OPTIMIZER
     tables: Arrays = {"weight": scorer.weight, "bias": scorer.bias}
     if scorer.output is not None:
         tables["output"] = scorer.output
-    try:
-        found = load(folder.read(OPTIMIZER))
-    except SafetensorError as error:
-        raise DataError(f"{where}: {shown(str(error), 200)}") from None
+    found = _load(folder, OPTIMIZER)
     for name, length in {**{n: len(t) for n, t in tables.items()},
                          "label_counts": len(scorer.bias)}.items():  # fmt: skip
         array = found.get(name)
@@ -140,26 +145,3 @@ def read_arrays(folder: ModelFolder, classifier: TextClassifier) -> Arrays:
             raise DataError(f"{where}: {name} holds a value that is not a number of 0 or more")
     squares = {f"squares.{name}": found[name] for name in tables}
     return {**tables, **squares, "label_counts": found["label_counts"]}
-
-
-def _check(arrays: dict[str, npt.NDArray[Any]], n_labels: int, where: str) -> None:
-    """Shapes, types and values of the tensors against each other and the labels."""
-    for name, wanted in _TYPES.items():
-        if name not in arrays or str(arrays[name].dtype) != wanted:
-            raise DataError(f"{where}: tensor {name} is missing or not {wanted}")
-    n_features, width = len(arrays["hashes"]), arrays["weight"].shape[-1]
-    output = arrays.get("output")
-    wanted_shapes: dict[str, tuple[int, ...]] = {
-        "hashes": (n_features,),
-        "idf": (n_features,),
-        "weight": (n_features, n_labels if output is None else width),
-        "bias": (n_labels,),
-        "output": (n_labels, width),
-    }
-    for name, array in arrays.items():
-        if array.shape != wanted_shapes.get(name):
-            raise DataError(
-                f"{where}: tensor {name} has shape {array.shape}, wanted {wanted_shapes.get(name)}"
-            )
-        if array.dtype.kind == "f" and not np.isfinite(array.sum(dtype=np.float64)):
-            raise DataError(f"{where}: tensor {name} holds a value that is not finite")

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nlpcli.errors import DataError, shown
+from nlpcli.store.strict_json import parse_object
 
 FORMAT_VERSION = 1
 LARGEST = 16 * 2**20
@@ -69,7 +70,11 @@ class Manifest:
             )
         rest = {key: value for key, value in document.items() if key != "manifest_sha256"}
         # The bytes are compared too: 1e-5 and 1E-5 are one bit apart and hash the same.
-        if document.get("manifest_sha256") != _digest(rest) or _encode(document) != data:
+        try:
+            same = document.get("manifest_sha256") == _digest(rest) and _encode(document) == data
+        except RecursionError:
+            raise DataError(f"{where}: nested too deep") from None
+        if not same:
             raise DataError(f"{where}: SHA-256 mismatch; the file was changed or damaged")
         del rest["format_version"]
         return _build(rest, where)
@@ -98,24 +103,7 @@ def _encode(document: dict[str, Any]) -> bytes:
 def _parse(data: bytes, where: str) -> dict[str, Any]:
     if len(data) > LARGEST:
         raise DataError(f"{where}: {len(data):,} bytes, at most {LARGEST:,}")
-
-    def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise ValueError("duplicate key")
-        return found
-
-    def no_constant(name: str) -> None:
-        raise ValueError(f"{name} is no number of JSON")
-
-    try:
-        text = data.decode("utf-8")
-        document = json.loads(text, object_pairs_hook=no_duplicates, parse_constant=no_constant)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not a manifest, truncated or damaged: {error}") from None
-    if not isinstance(document, dict):
-        raise DataError(f"{where}: not a manifest: no JSON object")
-    return document
+    return parse_object(data, where)
 
 
 def _build(document: dict[str, Any], where: str) -> Manifest:
@@ -131,14 +119,26 @@ def _build(document: dict[str, Any], where: str) -> Manifest:
             raise DataError(f"{where}: {key} is missing or of the wrong type")
     if set(document) != set(types):
         raise DataError(f"{where}: unknown keys {sorted(set(document) - set(types))[:3]}")
-    if not all(isinstance(label, str) for label in document["labels"]):
+    labels = document["labels"]
+    if not all(isinstance(label, str) and _is_text(label) for label in labels):
         raise DataError(f"{where}: labels must be text")
+    if len(set(labels)) != len(labels):
+        raise DataError(f"{where}: a label occurs twice")
     if document["version"] is not None and document["version"] < 1:
         raise DataError(f"{where}: version {document['version']}, wanted 1 or more")
     document["files"] = {
         name: _file_entry(name, value, where) for name, value in document["files"].items()
     }
     return Manifest(**document)
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be written as UTF-8: no half of a surrogate pair."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _file_entry(name: str, value: Any, where: str) -> FileEntry:

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlpcli.errors import CannotCreate, NlpcliError, OutputFailed
+from nlpcli.errors import CannotCreate, DataError, NlpcliError, OutputFailed, shown
 from nlpcli.store.atomic import AtomicFile, fsync_folder
+from nlpcli.store.strict_json import parse_object
 
 KEPT = 2
 _FILE = re.compile(r"([0-9]{1,12})\.state")
@@ -98,13 +100,23 @@ def _read(path: Path) -> RunState:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    data = path.read_bytes()
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(handle, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise ValueError("not a regular file")
+        data = stream.read()
     digest, data = data[:_DIGEST], data[_DIGEST:]
     if hashlib.sha256(data).digest() != digest:
         raise ValueError("SHA-256 mismatch; truncated or damaged")
     size = int.from_bytes(data[:8], "little")
     try:
-        document = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["document"])
-        return RunState(document["options"], load(data), document["numbers"])
-    except (SafetensorError, KeyError, TypeError) as error:
-        raise ValueError(f"not a state: {error}") from None
+        header = parse_object(data[8 : 8 + min(size, len(data))], str(path))
+        document = parse_object(header["__metadata__"]["document"].encode(), str(path))
+        options, numbers = document["options"], document["numbers"]
+        if not isinstance(options, dict) or not isinstance(numbers, dict):
+            raise ValueError("options and numbers must be objects")
+        return RunState(options, load(data), numbers)
+    except (
+        SafetensorError, DataError, KeyError, TypeError, AttributeError, OverflowError
+    ) as error:  # fmt: skip
+        raise ValueError(f"not a state: {shown(str(error), 120)}") from None

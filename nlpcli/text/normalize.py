@@ -35,6 +35,9 @@ class Cleaning:
     strip_control: bool = False
 
     def __post_init__(self) -> None:
+        for name, value in self.__dict__.items():
+            if name != "unicode_form" and type(value) is not bool:
+                raise ValueError(f"{name}: {value!r}, not true or false")
         if self.unicode_form not in ("NFC", "NFKC", "none"):
             raise ValueError(f"unicode_form: {self.unicode_form!r}, not NFC, NFKC or none")
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlpcli.errors import DataError, Unavailable
+from nlpcli.errors import DataError, Unavailable, shown
 from nlpcli.text import hashing
 from nlpcli.text.normalize import Cleaning, join_texts
 from nlpcli.text.segment import Segmenter, segment_dictionary
@@ -47,6 +47,12 @@ class TokenizerConfig:
     buckets: int | None = None
 
     def __post_init__(self) -> None:
+        for name in ("word_ngrams", "min_n", "max_n", "min_count", "buckets"):
+            value = getattr(self, name)
+            if type(value) is not int and not (name == "buckets" and value is None):
+                raise ValueError(f"{name}: {value!r}, not a whole number")
+        if self.segmenter not in ("char", "jieba"):
+            raise ValueError(f"segmenter: {self.segmenter!r}, not char or jieba")
         if not 1 <= self.word_ngrams <= 8:
             raise ValueError(f"word_ngrams: {self.word_ngrams}, not 1 to 8")
         if not 0 <= self.min_n <= self.max_n <= 32:
@@ -66,7 +72,7 @@ class TokenizerConfig:
         try:
             return TokenizerConfig(**{**values, "cleaning": Cleaning(**values["cleaning"])})
         except (TypeError, KeyError, ValueError) as error:
-            raise DataError(f"tokenizer configuration: {error}") from None
+            raise DataError(f"tokenizer configuration: {shown(str(error), 120)}") from None
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,16 @@ import numpy.typing as npt
 U64 = npt.NDArray[np.uint64]
 I32 = npt.NDArray[np.int32]
 
+PROBES = 1000
+"""Random hashes need a few dozen; more are a sign that somebody made them up."""
 _EMPTY = np.int32(-1)
 
 
 class HashIndex:
     """An open-addressing table from 64-bit hashes to their positions, probed a whole array at once.
 
-    ``keys`` are distinct uint64 [V]; row i is keys[i].
+    ``keys`` are distinct uint64 [V]; row i is keys[i]. Raises ValueError when too many want one
+    place.
     """
 
     def __init__(self, keys: U64) -> None:
@@ -28,11 +31,14 @@ class HashIndex:
     def _insert(self) -> None:
         rows = np.arange(len(self.keys), dtype=np.int32)
         slots = (self.keys >> self._shift).astype(np.int64)
-        while len(rows):
+        for _ in range(PROBES):
+            if not len(rows):
+                return
             free = self._slots[slots] == _EMPTY
             self._slots[slots[free]] = rows[free]
             lost = self._slots[slots] != rows
             rows, slots = rows[lost], (slots[lost] + 1) & self._wrap
+        raise ValueError(f"{len(rows):,} hashes fall together")
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -126,7 +126,7 @@ MANIFEST: dict[str, Change] = {
     "separator as a list": lambda p: put(p.config, "label_separator", ["a"]),
     "a billion features": lambda p: put(p.config, "n_features", 10**9),
     "a billion words": lambda p: put(p.config, "n_words", 10**9),
-    "a config deep as a well": lambda p: put(p.config, "x", nested(970)),
+    "a config deep as a well": lambda p: put(p.config, "x", nested(900)),
     "another tokenizer": lambda p: put(p.config["tokenizer"], "word_ngrams", 5),
     "a file above": lambda p: put(p.manifest["files"], "../x", {"size": 0, "sha256": "0" * 64}),
     "an absolute file": lambda p: put(

@@ -58,7 +58,9 @@ JSON = st.recursive(
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.dictionaries(st.text() | st.integers(), JSON, max_size=12), st.lists(st.text()))
+@given(
+    st.dictionaries(st.text() | st.integers(), JSON, max_size=12), st.lists(st.text(), unique=True)
+)
 def test_what_is_written_is_read(config: dict[Any, Any], labels: list[str]) -> None:
     read = Manifest.from_json(manifest(config=config, labels=labels).to_json(), "m")
     assert read.labels == labels

@@ -1,0 +1,45 @@
+"""JSON from a model folder: an object, each key once, no NaN, no depth that a reader chokes on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from nlpcli.errors import DataError, shown
+
+DEPTH = 64
+
+
+def parse_object(data: bytes, where: str) -> dict[str, Any]:
+    """Parses UTF-8 JSON. Raises DataError naming ``where``."""
+    try:
+        document = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant
+        )
+    except (ValueError, RecursionError) as error:
+        reason = shown(str(error), 120)
+        raise DataError(f"{where}: no JSON, truncated or damaged: {reason}") from None
+    if not isinstance(document, dict):
+        raise DataError(f"{where}: no JSON object")
+    if _too_deep(document, DEPTH):
+        raise DataError(f"{where}: nested deeper than {DEPTH} levels")
+    return document
+
+
+def _too_deep(value: Any, left: int) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return False
+    return left == 0 or any(_too_deep(item, left - 1) for item in value)
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("duplicate key")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
