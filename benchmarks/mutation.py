@@ -33,6 +33,7 @@ CALLS = {
 LIMIT_S = 120
 """For one mutant; more where the tests take more than a third of it without one."""
 FIRST = ["tests/store/test_mutants.py", "tests/store/test_edges.py"]
+READING = ("classifier", "states", "strict_json", "validation")
 READERS = ["tests/faults/test_malicious.py", "tests/faults/test_corruption.py"]
 WORKERS = 2
 
@@ -157,7 +158,7 @@ class Workplace:
         """The quick tests of the store and of faults until one fails, those nearest first."""
         base = str(self._folder / "tmp")
         options = ["-x", "-q", "-p", "no:cacheprovider", f"--basetemp={base}"]
-        near = READERS if Path(file).stem in ("classifier", "states") else FIRST
+        near = READERS if Path(file).stem in READING else FIRST
         every = [*near, "tests/store", "tests/faults"]
         return self._run("-m", "pytest", *options, *every, limit=limit)
 

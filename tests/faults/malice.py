@@ -110,6 +110,8 @@ def recast(arrays: dict[str, Any], name: str, dtype: Any) -> None:
 MANIFEST: dict[str, Change] = {
     "a newer format": lambda p: put(p.manifest, "format_version", 2),
     "another kind": lambda p: put(p.manifest, "kind", "transformer"),
+    "a kind of escape codes": lambda p: put(p.manifest, "kind", "x\x1b[31m\ny"),
+    "a key of escape codes": lambda p: put(p.manifest, "x\x1b[31m\ny", 1),
     "a label less": lambda p: p.manifest["labels"].pop(),
     "a label more": lambda p: p.manifest["labels"].append("c"),
     "no label": no_labels,

@@ -22,7 +22,6 @@ from nlpcli.store.store import Store
 
 from .forging import Parts, forge
 from .fuzzing import VALUES, Readers, change_value, fuzz, mutate, outcome
-from .notyet import NOT_YET
 from .tiny import store, tiny  # noqa: F401
 
 EXAMPLES = int(os.environ.get("NLPCLI_EXAMPLES", "100"))
@@ -109,7 +108,6 @@ def spoiled(drawn: random.Random) -> object:
     return change
 
 
-@pytest.mark.xfail(bool(NOT_YET), strict=False, reason="some forged models are not refused yet")
 def test_spoiled_and_sealed_models(store: Path) -> None:  # noqa: F811
     good = store / "wide" / "1"
     kept = store / "kept"
@@ -126,7 +124,6 @@ def test_spoiled_and_sealed_models(store: Path) -> None:  # noqa: F811
     assert wrong == []
 
 
-@pytest.mark.xfail("states" in NOT_YET, strict=False, reason="not all refused yet")
 def test_spoiled_and_sealed_states(tmp_path: Path) -> None:
     """With a right hash over it; the one before is taken when it makes no sense."""
     states = RunStates(tmp_path / "s")

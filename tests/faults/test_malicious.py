@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,6 @@ from nlpcli.store.store import Store
 from ..cli.conftest import PROGRAM, environment, run_program
 from .forging import Parts, forge, tensors
 from .malice import MANIFEST, OPTIMIZER, TENSORS, TOKENIZER
-from .notyet import NOT_YET
 from .tiny import ROWS, store, tiny  # noqa: F401
 
 TEXTS = ["good fine great w1", "bad", ""]
@@ -37,12 +36,6 @@ CASES = {
 SHOWN = ("manifest: a newer format", "manifest: another kind", "manifest: no label",
          "manifest: half a character", "tokenizer: deep words", "tokenizer: two and a half words",
          "tensors: inf and -inf", "tensors: numbers whose sum overflows")  # fmt: skip
-
-
-def marked(names: Iterable[str], prefix: str = "") -> list[object]:
-    """As parameters; those known to be accepted, or refused in another way, are marked."""
-    mark = pytest.mark.xfail(strict=True, reason="not refused yet")
-    return [pytest.param(n, marks=mark) if prefix + n in NOT_YET else n for n in names]
 
 
 def expect_refused(folder: Path, answer: Callable[[], object]) -> str:
@@ -57,8 +50,14 @@ def expect_refused(folder: Path, answer: Callable[[], object]) -> str:
     return message
 
 
+NOT_YET = pytest.mark.xfail(strict=True, reason="text of a manifest is shown as it is")
+KIND = "manifest: a kind of escape codes"
+
+
 @pytest.mark.parametrize("name", ["plain", "wide"])
-@pytest.mark.parametrize("case", marked(CASES))
+@pytest.mark.parametrize(
+    "case", [*(c for c in CASES if c != KIND), pytest.param(KIND, marks=NOT_YET)]
+)
 def test_a_forged_model_is_refused(store: Path, case: str, name: str) -> None:  # noqa: F811
     folder = store / name / "1"
     forge(folder, CASES[case])
@@ -70,7 +69,7 @@ def test_a_forged_model_is_refused(store: Path, case: str, name: str) -> None:  
     expect_refused(folder, answer)
 
 
-@pytest.mark.parametrize("case", marked(OPTIMIZER, "optimizer: "))
+@pytest.mark.parametrize("case", OPTIMIZER)
 def test_a_forged_optimizer_is_refused(store: Path, case: str) -> None:  # noqa: F811
     folder = store / "plain" / "1"
     forge(folder, OPTIMIZER[case])
@@ -86,7 +85,7 @@ def test_a_sealed_copy_without_a_change_is_read(store: Path) -> None:  # noqa: F
     assert before.tobytes() == after.tobytes()
 
 
-@pytest.mark.parametrize("case", marked(SHOWN, "program: "))
+@pytest.mark.parametrize("case", SHOWN)
 def test_the_program_says_so_in_one_line(store: Path, case: str) -> None:  # noqa: F811
     folder = store / "plain" / "1"
     forge(folder, CASES[case])
@@ -154,7 +153,6 @@ def test_nothing_in_the_folder_is_run(store: Path) -> None:  # noqa: F811
     assert (store / "canary").exists()
 
 
-@pytest.mark.xfail("collisions" in NOT_YET, strict=True, reason="quadratic")
 def test_hashes_that_fall_together_do_not_stop_it(store: Path) -> None:  # noqa: F811
     """All features want the same slot of the index; a load must still end."""
     count = 40_000
@@ -196,7 +194,7 @@ def a_state(folder: Path) -> RunStates:
     return states
 
 
-@pytest.mark.parametrize("case", marked(STATES, "states: "))
+@pytest.mark.parametrize("case", STATES)
 def test_a_forged_state_is_skipped(tmp_path: Path, case: str) -> None:
     states = a_state(tmp_path)
     data = tensors(STATES[case].encode())
@@ -206,7 +204,6 @@ def test_a_forged_state_is_skipped(tmp_path: Path, case: str) -> None:
     assert len(warnings) == 1 and warnings[0].isprintable()
 
 
-@pytest.mark.xfail("states: pipe" in NOT_YET, strict=True, reason="waits for a writer")
 def test_a_pipe_in_place_of_a_state_is_skipped(tmp_path: Path) -> None:
     states = a_state(tmp_path)
     pipe = states.folder / "9.state"
@@ -219,3 +216,20 @@ def test_a_pipe_in_place_of_a_state_is_skipped(tmp_path: Path) -> None:
         os.close(os.open(pipe, os.O_WRONLY))
         reader.join()
     assert not waits
+
+
+@NOT_YET
+@pytest.mark.parametrize("command", [("list",), ("show", "plain")])
+def test_a_forged_manifest_is_listed_plainly(store: Path, command: tuple[str, ...]) -> None:  # noqa: F811
+    """Text and numbers of the wrong type; what is shown holds no line and no code of its own."""
+
+    def change(parts: Parts) -> None:
+        parts.manifest.update(
+            created="\x1b[31mred\nx", created_by="\x1b[31mred\nx", data={"rows": "\x1b[32m\nx"},
+            metrics={"macro_f1": "\x1b[32m\nx"},
+        )  # fmt: skip
+
+    forge(store / "plain" / "1", change)
+    done = run_program(store, "models", *command)
+    assert done.code in (0, 65), done.err
+    assert not any(line.strip() == "x" for line in done.out.splitlines())
