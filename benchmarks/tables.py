@@ -78,10 +78,10 @@ def faults_table() -> str:
         ("SIGTERM and SIGINT while reading, training, measuring, saving",
          f"{gone} of {runs} gone within 10 s, the slowest after {slowest:.1f} s"),
         ("model files cut, and single bits flipped",
-         f"{damage['cuts']:,} cuts and {damage['flips']:,} flips, {damage['accepted']} accepted"),
+         f"{damage['cut']:,} cuts and {damage['flip']:,} flips, {damage['accepted']} accepted"),
         ("trainers and readers on one name at once",
-         f"{race['trainers']} and {race['readers']}: {race['published']} published, "
-         f"{race['busy']} exit 75, {race['torn_reads']} torn reads"),
+         f"{race['trainers']} and {race['readers']}: {race['won']} published, "
+         f"{race['busy']} exit 75, {race['reads']} reads, {len(race['wrong'])} wrong"),
     ]  # fmt: skip
     return "\n".join(["| what | measured |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)])
 
