@@ -119,7 +119,7 @@ def main() -> None:
         train = make_rows(folder / "train.csv", 30_000, 1)
         dev = make_rows(folder / "dev.csv", 30_000, 2)
         command = [*NLPCLI, "train-fasttext", train, "--dev", dev, "-o", "m", "-v", "--epochs", "2",
-                   "--store", str(store)]  # fmt: skip
+                   "--threads", "1", "--store", str(store)]  # fmt: skip
         stages = json.loads(run([*command, "--json"]).stdout)["stage_seconds"]
         wanted = weights(store)
         print(f"undisturbed: {stages}")
