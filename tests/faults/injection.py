@@ -36,12 +36,16 @@ class Fault:
 
 @dataclass(frozen=True)
 class Call:
-    """One logged call: kind, path (of a rename: from, and ``other`` to)."""
+    """One logged call: kind, path (of a rename: from, and ``other`` to).
+
+    ``size``: bytes to write (-1: at a place of its own), length to cut to, flags, or mode bits.
+    """
 
     kind: str
     path: str
     other: str
     size: int
+    data: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -108,14 +112,20 @@ class Server:
         self, folder: Path, arguments: list[str], kinds: str = ALL
     ) -> tuple[Done, list[Call]]:
         """A run without a fault, and every call it made."""
-        log = self._scratch / "log"
-        log.unlink(missing_ok=True)
+        log, written = self._scratch / "log", self._scratch / "log.data"
+        for path in (log, written):
+            path.unlink(missing_ok=True)
         done = self.run(folder, arguments, Fault(kinds=kinds, log=str(log)))
         lines = log.read_text().splitlines() if log.exists() else []
-        found = []
+        data = written.read_bytes() if log.exists() else b""
+        found, at = [], 0
         for line in lines:
             _, kind, path, other, size = line.split("\t")
-            found.append(Call(kind, path, other, int(size)))
+            length = max(0, int(size)) if kind == "write" else 0
+            found.append(Call(kind, path, other, int(size), data[at : at + length]))
+            at += length
+        if at != len(data):
+            raise RuntimeError("a write came short while it was recorded")
         return done, found
 
     def close(self) -> None:

@@ -11,13 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 enum { RECORD, KILL_BEFORE, KILL_AFTER, FAIL, SHORT };
 static char prefix[PATH_MAX], kinds[256];
-static int mode = RECORD, target, error_number, log_fd = -1;
+static int mode = RECORD, target, error_number, log_fd = -1, data_fd = -1;
 static atomic_int armed, count, full;
 
 void shim_arm(const char *below, int how, int number, int error, const char *which,
@@ -29,7 +31,13 @@ void shim_arm(const char *below, int how, int number, int error, const char *whi
     error_number = error;
     count = 0;
     full = 0;
-    log_fd = *log ? syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND, 0644) : -1;
+    if (*log) {
+        char data[PATH_MAX];
+        int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
+        snprintf(data, sizeof data, "%s.data", log);
+        log_fd = syscall(SYS_openat, AT_FDCWD, log, flags, 0644);
+        data_fd = syscall(SYS_openat, AT_FDCWD, data, flags, 0644);
+    }
     armed = 1;
 }
 
@@ -40,24 +48,28 @@ int shim_count(void) { return count; }
     if (!real) real = (typeof(&name))dlsym(RTLD_NEXT, #name)
 
 static int below(const char *path) {
-    char full_path[PATH_MAX + 8];
-    if (!armed || !path) return 0;
-    if (path[0] != '/') {
-        char here[PATH_MAX];
-        if (!getcwd(here, sizeof here)) return 0;
-        snprintf(full_path, sizeof full_path, "%.2000s/%.2000s", here, path);
-        path = full_path;
-    }
-    return strncmp(path, prefix, strlen(prefix)) == 0;
+    return armed && strncmp(path, prefix, strlen(prefix)) == 0;
 }
 
 static int path_of(int fd, char *path) {
     char link[64];
-    if (!armed || fd == log_fd) return 0;
+    if (!armed || fd == log_fd || fd == data_fd) return 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = syscall(SYS_readlinkat, AT_FDCWD, link, path, PATH_MAX - 1);
     if (length <= 0) return 0;
     path[length] = 0;
+    return below(path);
+}
+
+/* the full path of a name below an open folder, or below the current one */
+static int path_at(int folder, const char *name, char *path) {
+    char base[PATH_MAX] = "";
+    *path = 0;
+    if (!armed || !name) return 0;
+    if (name[0] == '/') return snprintf(path, PATH_MAX, "%s", name), below(path);
+    if (folder != AT_FDCWD) path_of(folder, base);
+    else if (!getcwd(base, sizeof base)) return 0;
+    snprintf(path, PATH_MAX, "%.2000s/%.2000s", base, name);
     return below(path);
 }
 
@@ -84,6 +96,11 @@ static void after(int was_hit) {
     if (was_hit == 1 && mode == KILL_AFTER) raise(SIGKILL);
 }
 
+/* what was written, one after the other as in the log */
+static void keep(const void *data, ssize_t size) {
+    if (data_fd >= 0 && size > 0) syscall(SYS_write, data_fd, data, size);
+}
+
 #define FAILS(h) ((h) == 1 && (mode == FAIL || mode == SHORT))
 #define REFUSE return errno = error_number, -1
 
@@ -98,41 +115,54 @@ ssize_t write(int fd, const void *data, size_t size) {
         return size < 2 ? (errno = error_number, -1) : real(fd, data, size / 2);
     }
     ssize_t result = real(fd, data, size);
+    if (h == 0) keep(data, result);
     after(h);
     return result;
 }
 
-#define ON_FD(name, kind, arguments, ...) \
+#define ON_FD(name, kind, number, arguments, ...) \
     int name(int fd, ##__VA_ARGS__) { \
         REAL(name); \
         char path[PATH_MAX]; \
         if (!path_of(fd, path)) return real arguments; \
-        int h = hit(kind, path, NULL, 0); \
+        int h = hit(kind, path, NULL, number); \
         if (FAILS(h)) REFUSE; \
         int result = real arguments; \
         after(h); \
         return result; \
     }
 
-ON_FD(fsync, "fsync", (fd))
-ON_FD(fdatasync, "fsync", (fd))
-ON_FD(ftruncate, "truncate", (fd, size), off_t size)
-ON_FD(ftruncate64, "truncate", (fd, size), off_t size)
-ON_FD(fchmod, "chmod", (fd, bits), mode_t bits)
+ON_FD(fsync, "fsync", 0, (fd))
+ON_FD(fdatasync, "fsync", 0, (fd))
+ON_FD(ftruncate, "truncate", size, (fd, size), off_t size)
+ON_FD(ftruncate64, "truncate", size, (fd, size), off_t size)
+ON_FD(fchmod, "chmod", bits, (fd, bits), mode_t bits)
 
-#define PWRITE(name) \
-    ssize_t name(int fd, const void *data, size_t size, off_t at) { \
+/* the other ways to write: not made short but refused; a size of -1 says that no data is kept */
+#define WRITES(name, parameters, arguments) \
+    ssize_t name parameters { \
         REAL(name); \
         char path[PATH_MAX]; \
-        if (!path_of(fd, path)) return real(fd, data, size, at); \
-        int h = hit("write", path, NULL, size); \
+        if (!path_of(fd, path)) return real arguments; \
+        int h = hit("write", path, NULL, -1); \
         if (h == -1 || FAILS(h)) REFUSE; \
-        ssize_t result = real(fd, data, size, at); \
+        ssize_t result = real arguments; \
         after(h); \
         return result; \
     }
-PWRITE(pwrite)
-PWRITE(pwrite64)
+WRITES(pwrite, (int fd, const void *data, size_t size, off_t at), (fd, data, size, at))
+WRITES(pwrite64, (int fd, const void *data, size_t size, off_t at), (fd, data, size, at))
+WRITES(writev, (int fd, const struct iovec *parts, int n), (fd, parts, n))
+WRITES(pwritev, (int fd, const struct iovec *parts, int n, off_t at), (fd, parts, n, at))
+WRITES(pwritev64, (int fd, const struct iovec *parts, int n, off_t at), (fd, parts, n, at))
+WRITES(pwritev2, (int fd, const struct iovec *parts, int n, off_t at, int flags),
+       (fd, parts, n, at, flags))
+WRITES(pwritev64v2, (int fd, const struct iovec *parts, int n, off_t at, int flags),
+       (fd, parts, n, at, flags))
+WRITES(sendfile, (int fd, int from, off_t *at, size_t size), (fd, from, at, size))
+WRITES(sendfile64, (int fd, int from, off_t *at, size_t size), (fd, from, at, size))
+WRITES(copy_file_range, (int from, off_t *at, int fd, off_t *to, size_t size, unsigned flags),
+       (from, at, fd, to, size, flags))
 
 /* a close that fails has closed all the same */
 int close(int fd) {
@@ -147,67 +177,68 @@ int close(int fd) {
     return result;
 }
 
-#define ON_PATH(name, kind, arguments, ...) \
-    int name(const char *path, ##__VA_ARGS__) { \
+#define ON_PATH(name, kind, number, parameters, arguments) \
+    int name parameters { \
         REAL(name); \
-        if (!below(path)) return real arguments; \
-        int h = hit(kind, path, NULL, 0); \
+        char path[PATH_MAX]; \
+        if (!path_at(folder, given, path)) return real arguments; \
+        int h = hit(kind, path, NULL, number); \
         if (FAILS(h)) REFUSE; \
         int result = real arguments; \
         after(h); \
         return result; \
     }
-ON_PATH(unlink, "unlink", (path))
-ON_PATH(rmdir, "unlink", (path))
-ON_PATH(mkdir, "mkdir", (path, bits), mode_t bits)
-ON_PATH(chmod, "chmod", (path, bits), mode_t bits)
+#define folder AT_FDCWD
+ON_PATH(unlink, "unlink", 0, (const char *given), (given))
+ON_PATH(rmdir, "unlink", AT_REMOVEDIR, (const char *given), (given))
+ON_PATH(mkdir, "mkdir", bits, (const char *given, mode_t bits), (given, bits))
+ON_PATH(chmod, "chmod", bits, (const char *given, mode_t bits), (given, bits))
+#undef folder
+ON_PATH(unlinkat, "unlink", flags, (int folder, const char *given, int flags),
+        (folder, given, flags))
+ON_PATH(mkdirat, "mkdir", bits, (int folder, const char *given, mode_t bits),
+        (folder, given, bits))
+ON_PATH(fchmodat, "chmod", bits, (int folder, const char *given, mode_t bits, int flags),
+        (folder, given, bits, flags))
 
-int unlinkat(int folder, const char *name, int flags) {
-    REAL(unlinkat);
-    char path[PATH_MAX];
-    if (folder == AT_FDCWD ? !below(name) : !path_of(folder, path))
-        return real(folder, name, flags);
-    int h = hit("unlink", folder == AT_FDCWD ? name : path, name, 0);
-    if (FAILS(h)) REFUSE;
-    int result = real(folder, name, flags);
-    after(h);
-    return result;
-}
+#define RENAMES(name, flags, parameters, arguments) \
+    int name parameters { \
+        REAL(name); \
+        char one[PATH_MAX], two[PATH_MAX]; \
+        int ours = path_at(old, from, one); \
+        if (!(path_at(new, to, two) | ours)) return real arguments; \
+        int h = hit("rename", one, two, flags); \
+        if (FAILS(h)) REFUSE; \
+        int result = real arguments; \
+        after(h); \
+        return result; \
+    }
+RENAMES(renameat, 0, (int old, const char *from, int new, const char *to), (old, from, new, to))
+RENAMES(renameat2, flags, (int old, const char *from, int new, const char *to, unsigned flags),
+        (old, from, new, to, flags))
+#define old AT_FDCWD
+#define new AT_FDCWD
+RENAMES(rename, 0, (const char *from, const char *to), (from, to))
+#undef old
+#undef new
 
-int rename(const char *from, const char *to) {
-    REAL(rename);
-    if (!below(to) && !below(from)) return real(from, to);
-    int h = hit("rename", from, to, 0);
-    if (FAILS(h)) REFUSE;
-    int result = real(from, to);
-    after(h);
-    return result;
-}
-
-int renameat2(int old, const char *from, int new, const char *to, unsigned flags) {
-    REAL(renameat2);
-    if (!below(to) && !below(from)) return real(old, from, new, to, flags);
-    int h = hit("rename", from, to, flags);
-    if (FAILS(h)) REFUSE;
-    int result = real(old, from, new, to, flags);
-    after(h);
-    return result;
-}
-
-#define OPEN(name) \
-    int name(const char *path, int flags, ...) { \
+#define OPENS(name, known, parameters, ...) \
+    int name parameters { \
         REAL(name); \
         va_list rest; \
         va_start(rest, flags); \
         int bits = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, int) : 0; \
         va_end(rest); \
-        if (!(flags & (O_CREAT | O_WRONLY | O_RDWR)) || !below(path)) \
-            return real(path, flags, bits); \
-        int h = hit("open", path, NULL, 0); \
+        char path[PATH_MAX]; \
+        int writes = flags & (O_CREAT | O_WRONLY | O_RDWR); \
+        if (!writes || !path_at(known, given, path)) return real(__VA_ARGS__, flags, bits); \
+        int h = hit("open", path, NULL, flags); \
         if (FAILS(h)) REFUSE; \
-        int result = real(path, flags, bits); \
+        int result = real(__VA_ARGS__, flags, bits); \
         after(h); \
         return result; \
     }
-OPEN(open)
-OPEN(open64)
+OPENS(open, AT_FDCWD, (const char *given, int flags, ...), given)
+OPENS(open64, AT_FDCWD, (const char *given, int flags, ...), given)
+OPENS(openat, folder, (int folder, const char *given, int flags, ...), folder, given)
+OPENS(openat64, folder, (int folder, const char *given, int flags, ...), folder, given)
