@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
-from nlpcli.store.store import Store
+from .injection import ALL, FAIL, SHORT, Done, Fault
+from .operations import Operation, World, digests, leftovers
 
-from .injection import FAIL, SHORT, Fault
-from .operations import OLD_OUTPUT, Operation, World, digests
-
-FAULTS = {"ENOSPC": (FAIL, errno.ENOSPC), "EIO": (FAIL, errno.EIO), "short": (SHORT, errno.ENOSPC)}
-KINDS = ",open,write,fsync,close,rename,mkdir,chmod,truncate,"
+FAULTS = {
+    "ENOSPC": (FAIL, errno.ENOSPC), "EIO": (FAIL, errno.EIO), "EINTR": (FAIL, errno.EINTR),
+    "short": (SHORT, errno.ENOSPC),
+}  # fmt: skip
+ASIDE = (".tmp-", ".trash-")
 
 
 def fail_each(
@@ -18,7 +20,7 @@ def fail_each(
 ) -> dict[str, object]:
     """Fails every call in turn, or those numbered in ``only``; lists what went wrong."""
     mode, error = FAULTS[fault]
-    kinds = ",write," if mode == SHORT else KINDS
+    kinds = ",write," if mode == SHORT else ALL
     done, calls = world.server.calls(world.copy(), operation.arguments, kinds)
     if done.code:
         raise RuntimeError(done.err)
@@ -30,35 +32,40 @@ def fail_each(
         before = digests(folder)
         done = world.server.run(folder, operation.arguments, Fault(mode, number, error, kinds))
         failed += 1
-        problem = _judge(world, operation, folder, before, done.code, done.err)
+        call = calls[number - 1]
+        problem = _judge(world, operation, folder, before, done, call.kind == "unlink")
         if problem:
-            call = calls[number - 1]
             wrong.append(f"{operation.name} {fault} at {call.kind} {call.path}: {problem}")
     return {"calls": failed, "wrong": wrong}
 
 
 def _judge(
-    world: World, operation: Operation, folder: object, before: dict[str, str], code: int, err: str
+    world: World,
+    operation: Operation,
+    folder: Path,
+    before: dict[str, str],
+    done: Done,
+    may_leave: bool,
 ) -> str | None:
-    from pathlib import Path
-
-    assert isinstance(folder, Path)
-    problem = world.check_readers(folder)
+    """``may_leave``: what could not be removed lies there until the next run."""
+    problem = world.check_readers(folder, operation)
     if problem:
         return problem
-    if code == 0:
-        if digests(folder) != world.wanted(operation):
+    found = digests(folder)
+    left = leftovers(found, *ASIDE)
+    if left and not may_leave:
+        return f"exit {done.code}, left over: {left}"
+    if done.code == 0:
+        if {n: d for n, d in found.items() if n not in left} != world.wanted(operation):
             return "exit 0, and the result is not complete"
-    elif code not in (73, 74):
-        return f"exit {code}: {err}"
-    elif not err.startswith("error: ") or len(err.splitlines()) > 2:
-        return f"not one line: {err}"
-    elif operation.name != "prune" and Store(folder / "store").versions("m") != [1, 2]:
-        if operation.name != "train-keep":
-            return f"exit {code}, and the versions have changed"
-    elif operation.name == "predict" and (folder / "out.csv").read_text() != OLD_OUTPUT:
-        return f"exit {code}, and the old output is gone"
-    lost = [n for n, d in before.items() if digests(folder).get(n) != d and "/m/2/" in n]
-    if code and lost:
-        return f"exit {code}, and changed: {lost}"
+    elif done.code not in (73, 74):
+        return f"exit {done.code}: {done.err}"
+    elif not done.err.startswith("error: ") or len(done.err.splitlines()) > 2:
+        return f"not one line: {done.err}"
+    else:
+        changed = sorted(n for n in {*before, *found} - {*left} if before.get(n) != found.get(n))
+        whole = [n for n in changed if ".state" not in n]
+        # pruning that fails half-way leaves each version whole or gone, and the new one published
+        if whole and not (operation.prunes and done.code == 74):
+            return f"exit {done.code}, and changed: {whole}"
     return world.check_next_run(folder, operation)

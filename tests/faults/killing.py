@@ -34,7 +34,7 @@ def kill(world: World, operation: Operation, faults: Iterable[Fault | float]) ->
             late += 1
             continue
         killed += 1
-        problem = world.check_readers(folder) or world.check_next_run(folder, operation)
+        problem = world.check_readers(folder, operation) or world.check_next_run(folder, operation)
         if problem:
             lost.append(f"{operation.name} {fault}: {problem}")
     return {"kills": killed, "finished_before": late, "lost": lost}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from nlpcli.errors import NlpcliError
 from nlpcli.store.classifier import read_classifier
 from nlpcli.store.store import Store
 
@@ -29,6 +32,11 @@ class Operation:
     arguments: list[str]
     resumes: tuple[str, ...] = ()
     instead: tuple[str, ...] = ()
+
+    @property
+    def prunes(self) -> bool:
+        """Whether old versions may be gone after it."""
+        return self.name in ("prune", "train-keep")
 
     @property
     def again(self) -> list[str]:
@@ -65,20 +73,20 @@ class World:
 
     def __init__(self, server: Server, folder: Path) -> None:
         self.server, self._folder = server, folder
-        self._seed = folder / "seed"
-        self._seed.mkdir()
+        self.seed = folder / "seed"
+        self.seed.mkdir()
         rows = [f"{'good fine great' if i % 2 else 'bad poor awful'} w{i},{'ab'[i % 2]}"
                 for i in range(24)]  # fmt: skip
-        (self._seed / "rows.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+        (self.seed / "rows.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
         for seed in ("1", "2"):
             self._must([*TRAIN, "-o", "m", "--epochs", "2", "--seed", seed])
         self._must([*TRAIN, "-o", "./plain", "--epochs", "2"])
-        (self._seed / "out.csv").write_text(OLD_OUTPUT)
-        self.known = {v: answers(self._seed / "store" / "m" / v) for v in "12"}
-        self.plain = answers(self._seed / "plain")
+        (self.seed / "out.csv").write_text(OLD_OUTPUT)
+        self.known = {v: answers(self.seed / "store" / "m" / v) for v in "12"}
+        self.plain = answers(self.seed / "plain")
 
     def _must(self, arguments: list[str]) -> None:
-        done = self.server.run(self._seed, arguments)
+        done = self.server.run(self.seed, arguments)
         if done.code:
             raise RuntimeError(done.err)
 
@@ -86,7 +94,7 @@ class World:
         """A fresh folder."""
         target = self._folder / "run"
         shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(self._seed, target, symlinks=True)
+        shutil.copytree(self.seed, target, symlinks=True)
         return target
 
     def newest(self, folder: Path, operation: Operation) -> bytes:
@@ -100,7 +108,7 @@ class World:
         """A folder in which the operation ran to its end."""
         target = self._folder / f"undisturbed-{operation.name}"
         if not target.exists():
-            shutil.copytree(self._seed, target, symlinks=True)
+            shutil.copytree(self.seed, target, symlinks=True)
             done = self.server.run(target, operation.arguments)
             if done.code:
                 raise RuntimeError(done.err)
@@ -110,38 +118,56 @@ class World:
         """The digests of all files after the operation, undisturbed."""
         return digests(self.undisturbed(operation))
 
-    def check_readers(self, folder: Path) -> str | None:
-        """What a reader would miss right now, or None: old models answer as before."""
+    def check_readers(self, folder: Path, operation: Operation) -> str | None:
+        """What a reader would miss while or after the operation runs, or None."""
+        try:
+            return self._missed(folder, operation)
+        except NlpcliError as error:
+            return f"refused: {error.message}"
+
+    def _missed(self, folder: Path, operation: Operation) -> str | None:
         store = Store(folder / "store")
-        for version in store.versions("m"):
-            if (
-                version <= 2
-                and answers(store.root / "m" / str(version)) != self.known[str(version)]
-            ):
+        there = store.versions("m")
+        if not operation.prunes and not {1, 2} <= set(there):
+            return f"of versions 1 and 2 there are {there}"
+        for version in there:
+            said = answers(store.root / "m" / str(version))
+            if version <= 2 and said != self.known[str(version)]:
                 return f"m@{version} answers differently"
-        served = answers(store.open("m")[0].path)
-        if served not in self.known.values() and int(store.open("m")[0].path.name) <= 2:
-            return "no known version is served"
-        if answers(folder / "plain") is None:
-            return "the plain model is gone"
+            if version > 2 and said != self.newest(self.undisturbed(operation), operation):
+                return f"m@{version} is not the model that was trained"
+        served = int(store.open("m")[0].path.name)
+        if served != there[-1] and operation.name not in ("pin", "rollback"):
+            return f"m@{served} of {there} is served"
+        said = answers(folder / "plain")
+        if said != self.plain and (
+            operation.name != "train-path"
+            or said != self.newest(self.undisturbed(operation), operation)
+        ):
+            return "the plain model is another one"
         rows = (folder / "out.csv").read_text()
-        if rows != OLD_OUTPUT and len(rows.splitlines()) != 25:
+        if rows != OLD_OUTPUT and (operation.name != "predict" or rows != self.complete):
             return "out.csv is neither old nor complete"
         return None
+
+    @cached_property
+    def complete(self) -> str:
+        """What predict writes."""
+        return (self.undisturbed(OPERATIONS["predict"]) / "out.csv").read_text()
 
     def check_next_run(self, folder: Path, operation: Operation) -> str | None:
         """Whether the same command ends as if nothing had been; it sweeps what was left."""
         done = self.server.run(folder, operation.again)
         if done.code:
             return f"the next run fails: {done.code} {done.err}"
-        problem = self.check_readers(folder)
+        problem = self.check_readers(folder, operation)
         if problem:
             return problem
         if operation.name.startswith("train") and self.newest(folder, operation) != self.newest(
             self.undisturbed(operation), operation
         ):
             return "the model of the next run is another one"
-        odd = [n for n in digests(folder) if ".tmp-" in n or ".trash-" in n or ".state" in n]
+        odd = leftovers(digests(folder), ".tmp-", ".trash-", ".state")
         return f"left over: {odd}" if odd else None
 
 
@@ -152,6 +178,11 @@ def answers(folder: Path) -> bytes:
     opened = ModelFolder(folder)
     opened.verify()
     return np.ascontiguousarray(read_classifier(opened).probabilities(TEXTS)).tobytes()
+
+
+def leftovers(names: Iterable[str], *marks: str) -> list[str]:
+    """Those that belong to no finished run."""
+    return [name for name in names if any(mark in name for mark in marks)]
 
 
 def digests(folder: Path) -> dict[str, str]:

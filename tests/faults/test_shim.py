@@ -45,8 +45,11 @@ os.close(here)
 with open("/dev/null", "w") as elsewhere:
     elsewhere.write("x")
 """
-KINDS = """open write write write write truncate chmod fsync fsync close open write write close
- rename rename rename mkdir mkdir chmod unlink unlink unlink unlink""".split()
+KINDS = [
+    "open", "write", "write", "write", "write", "truncate", "chmod", "fsync", "fsync", "close",
+    "open", "write", "write", "close", "rename", "rename", "rename", "mkdir", "mkdir", "chmod",
+    "unlink", "unlink", "unlink", "unlink",
+]  # fmt: skip
 THREADS = """
 import ctypes, os, sys, threading
 libc = ctypes.CDLL(None)
