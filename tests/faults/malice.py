@@ -218,6 +218,8 @@ TENSORS: dict[str, Change] = {
 OPTIMIZER: dict[str, Change] = {
     "nan": lambda p: put(p.optimizer["bias"], 0, np.nan),
     "below 0": lambda p: put(p.optimizer["bias"], 0, -1),
+    "inf": lambda p: put(p.optimizer["bias"], 0, np.inf),
+    "of another shape": lambda p: put(p.optimizer, "bias", np.ones(3, np.float32)),
     "none": lambda p: p.optimizer.pop("bias"),
     "whole": lambda p: recast(p.optimizer, "bias", np.int32),
     "cut": raw("optimizer.safetensors", b"\0" * 7),
