@@ -194,6 +194,8 @@ def try_all(todo: list[Mutant], folder: Path) -> dict[str, list[str]]:
             except queue.Empty:
                 return
             outcome = place.try_out(mutant, limit)
+            if outcome == "hangs":  # or the machine was busy
+                outcome = place.try_out(mutant, limit)
             found[outcome].append(mutant.place)
             print(outcome, mutant.place, flush=True)
 
