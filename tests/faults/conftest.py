@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..cli.conftest import models  # noqa: F401
+from ..cli.conftest import fresh, models  # noqa: F401
 from .injection import Server, build_shim
 from .operations import World
 

@@ -6,7 +6,10 @@ second. The child loads nothing new: the shim is preloaded into the server, asle
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import gc
+import io
 import json
 import os
 import signal
@@ -76,7 +79,7 @@ class Server:
     def __init__(self, shim: Path, scratch: Path) -> None:
         environment = {
             "PATH": os.environ["PATH"], "LC_ALL": "C", "OMP_NUM_THREADS": "1",
-            "LD_PRELOAD": str(shim), "NLPCLI_SHIM": str(shim),
+            "LD_PRELOAD": str(shim),
             **{k: v for k, v in os.environ.items() if k == "PYTHONPATH"},
         }  # fmt: skip
         self._process = subprocess.Popen(
@@ -136,15 +139,28 @@ class Server:
         self._process.stdout.close()
 
 
-def _serve() -> None:
+def _import_all() -> None:
+    """All that a run would import, some of it only when a command is invoked."""
     import torch  # noqa: F401
 
-    import nlpcli.commands.train_fasttext
+    import nlpcli.__main__
     import nlpcli.runs.fitting
     import nlpcli.runs.running
     import nlpcli.store.classifier
     import nlpcli.training.fit  # noqa: F401
+    from nlpcli.commands.app import build_command
 
+    command = build_command()
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        command.make_context("nlpcli", ["models", "list", "--store", os.devnull]) as context,
+    ):
+        command.invoke(context)
+    gc.freeze()
+
+
+def _serve() -> None:
+    _import_all()
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()
@@ -169,8 +185,7 @@ def _run(request: dict[str, Any]) -> None:
         os.dup2(target, number)
     os.chdir(request["folder"])
     os.environ["NLPCLI_STORE"] = f"{request['folder']}/store"
-    for name in ("LD_PRELOAD", "NLPCLI_SHIM"):
-        os.environ.pop(name, None)
+    os.environ.pop("LD_PRELOAD", None)
     sys.argv = ["nlpcli", *request["arguments"]]
     fault = request["fault"]
     if fault is not None:
