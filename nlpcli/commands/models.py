@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from nlpcli.commands.opening import open_model
-from nlpcli.errors import DataError, NlpcliError, UsageError
+from nlpcli.errors import DataError, NlpcliError, UsageError, shown
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console
 from nlpcli.shell.streams import write_path
@@ -83,9 +83,11 @@ def list_models(store: opt.Store = None, json: opt.Json = False) -> None:
             continue
         m = e.folder.manifest
         notes = " pinned" * e.pinned + " unpublished" * (not m.published)
+        rows = m.data.get("rows")
+        count = f"{rows:,}" if type(rows) is int else "-"
         typer.echo(
-            f"{label:<{width}}  {m.kind:<8}  {len(m.labels):6,}  {m.data.get('rows', 0):7,}  "
-            f"{m.created}{notes}"
+            f"{label:<{width}}  {shown(m.kind):<8}  {len(m.labels):6,}  {count:>7}  "
+            f"{shown(m.created)}{notes}"
         )
 
 
@@ -111,9 +113,10 @@ def _print(values: dict[str, Any], indent: str) -> None:
             _print(value, indent + "  ")
         elif isinstance(value, list):
             more = f", … {len(value) - 20} more" if len(value) > 20 else ""
-            typer.echo(f"{indent}{key}: {', '.join(map(str, value[:20]))}{more}")
+            listed = ", ".join(shown(str(item)) for item in value[:20])
+            typer.echo(f"{indent}{shown(key)}: {listed}{more}")
         else:
-            typer.echo(f"{indent}{key}: {value}")
+            typer.echo(f"{indent}{shown(key)}: {shown(str(value), 1000)}")
 
 
 def verify(

@@ -15,7 +15,7 @@ from typing import Any
 from nlpcli.errors import ConfigError, InputMissing, nearest, shown
 from nlpcli.shell import option_table as table
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 16
 MAX_DEPTH = 64
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,29})")
 _REAL = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]*([eE][-+][0-9]+)?")

@@ -89,7 +89,7 @@ def read_classifier(folder: ModelFolder) -> TextClassifier:
     """Loads a verified model. Raises DataError when it is of another kind or does not add up."""
     manifest, where = folder.manifest, str(folder.path)
     if manifest.kind != KIND:
-        raise DataError(f"{where}: a model of kind {manifest.kind}, wanted a classifier")
+        raise DataError(f"{where}: a model of kind {shown(manifest.kind)}, wanted a classifier")
     if not manifest.labels:
         raise DataError(f"{where}: no labels")
     config = manifest.config

@@ -84,8 +84,9 @@ class RunStates:
         return None, warnings
 
     def clear(self) -> None:
-        """Removes all states: the run is finished."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Removes all states: the run is finished. One that stays does no harm: tried twice."""
+        for _ in range(2):
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _tidy(self, newest: int) -> None:
         """Removes old states, later ones of a run before this one, and what dead writers left."""

@@ -52,7 +52,7 @@ def _judge(
     if problem:
         return problem
     found = digests(folder)
-    left = leftovers(found, *ASIDE)
+    left = leftovers(found, *ASIDE, *([".state"] if may_leave else []))
     if left and not may_leave:
         return f"exit {done.code}, left over: {left}"
     if done.code == 0:

@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from .injection import Call
+from .operations import Operation, World
 
 ROOT = 0
 EXCHANGE = 2
@@ -215,3 +216,27 @@ def lay_out(tree: Tree, target: Path) -> Path:
         else:
             path.write_bytes(data)
     return target
+
+
+def cut_everywhere(
+    world: World, operation: Operation, folder: Path, randoms: int, run_every: int
+) -> dict[str, object]:
+    """Cuts the power after each call, laid out in ``folder``; counts states, lists what was wrong.
+
+    In every ``run_every``-th state the command runs again.
+    """
+    place = world.copy()
+    done, calls = world.server.calls(place, operation.arguments)
+    if done.code:
+        raise RuntimeError(done.err)
+    wrong, tried, again = [], 0, 0
+    for number, tree in distinct_cuts(Disk.recorded(world.seed, place, calls), randoms, seed=1):
+        lay_out(tree, folder)
+        tried += 1
+        problem = world.check_readers(folder, operation)
+        if not problem and tried % run_every == 0:
+            again += 1
+            problem = world.check_next_run(folder, operation)
+        if problem:
+            wrong.append(f"{operation.name} after call {number} of {len(calls)}: {problem}")
+    return {"states": tried, "run_again": again, "wrong": wrong}

@@ -37,9 +37,7 @@ def test_a_model_is_on_the_disk_before_it_has_its_name(world: World, name: str) 
 
 
 @pytest.mark.parametrize(("name", "target"), [("predict", "out.csv"), ("pin", "store/m/pinned")])
-def test_a_file_is_on_the_disk_before_it_has_its_name(
-    world: World, name: str, target: str
-) -> None:
+def test_a_file_is_on_the_disk_before_it_has_its_name(world: World, name: str, target: str) -> None:
     folder = world.copy()
     done, calls = world.server.calls(folder, OPERATIONS[name].arguments)
     assert done.code == 0

@@ -7,42 +7,21 @@ from pathlib import Path
 import pytest
 
 from .operations import OPERATIONS, World
-from .powerloss import Disk, distinct_cuts, lay_out
-
-
-def cut_everywhere(
-    world: World, folder: Path, name: str, randoms: int, run_every: int
-) -> tuple[int, list[str]]:
-    """States tried, and what was wrong; after every ``run_every``-th the command runs again."""
-    operation = OPERATIONS[name]
-    place = world.copy()
-    done, calls = world.server.calls(place, operation.arguments)
-    assert done.code == 0, done.err
-    disk = Disk.recorded(world.seed, place, calls)
-    wrong, tried = [], 0
-    for number, tree in distinct_cuts(disk, randoms, seed=1):
-        lay_out(tree, folder)
-        tried += 1
-        problem = world.check_readers(folder, operation)
-        if not problem and tried % run_every == 0:
-            problem = world.check_next_run(folder, operation)
-        if problem:
-            wrong.append(f"{name} after call {number} of {len(calls)}: {problem}")
-    return tried, wrong
+from .powerloss import Disk, cut_everywhere, lay_out
 
 
 @pytest.mark.parametrize("name", ["predict", "pin", "prune", "train", "train-path"])
 def test_a_power_cut_after_any_call(world: World, tmp_path: Path, name: str) -> None:
-    tried, wrong = cut_everywhere(world, tmp_path / "cut", name, randoms=2, run_every=20)
-    assert wrong == []
-    assert tried >= 5
+    found = cut_everywhere(world, OPERATIONS[name], tmp_path / "cut", randoms=2, run_every=20)
+    assert found["wrong"] == []
+    assert found["states"] >= 5  # type: ignore[operator]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_power_cut_after_any_call_at_length(world: World, tmp_path: Path, name: str) -> None:
-    _, wrong = cut_everywhere(world, tmp_path / "cut", name, randoms=12, run_every=1)
-    assert wrong == []
+    found = cut_everywhere(world, OPERATIONS[name], tmp_path / "cut", randoms=12, run_every=1)
+    assert found["wrong"] == []
 
 
 @pytest.mark.parametrize("name", [n for n in OPERATIONS if n != "train-states"])
