@@ -1,6 +1,6 @@
-"""Kills, failing disks, damaged files and races, at length.
+"""Kills, failing disks, power cuts, damaged files and races, at length.
 
-    python benchmarks/faults.py [kills] [writes] [corruption] [races]
+    python benchmarks/faults.py [kills] [writes] [power] [corruption] [races]
 
 Each section adds its part to benchmarks/results/faults.json. The short forms of the same loops are
 tests/faults; a C compiler is needed.
@@ -92,6 +92,21 @@ def writes(world: World) -> dict[str, Any]:
     return {"calls_failed": calls, "wrong": wrong, "parts": found}
 
 
+def power(world: World) -> dict[str, Any]:
+    """The power goes after any call, and any part of what is not synced is lost."""
+    from tests.faults.powerloss import cut_everywhere
+
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as place:
+        for name, operation in OPERATIONS.items():
+            folder = Path(place) / "cut"
+            found[name] = cut_everywhere(world, operation, folder, randoms=30, run_every=3)
+            print("power", name, found[name], flush=True)
+    wrong = [problem for part in found.values() for problem in part["wrong"]]
+    states = sum(part["states"] for part in found.values())
+    return {"states": states, "wrong": wrong, "parts": found}
+
+
 def corruption(world: World) -> dict[str, Any]:
     """Files of a model cut and flipped."""
     from tests.faults.corrupting import corrupt
@@ -107,7 +122,7 @@ def races(_: World) -> dict[str, Any]:
 
 
 SECTIONS: dict[str, Callable[[World], dict[str, Any]]] = {
-    "kills": kills, "writes": writes, "corruption": corruption, "races": races,
+    "kills": kills, "writes": writes, "power": power, "corruption": corruption, "races": races,
 }  # fmt: skip
 
 

@@ -67,14 +67,17 @@ def faults_table() -> str:
     kills, writes, damage, race = (
         faults[name] for name in ("kills", "writes", "corruption", "races")
     )
+    power = faults.get("power", {"states": 0, "wrong": []})
     phases = [phase for name, phase in signals.items() if name != "machine"]
     runs, gone = (sum(phase[key] for phase in phases) for key in ("runs", "gone_in_time"))
     slowest = max(phase["slowest_seconds"] for phase in phases)
     rows = [
         ("SIGKILL: train, prune, pin, rollback, `predict -o`",
          f"{kills['kills']:,} kills, {kills['models_lost']} models lost or not resumed"),
-        ("a call that writes, syncs, renames failed once (ENOSPC, EIO, short write)",
+        ("a call that changes files failed once (ENOSPC, EIO, EINTR, short write)",
          f"{writes['calls_failed']:,} calls, {len(writes['wrong'])} wrong exits or harmed files"),
+        ("power cut after any call, any part of the unsynced lost, replayed from a log of calls",
+         f"{power['states']:,} states, {len(power['wrong'])} with a model or an output lost"),
         ("SIGTERM and SIGINT while reading, training, measuring, saving",
          f"{gone} of {runs} gone within 10 s, the slowest after {slowest:.1f} s"),
         ("model files cut, and single bits flipped",
