@@ -13,6 +13,7 @@ import ast
 import copy
 import os
 import queue
+import re
 import shutil
 import signal
 import subprocess
@@ -36,6 +37,7 @@ FIRST = ["tests/store/test_mutants.py", "tests/store/test_edges.py"]
 READING = ("classifier", "states", "strict_json", "validation")
 READERS = ["tests/faults/test_malicious.py", "tests/faults/test_corruption.py"]
 WORKERS = 2
+_FAILED = re.compile(r"^(?:FAILED|ERROR) ([^ \n]+(?:\[[^\n]*?\])?)(?: - |$)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -162,24 +164,34 @@ class Workplace:
         every = [*near, "tests/store", "tests/faults"]
         return self._run("-m", "pytest", *options, *every, limit=limit)
 
-    def try_out(self, mutant: Mutant, limit: float) -> str:
-        """``noticed`` where a test fails, ``hangs`` where they do not end, else ``SURVIVES``."""
+    def try_out(self, mutant: Mutant, limit: float) -> tuple[str, str]:
+        """``noticed`` and by which test, ``hangs``, or ``SURVIVES``.
+
+        ``UNCLEAR``: the test that failed passes when it is run once more.
+        """
         path = self._folder / mutant.file
         whole = path.read_text()
         path.write_text(mutant.text)
         try:
-            code, _ = self.tests(mutant.file, limit)
+            code, said = self.tests(mutant.file, limit)
+            if code in (0, -1):
+                return ("hangs" if code else "SURVIVES"), ""
+            failed = _FAILED.search(said)
+            if failed is None:
+                return "noticed", "nothing runs"
+            options = ["-q", "-p", "no:cacheprovider", f"--basetemp={self._folder / 'tmp'}"]
+            again, _ = self._run("-m", "pytest", *options, failed[1], limit=limit)
+            return ("noticed" if again else "UNCLEAR"), failed[1]
         finally:
             path.write_text(whole)
-        return {0: "SURVIVES", -1: "hangs"}.get(code, "noticed")
 
 
-def try_all(todo: list[Mutant], folder: Path) -> dict[str, list[str]]:
-    """The places of the mutants, by what became of them."""
+def try_all(todo: list[Mutant], folder: Path) -> dict[str, dict[str, str]]:
+    """What became of the mutants: their places, and the test that told."""
     waiting: queue.SimpleQueue[Mutant] = queue.SimpleQueue()
     for mutant in todo:
         waiting.put(mutant)
-    found: dict[str, list[str]] = {"noticed": [], "hangs": [], "SURVIVES": []}
+    found: dict[str, dict[str, str]] = {k: {} for k in ("noticed", "hangs", "UNCLEAR", "SURVIVES")}
     places = [Workplace(folder / str(i)) for i in range(WORKERS)]
     begun = time.perf_counter()
     code, said = places[0].tests()
@@ -195,9 +207,9 @@ def try_all(todo: list[Mutant], folder: Path) -> dict[str, list[str]]:
                 return
             outcome = place.try_out(mutant, limit)
             if outcome == "hangs":  # or the machine was busy
-                outcome = place.try_out(mutant, limit)
-            found[outcome].append(mutant.place)
-            print(outcome, mutant.place, flush=True)
+                outcome, test = place.try_out(mutant, limit)
+            found[outcome][mutant.place] = test
+            print(outcome, mutant.place, f"({test})" if test else "", flush=True)
 
     threads = [threading.Thread(target=work, args=(place,)) for place in places]
     for thread in threads:
@@ -217,9 +229,10 @@ def main() -> None:
     result = {
         "mutants": len(todo), "noticed": len(found["noticed"]) + len(found["hangs"]),
         "hangs": sorted(found["hangs"]), "survivors": sorted(found["SURVIVES"]),
+        "unclear": found["UNCLEAR"], "noticed_by": found["noticed"],
         "seconds": round(time.perf_counter() - begun),
     }  # fmt: skip
-    print(*sorted(found["SURVIVES"]), sep="\n")
+    print(*sorted(found["SURVIVES"]), *sorted(found["UNCLEAR"]), sep="\n")
     if not word:
         write_result("mutation", result)
 
