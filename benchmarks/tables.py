@@ -64,28 +64,41 @@ def speed_table() -> str:
 def faults_table() -> str:
     """Kills, failing calls, damage, races, signals."""
     faults, signals = result("faults"), result("signals")
-    kills, writes, damage, race = (
-        faults[name] for name in ("kills", "writes", "corruption", "races")
-    )
-    power = faults.get("power", {"states": 0, "wrong": []})
     phases = [phase for name, phase in signals.items() if name != "machine"]
     runs, gone = (sum(phase[key] for phase in phases) for key in ("runs", "gone_in_time"))
     slowest = max(phase["slowest_seconds"] for phase in phases)
+    told = {
+        "kills": (
+            "SIGKILL: train, prune, pin, rollback, `predict -o`",
+            "{kills:,} kills, {models_lost} models lost or not resumed",
+        ),
+        "writes": (
+            "a call that changes files failed once (ENOSPC, EIO, EINTR, short write)",
+            "{calls_failed:,} calls, {n_wrong} wrong exits or harmed files",
+        ),
+        "power": (
+            "power cut after any call, any part of the unsynced lost, replayed from a log of calls",
+            "{states:,} states, {n_wrong} with a model or an output lost",
+        ),
+        "corruption": (
+            "model files cut, and single bits flipped",
+            "{cut:,} cuts and {flip:,} flips, {accepted} accepted",
+        ),
+        "races": (
+            "trainers and readers on one name at once",
+            "{trainers} and {readers}: {won} published, {busy} exit 75, {reads} reads, "
+            "{n_wrong} wrong",
+        ),
+    }
     rows = [
-        ("SIGKILL: train, prune, pin, rollback, `predict -o`",
-         f"{kills['kills']:,} kills, {kills['models_lost']} models lost or not resumed"),
-        ("a call that changes files failed once (ENOSPC, EIO, EINTR, short write)",
-         f"{writes['calls_failed']:,} calls, {len(writes['wrong'])} wrong exits or harmed files"),
-        ("power cut after any call, any part of the unsynced lost, replayed from a log of calls",
-         f"{power['states']:,} states, {len(power['wrong'])} with a model or an output lost"),
-        ("SIGTERM and SIGINT while reading, training, measuring, saving",
-         f"{gone} of {runs} gone within 10 s, the slowest after {slowest:.1f} s"),
-        ("model files cut, and single bits flipped",
-         f"{damage['cut']:,} cuts and {damage['flip']:,} flips, {damage['accepted']} accepted"),
-        ("trainers and readers on one name at once",
-         f"{race['trainers']} and {race['readers']}: {race['won']} published, "
-         f"{race['busy']} exit 75, {race['reads']} reads, {len(race['wrong'])} wrong"),
-    ]  # fmt: skip
+        (what, form.format(**faults[name], n_wrong=len(faults[name].get("wrong", []))))
+        for name, (what, form) in told.items()
+        if name in faults
+    ]
+    rows.append((
+        "SIGTERM and SIGINT while reading, training, measuring, saving",
+        f"{gone} of {runs} gone within 10 s, the slowest after {slowest:.1f} s",
+    ))  # fmt: skip
     return "\n".join(["| what | measured |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)])
 
 
