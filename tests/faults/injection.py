@@ -28,7 +28,10 @@ ALL = ""
 
 @dataclass(frozen=True)
 class Fault:
-    """What is done at the ``number``-th call of one of ``kinds`` below the folder of the run."""
+    """What is done at the ``number``-th call of one of ``kinds`` below the folder of the run.
+
+    ``error``: the errno; of a kill, the signal in place of SIGKILL.
+    """
 
     mode: int = RECORD
     number: int = 0

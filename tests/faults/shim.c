@@ -73,6 +73,9 @@ static int path_at(int folder, const char *name, char *path) {
     return below(path);
 }
 
+/* by SIGKILL, or the signal given in place of an error */
+static void end(void) { kill(getpid(), error_number ? error_number : SIGKILL); }
+
 /* 1: this is the call; -1: a disk that stays full refuses it too */
 static int hit(const char *kind, const char *path, const char *other, long size) {
     char wanted[64], line[3 * PATH_MAX];
@@ -86,14 +89,14 @@ static int hit(const char *kind, const char *path, const char *other, long size)
     }
     if (mode == SHORT && full && !strcmp(kind, "write")) return -1;
     if (mode != RECORD && number == target) {
-        if (mode == KILL_BEFORE) raise(SIGKILL);
+        if (mode == KILL_BEFORE) end();
         return 1;
     }
     return 0;
 }
 
 static void after(int was_hit) {
-    if (was_hit == 1 && mode == KILL_AFTER) raise(SIGKILL);
+    if (was_hit == 1 && mode == KILL_AFTER) end();
 }
 
 /* what was written, one after the other as in the log */

@@ -53,7 +53,8 @@ KINDS = [
 THREADS = """
 import ctypes, os, sys, threading
 libc = ctypes.CDLL(None)
-libc.shim_arm(os.getcwd().encode(), int(sys.argv[1]), int(sys.argv[2]), 28, b",write,", b"")
+libc.shim_arm(os.getcwd().encode(), int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]),
+    b",write,", b"")
 def work(n):
     handle = os.open(f"t{n}", os.O_WRONLY | os.O_CREAT)
     for _ in range(200):
@@ -99,7 +100,7 @@ def test_every_way_to_change_a_file_is_seen_once(shim: Path, tmp_path: Path) -> 
 
 
 def test_one_call_of_many_threads_fails(shim: Path, tmp_path: Path) -> None:
-    assert under(shim, tmp_path, THREADS, 3, 1000) == (0, "28\n1600\n")
+    assert under(shim, tmp_path, THREADS, 3, 1000, 28) == (0, "28\n1600\n")
     written = json.dumps(sorted(path.stat().st_size for path in tmp_path.iterdir()))
     assert written == json.dumps([199, *[200] * 7])
 
@@ -109,5 +110,5 @@ def test_it_kills_before_or_after_the_call(
     shim: Path, tmp_path: Path, mode: int, size: int
 ) -> None:
     code = THREADS.replace("range(8)", "range(1)")
-    assert under(shim, tmp_path, code, mode, 5) == (-9, "")
+    assert under(shim, tmp_path, code, mode, 5, 0) == (-9, "")
     assert (tmp_path / "t0").stat().st_size == size
