@@ -18,6 +18,7 @@ from .injection import FAIL, Fault
 from .operations import OPERATIONS, World, digests
 from .tiny import ROWS
 
+NOT_73 = "73 says that nothing was done; a version is published"
 WRITERS = [n for n in OPERATIONS if n not in ("train-states", "rollback")]
 
 
@@ -41,7 +42,11 @@ def test_calls_fail(world: World, name: str, fault: str, only: range | None) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", WRITERS)
-def test_every_call_fails_once(world: World, name: str, fault: str) -> None:
+def test_every_call_fails_once(
+    world: World, name: str, fault: str, request: pytest.FixtureRequest
+) -> None:
+    if name == "train-keep" and fault in ("ENOSPC", "EIO"):
+        request.applymarker(pytest.mark.xfail(strict=True, reason=NOT_73))
     assert fail_each(world, OPERATIONS[name], fault)["wrong"] == []
 
 
@@ -123,7 +128,7 @@ def test_a_small_disk(small_disk: Path, tmp_path: Path) -> None:
     assert run_program(store, *predict).code == 0
 
 
-@pytest.mark.xfail(strict=True, reason="73 says that nothing was done; a version is published")
+@pytest.mark.xfail(strict=True, reason=NOT_73)
 def test_a_failure_after_publishing_is_no_failure_to_begin(world: World) -> None:
     operation = OPERATIONS["train-keep"]
     _, calls = world.server.calls(world.copy(), operation.arguments)
