@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from measure import NLPCLI, ROOT, run, write_result
+from measure import NLPCLI, ROOT, machine, run, write_result
 
 sys.path.insert(0, str(ROOT))
 
@@ -145,7 +145,8 @@ def main() -> None:
         for name in sys.argv[1:] or list(SECTIONS):
             begun = time.perf_counter()
             part = SECTIONS[name](world)
-            add(name, part | {"seconds": round(time.perf_counter() - begun)})
+            seconds = round(time.perf_counter() - begun)
+            add(name, {**part, "seconds": seconds, "commit": machine()["commit"]})
         server.close()
 
 
