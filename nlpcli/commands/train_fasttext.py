@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from nlpcli.commands.opening import refuse_same_file
-from nlpcli.errors import Busy, NegativeAnswer, UsageError
+from nlpcli.errors import Busy, NegativeAnswer, NlpcliError, OutputFailed, UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
 from nlpcli.shell.streams import write_path
@@ -247,12 +247,17 @@ def _why_not(report: dict[str, Any]) -> str:
 
 
 def _prune(store: Store, name: str, keep: int, console: Console) -> None:
-    """What --keep asks for; a run that begins meanwhile does it itself."""
+    """What --keep asks for; a run that begins meanwhile does it itself.
+
+    Raises OutputFailed: the model is published, so no failure says that nothing was done.
+    """
     try:
         removed, warnings = store.prune(name, keep)
     except Busy as error:
         console.warn(f"--keep: {error.message}; its run may prune")
         return
+    except NlpcliError as error:
+        raise OutputFailed(f"--keep: {error.message}") from None
     for warning in warnings:
         console.warn(warning)
     if removed:

@@ -249,21 +249,24 @@ def save(
 
     written = write_classifier(draft, outcome.classifier, outcome.optimizer)
     train = parts.train
-    return draft.publish(
-        kind=KIND,
-        created_by=f"nlpcli {__version__}",
-        config={**request.config.to_json(), **written, "dev": parts.source, "run": record},
-        labels=outcome.classifier.labels,
-        data={
-            "sha256": train.sha256,
-            "rows": len(train.texts),
-            "dev_rows": outcome.report["dev_rows"],
-            "blank_rows": train.n_blank,
-            "skipped_rows": train.n_skipped,
-            "conflicting_texts": train.n_conflicts,
-            "threads": outcome.report["threads"],
-        },
-        seed=request.seed,
-        metrics=outcome.report["metrics"],
-        published=published,
-    )
+    with interrupts.deferred():
+        path = draft.publish(
+            kind=KIND,
+            created_by=f"nlpcli {__version__}",
+            config={**request.config.to_json(), **written, "dev": parts.source, "run": record},
+            labels=outcome.classifier.labels,
+            data={
+                "sha256": train.sha256,
+                "rows": len(train.texts),
+                "dev_rows": outcome.report["dev_rows"],
+                "blank_rows": train.n_blank,
+                "skipped_rows": train.n_skipped,
+                "conflicting_texts": train.n_conflicts,
+                "threads": outcome.report["threads"],
+            },
+            seed=request.seed,
+            metrics=outcome.report["metrics"],
+            published=published,
+        )
+        interrupts.complete()  # a signal now must not make the next run publish it again
+    return path

@@ -38,6 +38,7 @@ class _State:
     def __init__(self) -> None:
         self.depth = 0
         self.pending: int | None = None
+        self.complete = False
         self.tell: Callable[[str], object] = str
         self.leave: Callable[[int], object] = int
 
@@ -49,7 +50,8 @@ class _State:
         if self.pending is not None:
             self.leave(128 + number)
         self.pending = number
-        self.tell("stopping: saving where it stands; once more to leave at once")
+        doing = "the model is saved, ending" if self.complete else "saving where it stands"
+        self.tell(f"stopping: {doing}; once more to leave at once")
 
     def _insist(self, exit_code: int) -> None:
         """Leaves when the exception was lost: Python drops those raised in a callback."""
@@ -83,6 +85,13 @@ def deferred() -> Iterator[None]:
         _STATE.depth -= 1
     if _STATE.depth == 0 and _STATE.pending is not None:
         stop_now()
+
+
+def complete() -> None:
+    """What was asked for is done and there to stay: signals wait until the process ends itself."""
+    if not _STATE.complete:
+        _STATE.complete, _STATE.pending = True, None
+        _STATE.depth += 1
 
 
 def pending() -> bool:

@@ -8,7 +8,6 @@ import fcntl
 import os
 import re
 import stat
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, cast
@@ -66,16 +65,34 @@ class AtomicFile:
     def __enter__(self) -> BinaryIO:
         try:
             self._target = _replaceable(self.path)
-            handle, self._temporary = _own_temporary(self._target)
-        except OSError as error:
-            raise CannotCreate(f"{self.path}: {_reason(error)}") from None
-        self._stream = cast(BinaryIO, os.fdopen(handle, "wb"))
-        try:
+            handle = self._open_temporary()
+            self._stream = cast(BinaryIO, os.fdopen(handle, "wb"))
             os.fchmod(handle, 0o666 & ~umask())
         except OSError as error:
             self._discard()
             raise CannotCreate(f"{self.path}: {_reason(error)}") from None
+        except BaseException:
+            self._discard()
+            raise
         return self._stream
+
+    def _open_temporary(self) -> int:
+        """A new file beside the target, locked while its writer lives; those of dead ones go."""
+        prefix = f".{self._target.name[:40]}.tmp-"
+        _sweep_dead(self._target.parent, prefix)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        while True:
+            # known before it is made: a signal may come right after that
+            self._temporary = str(self._target.parent / f"{prefix}{os.urandom(4).hex()}")
+            try:
+                handle = os.open(self._temporary, flags, 0o600)
+            except FileExistsError:
+                continue
+            with contextlib.suppress(OSError):  # no locks here: then nobody sweeps either
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.fstat(handle).st_nlink:  # nobody took it for dead before it was locked
+                return handle
+            os.close(handle)
 
     def __exit__(
         self,
@@ -129,27 +146,19 @@ class AtomicFile:
                 os.unlink(temporary)
 
     def _discard(self) -> None:
-        assert self._stream is not None
-        with contextlib.suppress(OSError):  # closing flushes, which fails on a full disk
-            self._stream.close()
-        with contextlib.suppress(OSError):
-            os.unlink(self._temporary)
+        if self._stream is not None:
+            with contextlib.suppress(OSError):  # closing flushes, which fails on a full disk
+                self._stream.close()
+        if self._temporary:
+            with contextlib.suppress(OSError):
+                os.unlink(self._temporary)
 
 
-def _own_temporary(target: Path) -> tuple[int, str]:
-    """A new file beside the target, locked while its writer lives; those of dead ones go."""
-    prefix = f".{target.name[:40]}.tmp-"
+def _sweep_dead(folder: Path, prefix: str) -> None:
     dead = re.compile(re.escape(prefix) + "[a-z0-9_]{8}")
     with contextlib.suppress(OSError):  # a folder may be writable and not readable
-        for name in filter(dead.fullmatch, os.listdir(target.parent)):
-            _remove_if_dead(target.parent / name)
-    while True:
-        handle, path = tempfile.mkstemp(prefix=prefix, dir=target.parent)
-        with contextlib.suppress(OSError):  # no locks here: then nobody sweeps either
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.fstat(handle).st_nlink:  # nobody took it for dead before it was locked
-            return handle, path
-        os.close(handle)
+        for name in filter(dead.fullmatch, os.listdir(folder)):
+            _remove_if_dead(folder / name)
 
 
 def _remove_if_dead(path: Path) -> None:
