@@ -67,6 +67,7 @@ def run_record(request: Request, parts: Parts, program: str) -> dict[str, Any]:
     whether it is served.
     """
     fmt = {k: v for k, v in asdict(request.fmt).items() if v is not None}
+    fmt["format"] = request.fmt.for_path(request.train)
     record = {
         "program": program,
         "train_sha256": parts.train.sha256,
