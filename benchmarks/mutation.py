@@ -205,7 +205,7 @@ def try_all(todo: list[Mutant], folder: Path) -> dict[str, dict[str, str]]:
                 mutant = waiting.get_nowait()
             except queue.Empty:
                 return
-            outcome = place.try_out(mutant, limit)
+            outcome, test = place.try_out(mutant, limit)
             if outcome == "hangs":  # or the machine was busy
                 outcome, test = place.try_out(mutant, limit)
             found[outcome][mutant.place] = test
