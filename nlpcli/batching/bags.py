@@ -13,6 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+HELD_OUT, MOST_HELD_OUT = 0.1, 20_000
+"""Share of the texts, and how many at most, that the first epochs are measured on."""
 I64 = npt.NDArray[np.int64]
 
 
@@ -67,6 +69,17 @@ class LabelSets:
         return targets
 
 
+def good_batch_size(n_texts: int, n_entries: int) -> int:
+    """Texts a step: about 4,096 features, at most 256 texts and a twentieth of them all."""
+    short = 4096 * n_texts // max(1, n_entries)
+    return max(1, min(256, max(64, short), n_texts // 20))
+
+
+def n_held_out(n_batches: int, batch_size: int) -> int:
+    """A tenth of the batches, and no more than tell what there is to know."""
+    return min(round(HELD_OUT * n_batches), -(-MOST_HELD_OUT // batch_size))
+
+
 def ragged_positions(starts: I64, sizes: I64) -> I64:
     """Positions of the runs (start, size) one after the other: int64 [sum of sizes]."""
     begins = np.cumsum(sizes) - sizes
@@ -94,14 +107,15 @@ class BagBatches:
         sizes = np.diff(indptr)[order]
         at = ragged_positions(indptr[order], sizes)
         self._labels, self._order, self._importance = labels, order, importance
-        self._batch_size, self._device = batch_size, device or torch.device("cpu")
+        self.n_texts, self.batch_size = n_texts, batch_size
+        self._device = device or torch.device("cpu")
         self._indptr = np.concatenate(([0], np.cumsum(sizes)))
         self._ids, self._weights = ids[at], weights[at]
         self._transpose(np.repeat(np.arange(n_texts), sizes))
 
     def _transpose(self, texts: I64) -> None:
         """Sorts all entries by (batch, feature); bounds of distinct features by batch."""
-        keys = (texts // self._batch_size << 32) | self._ids
+        keys = (texts // self.batch_size << 32) | self._ids
         self._turned = np.argsort(keys, kind="stable")
         ordered = keys[self._turned]
         new = np.ones(len(ordered), dtype=bool)
@@ -113,7 +127,21 @@ class BagBatches:
         self._texts = texts
 
     def __len__(self) -> int:
-        return -(-len(self._order) // self._batch_size)
+        return -(-len(self._order) // self.batch_size)
+
+    @property
+    def overlap(self) -> float:
+        """Mean inner product of two different texts, 0 for texts that share nothing."""
+        n_texts = len(self._order)
+        total = np.bincount(self._ids, weights=self._weights)
+        squares = float(np.square(self._weights, dtype=np.float64).sum())
+        return max(0.0, (float(total @ total) - squares) / max(1, n_texts * (n_texts - 1)))
+
+    def squares(self, n_features: int) -> Tensor:
+        """Sum of the squared weights of each feature, float32 [V]."""
+        squared = np.square(self._weights, dtype=np.float64)
+        found = np.bincount(self._ids, weights=squared, minlength=n_features)
+        return torch.from_numpy(found.astype(np.float32))
 
     def order(self, generator: torch.Generator) -> list[int]:
         """The numbers of all batches in an order drawn from ``generator``."""
@@ -122,14 +150,14 @@ class BagBatches:
 
     def texts(self, number: int) -> I64:
         """Which texts a batch holds, int64 [B]."""
-        return self._order[number * self._batch_size : (number + 1) * self._batch_size]
+        return self._order[number * self.batch_size : (number + 1) * self.batch_size]
 
     def batch(self, number: int) -> BagBatch:
         """One batch, on the device."""
         return self._make(number).to(self._device)
 
     def _make(self, number: int) -> BagBatch:
-        first = number * self._batch_size
+        first = number * self.batch_size
         chosen = self.texts(number)
         begin, end = int(self._indptr[first]), int(self._indptr[first + len(chosen)])
         turned = self._turned[begin:end]

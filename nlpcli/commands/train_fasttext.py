@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
@@ -16,6 +16,7 @@ from nlpcli.shell.console import Console, RejectFile
 from nlpcli.shell.streams import write_path
 
 if TYPE_CHECKING:
+    from nlpcli.models.config import FastTextConfig, Loss
     from nlpcli.runs.request import Request
     from nlpcli.store.store import Store
 
@@ -26,6 +27,15 @@ Examples:
   nlpcli train-fasttext sample_data/tags_en.csv -o tags \\
       --label-column labels --label-separator ';'
 """
+
+
+class LossName(StrEnum):
+    """What training makes small."""
+
+    auto = "auto"
+    squared_hinge = "squared-hinge"
+    softmax = "softmax"
+    one_vs_all = "one-vs-all"
 
 
 class SegmenterName(StrEnum):
@@ -69,10 +79,23 @@ def train_fasttext(
     dim: Annotated[
         int, typer.Option(min=0, max=4096, help="Width of embeddings; 0: one number a label.")
     ] = 0,
-    epochs: Annotated[int, typer.Option(min=1, max=10000)] = 3,
-    lr: Annotated[float, typer.Option(min=1e-6, max=100, help="Falls linearly to 30 %.")] = 0.2,
-    batch_size: Annotated[int, typer.Option(min=1, max=65536, help="Texts a step.")] = 64,
-    label_smoothing: Annotated[float, typer.Option(min=0, max=0.9)] = 0.1,
+    loss: Annotated[
+        LossName, typer.Option(help="auto: squared-hinge (a linear SVM), with --dim another.")
+    ] = LossName.auto,
+    cost: Annotated[
+        float | None, typer.Option(min=1e-6, max=1e6, help="C of squared-hinge [default: 1].")
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, max=10000, help="Passes over the rows.")] = 5,
+    lr: Annotated[
+        float | None,
+        typer.Option(min=1e-6, max=100, help="Of the other losses; falls to 30 % [default: 0.2]."),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, max=65536, help="Texts a step [default: by their length].")
+    ] = None,
+    label_smoothing: Annotated[
+        float | None, typer.Option(min=0, max=0.9, help="Of softmax [default: 0.1].")
+    ] = None,
     word_ngrams: Annotated[int, typer.Option(min=1, max=8, help="Longest run of words.")] = 2,
     min_n: Annotated[int, typer.Option(min=0, max=32, help="Shortest character n-gram.")] = 0,
     max_n: Annotated[int, typer.Option(min=0, max=32, help="Longest; 0: none.")] = 0,
@@ -147,8 +170,7 @@ def train_fasttext(
     refuse_same_file({"TRAIN": train, "--dev": dev}, {"--rejects": rejects, "--output": output})
     options = {**context.params, "min_n": min_n if min_n or not max_n else 1}
     tokenizer = _from_options(TokenizerConfig, options, cleaning=_from_options(Cleaning, options))
-    loss = "softmax" if label_separator is None else "one-vs-all"
-    config = _from_options(FastTextConfig, options, loss=loss)
+    config = _from_options(FastTextConfig, options, loss=_loss(loss, dim, label_separator))
     base = None
     if continue_from is not None:
         from nlpcli.runs.continuing import read_base
@@ -157,6 +179,7 @@ def train_fasttext(
         tokenizer, config, label_separator = base.inherit(
             tokenizer, config, label_separator, _typed(context)
         )
+    _check_loss(config, _typed(context))
     has_dev = dev is not None or dev_fraction > 0 or label_separator is not None
     if patience is not None and not has_dev:
         raise UsageError("--patience needs rows to measure on", hint="--dev-fraction 0.1")
@@ -182,6 +205,7 @@ def train_fasttext(
         threshold=threshold,
         patience=patience,
         config=config,
+        auto_loss=loss == LossName.auto and base is None,
         tokenizer=tokenizer,
         seed=seed,
         threads=threads,
@@ -199,7 +223,28 @@ def train_fasttext(
 def _from_options(kind: type[T], options: dict[str, Any], **more: Any) -> T:
     """A configuration whose fields are named as the options are."""
     names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return kind(**{n: v for n, v in options.items() if n in names}, **more)
+    given = {n: v for n, v in options.items() if n in names and n not in more and v is not None}
+    return kind(**given, **more)
+
+
+def _loss(asked: LossName, dim: int, separator: str | None) -> Loss:
+    """What ``auto`` stands for; a bottleneck needs a loss with a gradient everywhere."""
+    if asked != LossName.auto:
+        return cast("Loss", asked.value)
+    if not dim:
+        return "squared-hinge"
+    return "softmax" if separator is None else "one-vs-all"
+
+
+def _check_loss(config: FastTextConfig, typed: set[str]) -> None:
+    """Raises UsageError for an option that the loss has no use for."""
+    idle = {"lr", "label_smoothing"} if config.loss == "squared-hinge" else {"cost"}
+    for name in sorted(typed & idle):
+        other = "softmax" if name != "cost" else "squared-hinge"
+        raise UsageError(
+            f"--{name.replace('_', '-')} has no meaning with --loss {config.loss}",
+            hint=f"--loss {other}",
+        )
 
 
 def _typed(context: typer.Context) -> set[str]:

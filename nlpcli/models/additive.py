@@ -24,12 +24,15 @@ class AdditiveClassifier:
     """``weight`` float32 [V, K], or [V, D] with ``output`` float32 [K, D]; ``bias`` [K].
 
     ``one_vs_all``: probabilities by the logistic function, each label for itself; else softmax.
+    Probabilities are those of ``scale * logits + offset``.
     """
 
     weight: F32
     bias: F32
     output: F32 | None = None
     one_vs_all: bool = False
+    scale: float = 1.0
+    offset: float = 0.0
 
     def logits(
         self, indptr: npt.NDArray[np.int64], ids: npt.NDArray[np.int32], weights: F32
@@ -44,13 +47,17 @@ class AdditiveClassifier:
         self, indptr: npt.NDArray[np.int64], ids: npt.NDArray[np.int32], weights: F32
     ) -> F64:
         """Probabilities float64 [B, K]; rows sum to 1 unless ``one_vs_all``."""
-        activate = sigmoid if self.one_vs_all else softmax
         room = max(1, _BLOCK // (4 * max(1, len(self.bias))))
         blocks = [
-            activate(self.logits(indptr[first : first + room + 1], ids, weights))
+            self.activate(self.logits(indptr[first : first + room + 1], ids, weights))
             for first in range(0, len(indptr) - 1, room)
         ]
         return np.concatenate(blocks) if blocks else np.empty((0, len(self.bias)))
+
+    def activate(self, logits: F64) -> F64:
+        """Probabilities float64 [B, K] from logits."""
+        scaled = logits * self.scale + self.offset
+        return sigmoid(scaled) if self.one_vs_all else softmax(scaled)
 
 
 def bag_sums(

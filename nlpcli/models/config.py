@@ -5,30 +5,36 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+Loss = Literal["squared-hinge", "softmax", "one-vs-all"]
+LOSSES: tuple[Loss, ...] = ("squared-hinge", "softmax", "one-vs-all")
+
 
 @dataclass(frozen=True, kw_only=True)
 class FastTextConfig:
     """Sizes and training recipe.
 
     ``dim`` 0 gives every feature its logits directly (no bottleneck); else embeddings of ``dim``
-    numbers and an output matrix (Joulin et al. 2017, section 2). ``loss``: softmax over labels or
-    one-vs-all. ``lr`` falls linearly to ``lr * lr_end``. ``label_smoothing`` as Szegedy et al.
-    2016, section 7; used with softmax only.
+    numbers and an output matrix (Joulin et al. 2017, section 2). ``loss``: softmax over labels,
+    one-vs-all logistic, or one-vs-all squared hinge with an L2 penalty (a linear SVM, no
+    bottleneck), whose ``cost`` is liblinear's C (Fan et al. 2008). ``lr`` falls linearly to
+    ``lr * lr_end``; ``label_smoothing`` as Szegedy et al. 2016, section 7; both are not used by the
+    squared hinge. ``batch_size`` None: from the data.
     """
 
     dim: int = 0
-    loss: Literal["softmax", "one-vs-all"] = "softmax"
-    epochs: int = 3
+    loss: Loss = "squared-hinge"
+    epochs: int = 5
+    cost: float = 1.0
     lr: float = 0.2
     lr_end: float = 0.3
-    batch_size: int = 64
+    batch_size: int | None = None
     label_smoothing: float = 0.1
 
     def __post_init__(self) -> None:
         for name, low, high in (
             ("dim", 0, 4096),
             ("epochs", 1, 10_000),
-            ("batch_size", 1, 65_536),
+            ("cost", 1e-6, 1e6),
             ("lr", 1e-6, 100.0),
             ("lr_end", 0.0, 1.0),
             ("label_smoothing", 0.0, 0.9),
@@ -36,8 +42,12 @@ class FastTextConfig:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"{name}: {value}, not {low} to {high}")
-        if self.loss not in ("softmax", "one-vs-all"):
-            raise ValueError(f"loss: {self.loss!r}, not softmax or one-vs-all")
+        if self.batch_size is not None and not 1 <= self.batch_size <= 65_536:
+            raise ValueError(f"batch_size: {self.batch_size}, not 1 to 65536")
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss: {self.loss!r}, not one of {', '.join(LOSSES)}")
+        if self.loss == "squared-hinge" and self.dim:
+            raise ValueError(f"loss: squared-hinge has no bottleneck, dim is {self.dim}")
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""

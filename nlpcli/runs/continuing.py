@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from nlpcli.errors import UsageError
+from nlpcli.errors import DataError, UsageError
+from nlpcli.models.config import LOSSES, Loss
 
 if TYPE_CHECKING:
     from nlpcli.models.config import FastTextConfig
@@ -27,6 +28,7 @@ class Base:
     sha256: str
     classifier: TextClassifier
     arrays: Arrays
+    loss: Loss
 
     def inherit(
         self,
@@ -58,10 +60,9 @@ class Base:
         dim = 0 if scorer.output is None else int(scorer.weight.shape[1])
         if "dim" in typed:
             self._refuse_other("dim", dim, asked.dim)
-        loss: Literal["softmax", "one-vs-all"] = (
-            "one-vs-all" if self.classifier.multi_label else "softmax"
-        )
-        return replace(asked, dim=dim, loss=loss)
+        if "loss" in typed:
+            self._refuse_other("loss", self.loss, asked.loss)
+        return replace(asked, dim=dim, loss=self.loss)
 
     def _separator(self, asked: str | None) -> str | None:
         multi = self.classifier.multi_label
@@ -85,4 +86,7 @@ def read_base(spec: str, store: Store, console: Reporter) -> Base:
     files = sorted((name, entry.sha256) for name, entry in folder.manifest.files.items())
     classifier = read_classifier(folder)
     digest = hashlib.sha256(repr(files).encode()).hexdigest()
-    return Base(spec, digest, classifier, read_arrays(folder, classifier))
+    loss = next((n for n in LOSSES if n == folder.manifest.config.get("loss")), None)
+    if loss is None:
+        raise DataError(f"{folder.path}: its loss is none of {', '.join(LOSSES)}")
+    return Base(spec, digest, classifier, read_arrays(folder, classifier), loss)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 MULTI_LABEL_DEV = 0.1
 """A multi-label model needs rows to tune its threshold on, when no dev part is given."""
+MOST_DUALS = 2**28
+"""Numbers that the squared hinge may keep, one a text and label: a gigabyte."""
+GRADIENT_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,17 @@ def read_parts(request: Request, reject: Rejects) -> Parts:
     return _with_names(request, *_held_out(rows, request))
 
 
+def settle(request: Request, parts: Parts) -> Request:
+    """The request with what ``auto`` stands for, now that the rows are known."""
+    config, multi = request.config, request.separator is not None
+    size = len(parts.train.texts) * len(parts.names)
+    if config.loss == "squared-hinge" and request.auto_loss and size > MOST_DUALS:
+        config = replace(config, loss="one-vs-all" if multi else "softmax")
+    if config.batch_size is None and config.loss != "squared-hinge":
+        config = replace(config, batch_size=GRADIENT_BATCH)
+    return replace(request, config=config)
+
+
 def _with_names(request: Request, train: Labelled, dev: Labelled | None, source: str) -> Parts:
     from nlpcli.runs.class_weights import read_class_weights
 
@@ -87,7 +101,9 @@ def _held_out(rows: Labelled, request: Request) -> tuple[Labelled, Labelled | No
     from nlpcli.data.split import holdout
 
     fraction = request.dev_fraction
-    if request.separator is not None and not fraction:
+    # the squared hinge has held-out rows of its own; what decides on a metric needs a dev part
+    needed = request.config.loss != "squared-hinge" or request.gate or request.patience
+    if request.separator is not None and needed and not fraction:
         fraction = MULTI_LABEL_DEV
     kept, held = holdout(rows.labels, fraction, request.seed)
     if not len(held):
@@ -139,6 +155,7 @@ def make_fitting(request: Request, parts: Parts, prepared: Prepared) -> Fitting:
         patience=request.patience,
         start=None if request.base is None else request.base.arrays,
         label_shift=_label_shift(request, sets),
+        one_vs_all=request.separator is not None,
     )
 
 
@@ -198,6 +215,13 @@ def measure(
 ) -> Outcome:
     """The model to keep, with its threshold; loss and dev metrics go into the report."""
     from nlpcli.batching.bags import LabelSets
+    from nlpcli.runs.calibrating import (
+        calibrated,
+        dev_evidence,
+        held_out_evidence,
+        score_evidence,
+    )
+    from nlpcli.runs.scoring import plain_metrics
     from nlpcli.store.classifier import TextClassifier
 
     arrays = fitting.arrays
@@ -209,34 +233,16 @@ def measure(
         prepared.tokenizer, fitting.scorer, parts.names, None, request.separator
     )
     report |= {"loss": round(fitting.loss, 6), "epochs": fitting.epochs, "metrics": {}}
-    return Outcome(_measured(classifier, parts, request.threshold, report), optimizer, report)
-
-
-def _measured(
-    classifier: TextClassifier, parts: Parts, threshold: float | None, report: dict[str, Any]
-) -> TextClassifier:
-    """The classifier with its threshold; the dev metrics go into the report."""
-    import numpy as np
-
-    from nlpcli.batching.bags import LabelSets
-    from nlpcli.evaluation.multilabel import best_threshold
-    from nlpcli.runs.scoring import plain_metrics, score
-
-    if parts.dev is None:
-        if not classifier.multi_label:
-            return classifier
-        return replace(classifier, threshold=0.5 if threshold is None else threshold)
-    probabilities = classifier.probabilities(parts.dev.texts)
+    outside = dev_evidence(classifier, parts) or held_out_evidence(parts, fitting)
+    classifier = calibrated(classifier, outside, request.threshold)
     if classifier.multi_label:
-        if threshold is None:
-            sets = LabelSets.of(parts.dev.labels, classifier.labels)
-            true = sets.dense(np.arange(len(parts.dev.texts))).astype(bool)
-            threshold = round(best_threshold(true, probabilities)[0], 6)
-        classifier = replace(classifier, threshold=threshold)
-        report["threshold"] = threshold
-    document = score(classifier, probabilities, parts.dev.labels, resamples=0)
-    report["metrics"] = plain_metrics(document)
-    return classifier
+        report["threshold"] = classifier.threshold
+    if outside is not None:
+        document = score_evidence(classifier, outside)
+        where = "metrics" if parts.dev is not None else "held_out"
+        report[where] = plain_metrics(document)
+        report["held_out_rows"] = 0 if parts.dev is not None else len(outside.labels)
+    return Outcome(classifier, optimizer, report)
 
 
 def save(

@@ -17,6 +17,8 @@ _COPIES = 3
 """Of the tables, at the worst moment: in training, kept for saving, and as bytes of the file."""
 _ENTRY_BYTES = 44
 """Of one feature of one text while batches are made."""
+_DUAL_BYTES = 4
+"""Of one text and label, with the squared hinge."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Plan:
 
 def make_plan(request: Request, parts: Parts, tokenizer: Tokenizer, bags: Bags) -> Plan:
     """From the data as it was read and cut."""
+    from nlpcli.batching.bags import good_batch_size, n_held_out
+
     config, n_labels, n_features = request.config, len(parts.names), tokenizer.n_features
     width = config.dim or n_labels
     parameters = n_features * width + n_labels * ((config.dim or 0) + 1)
@@ -52,6 +56,10 @@ def make_plan(request: Request, parts: Parts, tokenizer: Tokenizer, bags: Bags) 
     model_bytes = 4 * (parameters + n_features + n_labels) + 12 * n_features + words
     entries = len(bags.ids)
     copies = _COPIES + (parts.dev is not None)
+    n_texts, hinge = len(parts.train.texts), config.loss == "squared-hinge"
+    batch_size = config.batch_size or good_batch_size(n_texts, entries)
+    n_batches = -(-n_texts // batch_size)
+    held_out = n_held_out(n_batches, batch_size) if hinge and parts.dev is None else 0
     return Plan(
         output=request.output,
         rows=len(parts.train.texts),
@@ -60,10 +68,12 @@ def make_plan(request: Request, parts: Parts, tokenizer: Tokenizer, bags: Bags) 
         features=n_features,
         entries=entries,
         epochs=config.epochs,
-        steps=config.epochs * -(-len(parts.train.texts) // config.batch_size),
+        steps=config.epochs * n_batches - config.epochs // 2 * held_out,
         parameters=parameters,
         model_bytes=model_bytes,
-        memory_bytes=copies * 4 * parameters + _ENTRY_BYTES * entries,
+        memory_bytes=copies * 4 * parameters
+        + _ENTRY_BYTES * entries
+        + _DUAL_BYTES * hinge * n_texts * n_labels,
     )
 
 

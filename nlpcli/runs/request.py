@@ -33,6 +33,7 @@ class Request:
     threshold: float | None
     patience: int | None
     config: FastTextConfig
+    auto_loss: bool
     tokenizer: TokenizerConfig
     seed: int
     threads: int | None

@@ -37,11 +37,12 @@ class TrainingRun:
 
     def plan(self) -> Plan:
         """What ``run`` would do; nothing is written. Raises as ``run`` until training begins."""
-        from nlpcli.runs.fitting import prepare
+        from nlpcli.runs.fitting import prepare, settle
         from nlpcli.training.device import choose_device
 
         choose_device(self._request.device)
         parts = self._read()
+        self._request = settle(self._request, parts)
         prepared = prepare(self._request, parts)
         plan = make_plan(self._request, parts, prepared.tokenizer, prepared.bags)
         check_plan(plan, None)
@@ -100,9 +101,9 @@ class TrainingRun:
             )
 
     def _train(self, draft: Draft, parts: Parts, record: dict[str, Any]) -> dict[str, Any]:
-        from nlpcli.runs.fitting import make_fitting, prepare
+        from nlpcli.runs.fitting import make_fitting, prepare, settle
 
-        request = self._request
+        self._request = request = settle(self._request, parts)
         self._console.detail(f"cutting {len(parts.train.texts):,} texts")
         prepared = prepare(request, parts)
         self._lap("tokenize")

@@ -15,7 +15,12 @@ from nlpcli.models.additive import AdditiveClassifier
 from nlpcli.store.draft import Draft
 from nlpcli.store.folder import ModelFolder
 from nlpcli.store.strict_json import parse_object
-from nlpcli.store.validation import check_output_options, check_tensors, check_tokenizer
+from nlpcli.store.validation import (
+    check_calibration,
+    check_output_options,
+    check_tensors,
+    check_tokenizer,
+)
 from nlpcli.text.tokenizer import Tokenizer, TokenizerConfig
 
 KIND = "fasttext"
@@ -78,6 +83,7 @@ def write_classifier(draft: Draft, classifier: TextClassifier, optimizer: Arrays
     return {
         "tokenizer": tokenizer.config.to_json(),
         "one_vs_all": scorer.one_vs_all,
+        "calibration": {"scale": scorer.scale, "offset": scorer.offset},
         "threshold": classifier.threshold,
         "label_separator": classifier.separator,
         "n_features": tokenizer.n_features,
@@ -107,8 +113,10 @@ def read_classifier(folder: ModelFolder) -> TextClassifier:
         )  # fmt: skip
     except (DataError, ValueError) as error:
         raise DataError(f"{where}: {error}") from None
-    one_vs_all = config["one_vs_all"]
-    scorer = AdditiveClassifier(arrays["weight"], arrays["bias"], arrays.get("output"), one_vs_all)
+    scale, offset = check_calibration(config, where)
+    scorer = AdditiveClassifier(
+        arrays["weight"], arrays["bias"], arrays.get("output"), config["one_vs_all"], scale, offset
+    )
     return TextClassifier(tokenizer, scorer, list(manifest.labels), threshold, separator)
 
 
@@ -136,8 +144,8 @@ def read_arrays(folder: ModelFolder, classifier: TextClassifier) -> Arrays:
     if scorer.output is not None:
         tables["output"] = scorer.output
     found = _load(folder, OPTIMIZER)
-    for name, length in {**{n: len(t) for n, t in tables.items()},
-                         "label_counts": len(scorer.bias)}.items():  # fmt: skip
+    lengths = {name: len(table) for name, table in tables.items()}
+    for name, length in {**lengths, "label_counts": len(scorer.bias)}.items():
         array = found.get(name)
         if array is None or array.shape != (length,) or array.dtype.kind != "f":
             raise DataError(f"{where}: {name} is missing or of another shape")

@@ -54,7 +54,7 @@ class Draft:
         if self._name is None:
             self._check_target()
         folder = self._place.parent
-        while not os.path.lexists(folder) and folder != folder.parent:
+        while not os.path.lexists(folder):  # the root is there
             folder = folder.parent
         if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
             raise CannotCreate(f"{self._place}: {folder} is no folder that can be written to")
@@ -110,7 +110,7 @@ class Draft:
             ours = re.compile(re.escape(self._prefix(kind)) + "[a-z0-9_]+")
             for path in [p for p in folder.iterdir() if ours.fullmatch(p.name)]:
                 old = path / "old"
-                if kind == ".trash-" and self._name is None and not os.path.lexists(self._place):
+                if kind == ".trash-" and not os.path.lexists(self._place):
                     with contextlib.suppress(OSError):
                         os.rename(old, self._place)
                 shutil.rmtree(path, ignore_errors=True)

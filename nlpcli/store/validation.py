@@ -14,6 +14,7 @@ from nlpcli.errors import DataError
 
 LARGEST = 1e30
 """Sums of a text's rows must stay within float32."""
+LARGEST_SCALE = 1e6
 _TYPES = {
     "hashes": "uint64", "idf": "float32", "weight": "float32", "bias": "float32",
     "output": "float32",
@@ -31,6 +32,19 @@ def check_output_options(config: dict[str, Any], where: str) -> tuple[float | No
     if separator is not None and not (isinstance(separator, str) and separator):
         raise DataError(f"{where}: label_separator is not a text")
     return (None if threshold is None else float(threshold)), separator
+
+
+def check_calibration(config: dict[str, Any], where: str) -> tuple[float, float]:
+    """Scale and offset of the logits; models of before have neither. Raises DataError."""
+    found = config.get("calibration", {"scale": 1.0, "offset": 0.0})
+    if not isinstance(found, dict) or set(found) != {"scale", "offset"}:
+        raise DataError(f"{where}: calibration is not a scale and an offset")
+    scale, offset = found["scale"], found["offset"]
+    if type(scale) not in (int, float) or not 0 < scale <= LARGEST_SCALE:
+        raise DataError(f"{where}: the scale of the logits is not a number above 0")
+    if type(offset) not in (int, float) or not -LARGEST_SCALE <= offset <= LARGEST_SCALE:
+        raise DataError(f"{where}: the offset of the logits is not a number")
+    return float(scale), float(offset)
 
 
 def check_tokenizer(

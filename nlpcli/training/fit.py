@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from nlpcli.batching.bags import BagBatches, LabelSets
+from nlpcli.batching.bags import BagBatches, LabelSets, good_batch_size, n_held_out
 from nlpcli.models.additive import AdditiveClassifier
 from nlpcli.models.config import FastTextConfig
 from nlpcli.models.fasttext import FastText
 from nlpcli.text.tokenizer import Bags
-from nlpcli.training.loop import Step, Training, as_arrays
+from nlpcli.training.dual import DualUpdate, Seen
+from nlpcli.training.loop import FastTextUpdate, Step, Training, Update, as_arrays
 
 PRIOR_SMOOTHING = 0.2
 """Of the label shares of new rows; chosen on held-out training rows, see benchmarks/LOG.md."""
@@ -55,6 +57,7 @@ class Fitting:
     With dev examples the epoch with the best share of texts whose top label is true is kept, and
     training stops after ``patience`` epochs without a better one. ``start`` holds the arrays
     of a trained model, as ``arrays`` gives them; rows and columns beyond theirs start afresh.
+    ``one_vs_all``: a text may have any number of labels.
     """
 
     def __init__(
@@ -69,26 +72,38 @@ class Fitting:
         patience: int | None = None,
         start: Arrays | None = None,
         label_shift: npt.NDArray[np.float32] | None = None,
+        one_vs_all: bool = False,
     ) -> None:
         generator = torch.Generator().manual_seed(seed)
         model = FastText(config, n_features, examples.labels.n_labels, generator).to(device)
+        self._one_vs_all = one_vs_all or config.loss == "one-vs-all"
         self._config, self.device = config, device
+        n_entries = len(examples.bags.ids)
         batches = BagBatches(
             examples.bags.indptr,
             examples.bags.ids,
             examples.bags.weights,
             examples.labels,
-            batch_size=config.batch_size,
+            batch_size=config.batch_size or good_batch_size(len(examples.bags), n_entries),
             seed=seed,
             importance=examples.importance,
             device=device,
         )
+        hinge = config.loss == "squared-hinge"
         shift = None if label_shift is None else torch.from_numpy(label_shift).to(device)
-        self._training = Training(model, batches, generator, shift)
+        if hinge:
+            model.bias.copy_(_constant_answer(examples))
+        update: Update = (
+            DualUpdate(model, batches, None if start is None else _seen(start, model), shift)
+            if hinge
+            else FastTextUpdate(model, shift)
+        )
+        left_out = hinge and dev is None
+        held_out = n_held_out(len(batches), batches.batch_size) if left_out else 0
+        self._training = Training(model, batches, generator, update, held_out=held_out)
         for name, tensor in self._training.tables().items():
-            if start is not None and name in start:
-                known = torch.from_numpy(start[name])
-                tensor[tuple(slice(n) for n in known.shape)].copy_(known)
+            if start is not None and name in start and not (hinge and name == "squares.weight"):
+                _overlay(tensor, start[name])
         self._dev, self._patience = dev, patience
         self._best: _Best | None = None
 
@@ -141,8 +156,13 @@ class Fitting:
             arrays["weight"],
             arrays["bias"],
             arrays.get("output"),
-            self._config.loss == "one-vs-all",
+            self._one_vs_all,
         )
+
+    def held_out(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """Texts that the first half of the epochs did not see: their numbers [S], logits [S, K]."""
+        texts = self._training.held_texts
+        return texts, self._training.held_logits[: len(texts)].cpu().numpy().astype(np.float64)
 
     @property
     def arrays(self) -> Arrays:
@@ -172,6 +192,31 @@ class Fitting:
         if "best_epoch" in numbers:
             best = {n[5:]: a for n, a in arrays.items() if n.startswith("best.")}
             self._best = _Best(float(numbers["best_score"]), int(numbers["best_epoch"]), best)
+
+
+def _overlay(tensor: Tensor, array: npt.NDArray[Any]) -> None:
+    known = torch.from_numpy(array)
+    tensor[tuple(slice(n) for n in known.shape)].copy_(known)
+
+
+def _constant_answer(examples: Examples) -> Tensor:
+    """The bias that fits best without any feature: 2 · share of the label - 1, float32 [K]."""
+    labels, importance = examples.labels, examples.importance
+    weights = np.ones(len(labels.indptr) - 1) if importance is None else importance
+    weights = np.where(np.isfinite(weights), weights, 0)  # what is not is told with its batch
+    owners = np.repeat(np.arange(len(weights)), np.diff(labels.indptr))
+    counts = np.bincount(labels.ids, weights=weights[owners], minlength=labels.n_labels)
+    return torch.from_numpy((2 * counts / max(weights.sum(), 1e-9) - 1).astype(np.float32))
+
+
+def _seen(start: Arrays, model: FastText) -> Seen:
+    """What the model behind ``start`` was trained on; new labels begin as unlikely."""
+    squares, labels = torch.zeros(len(model.weight)), torch.zeros(model.n_labels)
+    _overlay(squares, start["squares.weight"])
+    _overlay(labels, np.ones(len(start["bias"]), np.float32))
+    model.bias.fill_(-1)
+    device = model.weight.device
+    return Seen(squares.to(device), labels.to(device).bool())
 
 
 def top_label_score(scorer: AdditiveClassifier, examples: Examples) -> float:

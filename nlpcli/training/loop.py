@@ -10,8 +10,9 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
@@ -55,7 +56,7 @@ class FastTextUpdate:
         self.output = None if model.output is None else RowwiseAdagrad(model.output)
         self.bias = RowwiseAdagrad(model.bias[:, None])
 
-    def gradient(self, batch: BagBatch) -> tuple[Tensor, Tensor, Tensor]:
+    def gradient(self, batch: BagBatch, number: int) -> tuple[Tensor, Tensor, Tensor]:
         """Summed loss (scalar), the sums of feature rows, the gradient at the logits."""
         hidden = self.model.hidden(batch.ids, batch.offsets, batch.weights)
         logits = self.model.project(hidden)
@@ -64,7 +65,9 @@ class FastTextUpdate:
         loss, gradient = self.model.loss_gradient(logits, batch)
         return loss, hidden, gradient
 
-    def apply(self, batch: BagBatch, hidden: Tensor, gradient: Tensor, lr: float) -> None:
+    def apply(
+        self, batch: BagBatch, number: int, hidden: Tensor, gradient: Tensor, lr: float
+    ) -> None:
         """Moves the weights."""
         row_gradient = self.model.row_gradient(gradient, batch)
         if self.output is not None:
@@ -77,10 +80,32 @@ class FastTextUpdate:
         found = {"weight": self.rows.squares, "bias": self.bias.squares}
         return found if self.output is None else {**found, "output": self.output.squares}
 
+    def memory(self) -> dict[str, Tensor]:
+        """Nothing else is needed to go on."""
+        return {}
+
+
+class Update(Protocol):
+    """What moves the weights, one batch at a time."""
+
+    def gradient(self, batch: BagBatch, number: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Summed loss, and two tensors for ``apply``; nothing has moved yet."""
+
+    def apply(self, batch: BagBatch, number: int, one: Tensor, two: Tensor, lr: float, /) -> None:
+        """Moves the weights."""
+
+    def squares(self) -> dict[str, Tensor]:
+        """The accumulators by the name of their table."""
+
+    def memory(self) -> dict[str, Tensor]:
+        """What else a run needs to go on."""
+
 
 class Training:
     """Trains ``model`` in place for its configured epochs; iterate it.
 
+    The first ``held_out`` batches are left out of the first half of the epochs, and their logits
+    taken at its end (``held_logits`` [S, K]): an honest look at texts that were not learnt from.
     Raises Diverged before a step whose loss is not finite (on a GPU: at the next report).
     """
 
@@ -89,36 +114,48 @@ class Training:
         model: FastText,
         batches: BagBatches,
         generator: torch.Generator,
-        shift: Tensor | None = None,
+        update: Update,
+        *,
+        held_out: int = 0,
     ) -> None:
-        self.update = FastTextUpdate(model, shift)
+        self.update = update
         self.finished_epochs, self.loss = 0, 0.0
+        self._joins = model.config.epochs // 2
+        self._held_out = held_out if self._joins else 0
+        n_held = min(self._held_out * batches.batch_size, batches.n_texts)
+        self.held_logits = torch.zeros(n_held, model.n_labels, device=model.weight.device)
         self._model, self._batches, self._generator = model, batches, generator
         self._order_state = generator.get_state()  # draws the order of the running epoch
         self._at, self._seen = 0, 0
         self._total = torch.zeros((), device=model.weight.device)
 
     def __iter__(self) -> Iterator[Step]:
-        config, n_batches = self._model.config, len(self._batches)
-        steps, shown = config.epochs * n_batches, time.monotonic()
+        config, steps, shown = self._model.config, self.steps, time.monotonic()
         with torch.no_grad():
             while self.finished_epochs < config.epochs:
-                self._generator.set_state(self._order_state)
-                for number in self._batches.order(self._generator)[self._at :]:
+                numbers = self._numbers()
+                for number in numbers[self._at :]:
                     self._step(number, config.lr * (1 - (1 - config.lr_end) * self.done / steps))
                     now = time.monotonic()
                     due = self._at % REPORT_STEPS == 0 or now - shown >= REPORT_SECONDS
-                    if due and self._at < n_batches:
+                    if due and self._at < len(numbers):
                         shown = now
                         yield self._report(steps, end=False)
                 yield self._end_epoch(steps)
 
+    def _numbers(self) -> list[int]:
+        """The batches of this epoch, in order."""
+        self._generator.set_state(self._order_state)
+        numbers = self._batches.order(self._generator)
+        left_out = self._held_out if self.finished_epochs < self._joins else 0
+        return [number for number in numbers if number >= left_out]
+
     def _step(self, number: int, lr: float) -> None:
         batch = self._batches.batch(number)
-        loss, hidden, gradient = self.update.gradient(batch)
+        loss, one, two = self.update.gradient(batch, number)
         if loss.device.type == "cpu":
             self._refuse_infinite(float(loss), number)
-        self.update.apply(batch, hidden, gradient, lr)
+        self.update.apply(batch, number, one, two, lr)
         self._total += loss
         self._at, self._seen = self._at + 1, self._seen + len(batch.offsets)
 
@@ -130,6 +167,8 @@ class Training:
     def _end_epoch(self, steps: int) -> Step:
         step = self._report(steps, end=True)
         self.finished_epochs += 1
+        if self.finished_epochs == self._joins:
+            self._look_at_held_out()
         self._order_state = self._generator.get_state()
         self._at, self._seen = 0, 0
         self._total.zero_()
@@ -141,13 +180,34 @@ class Training:
             where = f"epoch {self.finished_epochs + 1}, step {self._at + 1} of the epoch"
             raise Diverged(f"training diverged in {where}: the loss is {loss}", texts)
 
+    def _look_at_held_out(self) -> None:
+        for number in range(self._held_out):
+            batch = self._batches.batch(number)
+            first = number * self._batches.batch_size
+            logits = self._model(batch.ids, batch.offsets, batch.weights)
+            self.held_logits[first : first + len(logits)] = logits
+
+    @property
+    def held_texts(self) -> npt.NDArray[np.int64]:
+        """Which texts ``held_logits`` are of, int64 [S]; none before half of the epochs."""
+        numbers = range(self._held_out if self.finished_epochs >= self._joins else 0)
+        return np.concatenate([np.empty(0, np.int64), *map(self._batches.texts, numbers)])
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run."""
+        return self._steps_of(self._model.config.epochs)
+
     @property
     def done(self) -> int:
         """Steps done so far."""
-        return self.finished_epochs * len(self._batches) + self._at
+        return self._steps_of(self.finished_epochs) + self._at
+
+    def _steps_of(self, epochs: int) -> int:
+        return epochs * len(self._batches) - min(epochs, self._joins) * self._held_out
 
     def tables(self) -> dict[str, Tensor]:
-        """What is learnt, not copied: weights, and the optimizer's ``squares.NAME`` of each."""
+        """What is learnt, not copied: weights, and the optimizer's ``squares.NAME``."""
         model = self._model
         found = {"weight": model.weight, "bias": model.bias}
         if model.output is not None:
@@ -158,7 +218,8 @@ class Training:
         """What ``load`` needs, as tensors (not copied) and numbers; take it at a Step."""
         numbers = {"finished_epochs": self.finished_epochs, "at": self._at, "seen": self._seen}
         places = {"order_state": self._order_state, "total": self._total}
-        return {**self.tables(), **places}, {**numbers, "loss": self.loss}
+        more = {"held_logits": self.held_logits, **self.update.memory()}
+        return {**self.tables(), **places, **more}, {**numbers, "loss": self.loss}
 
     def load(self, tensors: dict[str, Tensor], numbers: dict[str, int | float]) -> None:
         """Takes up where ``state`` was taken. Raises ValueError for one of another shape."""

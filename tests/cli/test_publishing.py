@@ -99,14 +99,14 @@ def test_nothing_is_done_when_nothing_changed(fresh: Run, tmp_path: Path) -> Non
     assert (done.code, done.out) == (0, f"{store}/m/1\n")
     assert "nothing to do" in done.err
     assert versions(store) == ["1"]
-    fresh(*train, "--lr", 0.3)
+    fresh(*train, "--cost", 0.3)
     assert versions(store) == ["1", "2"]
     with data.open("a") as stream:
         stream.write("a new row,billing\n")
-    fresh(*train, "--lr", 0.3)
+    fresh(*train, "--cost", 0.3)
     assert versions(store) == ["1", "2", "3"]
     (store / "m" / "3" / "model.safetensors").unlink()
-    assert fresh(*train, "--lr", 0.3).out == f"{store}/m/4\n"  # the newest is broken
+    assert fresh(*train, "--cost", 0.3).out == f"{store}/m/4\n"  # the newest is broken
 
 
 def test_unchanged_and_unpublished_stays_no(fresh: Run) -> None:
@@ -169,7 +169,7 @@ def test_a_dry_run_finds_the_same_errors_and_writes_nothing(fresh: Run, tmp_path
     plan = json.loads(done.out)
     assert (plan["rows"], plan["dev_rows"], plan["labels"]) == (182, 78, 4)
     assert plan["parameters"] == plan["features"] * 4 + 4
-    assert plan["steps"] == 9
+    assert plan["steps"] == 105  # 182 rows, a twentieth a step, 5 epochs
     assert "parameters" in fresh("train-fasttext", TRAIN, "-o", "m", "--dry-run").out
     assert fresh("train-fasttext", "missing.csv", "-o", "m", "--dry-run").code == 66
     assert fresh("train-fasttext", TRAIN, "-o", tmp_path, "--dry-run").code == 73

@@ -39,7 +39,7 @@ def test_each_source_wins_over_the_next(fresh: Run, tmp_path: Path) -> None:
     assert got["seed"] == ("8", "flag")
     assert got["epochs"] == ("7", "environment NLPCLI_EPOCHS")
     assert got["lr"] == ("0.5", f"{file} line 1")
-    assert got["batch-size"] == ("64", "default")
+    assert got["epochs"] != ("5", "default") and got["word-ngrams"] == ("2", "default")
     assert got["lowercase"] == ("false", "flag")
     assert got["output"] == ("m", "flag")
     got = origins(fresh(*TRAIN, "--show-config", NLPCLI_CONFIG=str(file)))

@@ -19,6 +19,7 @@ from nlpcli.store.folder import ModelFolder
 from nlpcli.store.locks import NameLock
 from nlpcli.store.manifest import FileEntry, Manifest
 from nlpcli.store.pins import read_pin, write_pin
+from nlpcli.store.states import RunStates
 from nlpcli.store.store import Store
 
 ABOUT: dict[str, Any] = {
@@ -240,6 +241,21 @@ def test_rolling_back(store: Store) -> None:
     (store.root / "m" / "pinned").write_text("1")
     with pytest.raises(DataError, match="no published version older than 1"):
         store.rollback("m")
+
+
+def test_rolling_back_from_a_broken_pin_goes_to_an_older_version(store: Store) -> None:
+    for _ in range(3):
+        publish(store, "m")
+    store.pin("m", 2)
+    (store.root / "m" / "2" / "w.bin").write_bytes(b"x")
+    assert store.rollback("m")[:2] == (1, 2)
+
+
+def test_a_state_is_a_regular_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "3.state")
+    state, warnings = RunStates(tmp_path).newest()
+    assert state is None
+    assert warnings and "not a regular file" in warnings[0]
 
 
 def test_pruning_takes_refused_versions_too(store: Store) -> None:

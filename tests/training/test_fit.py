@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -47,7 +49,8 @@ def _fit(
     "config",
     [
         FastTextConfig(),
-        FastTextConfig(dim=8, epochs=10),
+        FastTextConfig(loss="softmax"),
+        FastTextConfig(dim=8, loss="softmax", epochs=10),
         FastTextConfig(loss="one-vs-all"),
         FastTextConfig(dim=8, epochs=20, loss="one-vs-all"),
     ],
@@ -96,7 +99,11 @@ def test_a_gradient_step_is_the_one_autograd_finds() -> None:
     tokenizer, bags = Tokenizer.fit(TokenizerConfig(), texts)
     sets = LabelSets.of(labels, NAMES)
     batches = BagBatches(bags.indptr, bags.ids, bags.weights, sets, batch_size=8, seed=1)
-    for config in (FastTextConfig(dim=4), FastTextConfig(), FastTextConfig(loss="one-vs-all")):
+    for config in (
+        FastTextConfig(dim=4, loss="softmax"),
+        FastTextConfig(loss="softmax"),
+        FastTextConfig(loss="one-vs-all"),
+    ):
         generator = torch.Generator().manual_seed(1)
         model = FastText(config, tokenizer.n_features, 3, generator)
         model.weight.normal_(generator=generator).requires_grad_()
@@ -135,12 +142,17 @@ def _steps_fit(config: FastTextConfig, patience: int | None) -> Fitting:
 
 
 @pytest.mark.parametrize("patience", [None, 1])
-@pytest.mark.parametrize("dim", [0, 3])
+@pytest.mark.parametrize(
+    "config",
+    [FastTextConfig(batch_size=4), FastTextConfig(loss="softmax"),
+     FastTextConfig(dim=3, loss="softmax")],
+    ids=["hinge", "softmax", "dim"],
+)  # fmt: skip
 def test_a_run_put_away_at_any_step_ends_in_the_same_bytes(
-    dim: int, patience: int | None, monkeypatch: pytest.MonkeyPatch
+    config: FastTextConfig, patience: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nlpcli.training.loop.REPORT_STEPS", 1)
-    config = FastTextConfig(dim=dim, batch_size=16, epochs=4)
+    config = replace(config, batch_size=config.batch_size or 16, epochs=4)
     whole = _steps_fit(config, patience)
     n_reports = sum(1 for _ in whole)
     wanted = {name: array.tobytes() for name, array in whole.arrays.items()}
@@ -158,6 +170,8 @@ def test_a_run_put_away_at_any_step_ends_in_the_same_bytes(
         assert {name: array.tobytes() for name, array in second.arrays.items()} == wanted
         assert second.loss == whole.loss
         assert second.epochs == whole.epochs
+        for ours, theirs in zip(second.held_out(), whole.held_out(), strict=True):
+            assert ours.tobytes() == theirs.tobytes()
 
 
 def test_divergence_is_found_before_the_step_and_names_the_texts() -> None:
@@ -172,11 +186,11 @@ def test_a_start_is_taken_over() -> None:
     texts, labels = _rows(200)
     tokenizer, bags = Tokenizer.fit(TokenizerConfig(), texts)
     examples = Examples(bags, LabelSets.of(labels, NAMES))
-    config = FastTextConfig(lr=1e-6, epochs=1)
+    config = FastTextConfig(lr=1e-6, epochs=1, loss="softmax")
     more: dict[str, object] = {
         "n_features": tokenizer.n_features, "seed": 1, "device": torch.device("cpu"),
     }  # fmt: skip
-    first = Fitting(FastTextConfig(), examples, None, **more)  # type: ignore[arg-type]
+    first = Fitting(FastTextConfig(loss="softmax"), examples, None, **more)  # type: ignore[arg-type]
     for _ in first:
         pass
     second = Fitting(config, examples, None, start=first.arrays, **more)  # type: ignore[arg-type]
