@@ -158,8 +158,8 @@ def train_fasttext(
     from nlpcli.runs.publishing import parse_gate
     from nlpcli.runs.request import Request
     from nlpcli.store.store import Store
+    from nlpcli.text.config import TokenizerConfig
     from nlpcli.text.normalize import Cleaning
-    from nlpcli.text.tokenizer import TokenizerConfig
 
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     models = Store(opt.store_root(store))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nlpcli.runs.reporting import Reporter
     from nlpcli.store.classifier import Arrays, TextClassifier
     from nlpcli.store.store import Store
-    from nlpcli.text.tokenizer import TokenizerConfig
+    from nlpcli.text.config import TokenizerConfig
 
 FREE = "min_count"
 """May differ: it only decides which new words join."""

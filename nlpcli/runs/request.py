@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nlpcli.models.config import FastTextConfig
     from nlpcli.runs.conditions import Condition
     from nlpcli.runs.continuing import Base
-    from nlpcli.text.tokenizer import TokenizerConfig
+    from nlpcli.text.config import TokenizerConfig
 
 
 BETTER = "better"

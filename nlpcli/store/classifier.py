@@ -21,7 +21,8 @@ from nlpcli.store.validation import (
     check_tensors,
     check_tokenizer,
 )
-from nlpcli.text.tokenizer import Tokenizer, TokenizerConfig
+from nlpcli.text.config import TokenizerConfig
+from nlpcli.text.tokenizer import Tokenizer
 
 KIND = "fasttext"
 WEIGHTS = "model.safetensors"

@@ -2,7 +2,8 @@ import numpy as np
 import torch
 
 from nlpcli.batching.bags import BagBatches, LabelSets
-from nlpcli.text.tokenizer import Tokenizer, TokenizerConfig
+from nlpcli.text.config import TokenizerConfig
+from nlpcli.text.tokenizer import Tokenizer
 
 TEXTS = ["a b a", "b c", "", "d", "a c d e", "e e e", "b"]
 LABELS = [("x",), ("y",), ("x",), (), ("x", "y"), ("y",), ("z",)]

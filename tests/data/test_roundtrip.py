@@ -24,7 +24,8 @@ from nlpcli.data.rows import FORMATS, RowFormat, open_rows
 from nlpcli.errors import NlpcliError
 from nlpcli.models.additive import AdditiveClassifier
 from nlpcli.store.classifier import TextClassifier
-from nlpcli.text.tokenizer import Tokenizer, TokenizerConfig
+from nlpcli.text.config import TokenizerConfig
+from nlpcli.text.tokenizer import Tokenizer
 
 EXAMPLES = int(os.environ.get("NLPCLI_EXAMPLES", 60))
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]

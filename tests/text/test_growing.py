@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from nlpcli.errors import Unavailable
-from nlpcli.text.tokenizer import Tokenizer, TokenizerConfig
+from nlpcli.text.config import TokenizerConfig
+from nlpcli.text.tokenizer import Tokenizer
 
 OLD = ["the cat sat", "the dog ran", "a cat"]
 NEW = ["the hen sat", "a hen ran", "cat"]

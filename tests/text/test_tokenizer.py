@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlpcli.errors import DataError
+from nlpcli.text.config import TokenizerConfig
+from nlpcli.text.features import text_chunks
 from nlpcli.text.normalize import Cleaning, normalize_text
 from nlpcli.text.segment import split_words
-from nlpcli.text.tokenizer import Tokenizer, TokenizerConfig, text_chunks
+from nlpcli.text.tokenizer import Tokenizer
 
 TEXTS = [
     "the cat sat on the mat, the end",

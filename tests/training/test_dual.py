@@ -11,7 +11,8 @@ from sklearn.svm import LinearSVC
 from nlpcli.batching.bags import BagBatches, LabelSets, good_batch_size, n_held_out
 from nlpcli.models.config import FastTextConfig
 from nlpcli.models.fasttext import FastText
-from nlpcli.text.tokenizer import Tokenizer, TokenizerConfig
+from nlpcli.text.config import TokenizerConfig
+from nlpcli.text.tokenizer import Tokenizer
 from nlpcli.training.dual import DualUpdate
 from nlpcli.training.fit import Examples, Fitting
 

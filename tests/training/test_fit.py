@@ -8,7 +8,8 @@ from nlpcli.batching.bags import LabelSets
 from nlpcli.errors import NegativeAnswer, Unavailable, UsageError
 from nlpcli.models.additive import AdditiveClassifier
 from nlpcli.models.config import FastTextConfig
-from nlpcli.text.tokenizer import Tokenizer, TokenizerConfig
+from nlpcli.text.config import TokenizerConfig
+from nlpcli.text.tokenizer import Tokenizer
 from nlpcli.training.device import choose_device
 from nlpcli.training.fit import Examples, Fitting, class_importance, prior_shift, top_label_score
 from nlpcli.training.loop import Diverged
