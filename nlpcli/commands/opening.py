@@ -12,6 +12,7 @@ from nlpcli.shell.console import Console
 from nlpcli.shell.options import store_root
 
 if TYPE_CHECKING:
+    from nlpcli.store.classifier import Classifier
     from nlpcli.store.folder import ModelFolder
 
 
@@ -26,6 +27,19 @@ def open_model(model: str, store: Path | None, console: Console) -> ModelFolder:
     for warning in warnings:
         console.warn(warning)
     return folder
+
+
+def open_classifier(model: str, store: Path | None, console: Console) -> Classifier:
+    """The classifier meant: a model of the store; what it is is told with -v.
+
+    Raises InputMissing, DataError, UsageError.
+    """
+    from nlpcli.store.classifier import read_classifier
+
+    folder = open_model(model, store, console)
+    classifier = read_classifier(folder)
+    console.detail(f"model {folder.path}: {len(classifier.labels):,} labels")
+    return classifier
 
 
 def refuse_same_file(
