@@ -96,10 +96,11 @@ def open_bounded(path: Path) -> Iterator[BoundedReader]:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise InputMissing(f"{path}: {error.strerror}") from None
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):  # a pipe or a device has no size to check against
+        os.close(handle)
+        raise DataError(f"{path}: not a regular file")
     with open(handle, "rb") as stream:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):  # a pipe or a device has no size to check against
-            raise DataError(f"{path}: not a regular file")
         try:
             yield BoundedReader(stream, found.st_size, str(path))
         except OSError as error:

@@ -23,6 +23,8 @@ _CHARACTERS = 1 << 18
 """Of texts that are cut together."""
 _FLOATS = 1 << 16
 """Worked on at once: they stay in the cache."""
+_FEW = 8
+"""Bags, fewer than which are added one at a time."""
 
 
 class FastTextClassifier:
@@ -88,36 +90,36 @@ def open_fasttext(path: Path) -> FastTextClassifier:
 def mean_rows(table: Matrix, indptr: I64, ids: I64) -> F32:
     """Mean of each bag's rows, float32 [B, D]; of an empty bag zeros.
 
-    Rows are added in the order of ``ids`` and in float32, which are the program's bits.
+    Rows are added one by one in the order of ``ids`` and in float32, which are the program's bits:
+    the k-th of all bags together, and what a few long bags have more bag by bag.
     """
-    n_bags, width = len(indptr) - 1, table.shape[1]
-    sums = np.zeros((n_bags, width), dtype=np.float32)
-    room = max(1, 4 * _FLOATS // width)
-    first = 0
-    while first < n_bags:
-        last = int(np.searchsorted(indptr, indptr[first] + room, side="right")) - 1
-        last = min(max(last, first + 1), n_bags)
-        begin, end = int(indptr[first]), int(indptr[last])
-        if last == first + 1:
-            sums[first] = _sum_of(table, ids[begin:end], room)
-        elif end > begin:
-            filled = first + np.flatnonzero(np.diff(indptr[first : last + 1]))
-            rows = table.rows(ids[begin:end])
-            sums[filled] = np.add.reduceat(rows, indptr[filled] - begin, axis=0)
-        first = last
-    sizes = np.maximum(np.diff(indptr), 1)
-    sums *= (1.0 / sizes).astype(np.float32)[:, None]
-    return sums
-
-
-def _sum_of(table: Matrix, ids: I64, room: int) -> F32:
-    """Sum of rows, piece by piece, in the same order as in one piece."""
-    total = np.zeros((1, table.shape[1]), dtype=np.float32)
-    for at in range(0, len(ids), room):
-        rows = np.concatenate((total, table.rows(ids[at : at + room])))
-        total = np.add.reduceat(rows, [0], axis=0)
-    result: F32 = total[0]
+    sizes = np.diff(indptr)
+    order = np.argsort(-sizes, kind="stable")
+    ascending, begins = sizes[order][::-1], indptr[:-1][order]
+    sums = np.zeros((len(sizes), table.shape[1]), dtype=np.float32)
+    k, n = 0, len(sizes)
+    while True:
+        n = len(sizes) - int(np.searchsorted(ascending, k, side="right"))
+        if n < _FEW:
+            break
+        sums[:n] += table.rows(ids[begins[:n] + k])
+        k += 1
+    for i in range(n):
+        begin = int(begins[i])
+        sums[i] = _go_on(table, sums[i], ids[begin + k : begin + int(ascending[-1 - i])])
+    sums *= (1.0 / np.maximum(ascending[::-1], 1)).astype(np.float32)[:, None]
+    result = np.empty_like(sums)
+    result[order] = sums
     return result
+
+
+def _go_on(table: Matrix, total: F32, ids: I64) -> F32:
+    """``total`` [D] and the rows of ``ids``, added one after the other."""
+    room = max(1, _FLOATS // table.shape[1])
+    for at in range(0, len(ids), room):
+        rows = np.concatenate((total[None], table.rows(ids[at : at + room])))
+        total = np.add.accumulate(rows, axis=0)[-1]  # a plain sum would add in pairs
+    return total
 
 
 def products(hidden: F32, output: Matrix) -> F32:
