@@ -65,8 +65,9 @@ def spread(begins: I64, counts: I64) -> I64:
 
 
 def subwords(codes: U8, starts: I64, lengths: I64, minn: int, maxn: int) -> tuple[I64, U32]:
-    """(word, hash) of the n-grams of code points of each ``<word>``, by word, start and length.
+    """N-grams of code points of ``<word>``: how many each word has, int64 [T]; all hashes.
 
+    They come by word, then by where they begin, then by length, so that a word's lie together.
     ``<`` and ``>`` alone are none. A byte that continues a code point starts no n-gram.
     """
     bordered, begins = _bordered(codes, starts, lengths)
@@ -94,7 +95,7 @@ def subwords(codes: U8, starts: I64, lengths: I64, minn: int, maxn: int) -> tupl
         whole = n >= shortest[active]
         chosen = active[whole]
         out[places[chosen] + n - shortest[chosen]] = hashes[whole]
-    return np.repeat(words, counts), out
+    return np.bincount(words, counts, len(starts)).astype(np.int64), out
 
 
 def _hash_character(hashes: U32, values: U32, leads: I64, sizes: I64, characters: I64) -> None:

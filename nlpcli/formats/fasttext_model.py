@@ -23,6 +23,8 @@ _CHARACTERS = 1 << 18
 """Of texts that are cut together."""
 _FLOATS = 1 << 16
 """Worked on at once: they stay in the cache."""
+_AT_LEAST = 16
+"""Texts that share the reading of the output matrix, however many labels there are."""
 _FEW = 8
 """Bags, fewer than which are added one at a time."""
 
@@ -67,7 +69,7 @@ class FastTextClassifier:
 
     def _answer(self, texts: Sequence[str]) -> F64:
         hidden = mean_rows(self._input, *self._cutter.bags(texts))
-        room = max(1, _FLOATS // max(1, len(self.labels)))
+        room = max(_AT_LEAST, _FLOATS // len(self.labels))
         parts = [
             self._activate(products(hidden[at : at + room], self._output))
             for at in range(0, len(hidden), room)

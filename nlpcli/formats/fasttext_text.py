@@ -108,14 +108,12 @@ class FeatureCutter:
     def _arrange(self, codes: U8, tokens: Tokens, ids: I64, n_texts: int) -> tuple[I64, I64]:
         """Each text's words, every word followed by its sub-words, then its word n-grams."""
         arguments = self._arguments
-        owners, grams = np.empty(0, np.int64), np.empty(0, np.uint32)
+        n_grams, grams = np.zeros(len(ids), np.int64), np.empty(0, np.uint32)
         if max(arguments.minn, 1) <= arguments.maxn:
             wanted = np.flatnonzero(~tokens.is_end)
-            owners, grams = subwords(
+            n_grams[wanted], grams = subwords(
                 codes, tokens.starts[wanted], tokens.lengths[wanted], arguments.minn, arguments.maxn
             )
-            owners = wanted[owners]
-        n_grams = np.bincount(owners, minlength=len(ids))
         known = ids >= 0
         n_rows = known + n_grams
         after = np.cumsum(np.bincount(tokens.texts, minlength=n_texts))[tokens.texts]

@@ -72,6 +72,7 @@ def test_a_text_is_answered_alike_in_any_company_to_the_bit(
     assert model.probabilities(TEXTS * 9).tobytes() == together.tobytes() * 9
     assert b"".join(model.probabilities([text]).tobytes() for text in TEXTS) == together.tobytes()
     monkeypatch.setattr(fasttext_model, "_FLOATS", 8)
+    monkeypatch.setattr(fasttext_model, "_AT_LEAST", 2)
     monkeypatch.setattr(fasttext_model, "_CHARACTERS", 30)
     assert model.probabilities(TEXTS).tobytes() == together.tobytes()
     assert model.probabilities([]).shape == (0, 5)
