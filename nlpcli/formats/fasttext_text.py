@@ -49,9 +49,10 @@ class KeptNgrams:
     def __init__(self, pairs: I32, bucket: int) -> None:
         """``pairs`` int32 [P, 2]: (bucket, row)."""
         order = np.argsort(pairs[:, 0])
-        self._buckets, self._rows = np.ascontiguousarray(pairs[order].T)
+        self._buckets, self._rows = pairs[:, 0][order], pairs[:, 1][order]
+        del order
         # most n-grams are not there: a byte for each run of buckets tells so without a search
-        self._shift = max(0, bucket.bit_length() - (8 * len(pairs)).bit_length())
+        self._shift = max(0, bucket.bit_length() - (4 * len(pairs)).bit_length())
         self._taken = np.zeros((bucket >> self._shift) + 1, dtype=bool)
         self._taken[self._buckets >> self._shift] = True
 
