@@ -20,7 +20,7 @@ _BASIS, _PRIME = 2166136261, 16777619
 _NGRAM = np.uint64(116049371)
 _LONG = 256
 """Bytes of a word up to which all words are hashed side by side."""
-_BLOCK = 1 << 14
+_BLOCK = 1 << 12
 """Words of a dictionary hashed together; what that takes is small beside the dictionary."""
 _LESS, _GREATER = ord("<"), ord(">")
 
@@ -147,7 +147,9 @@ class WordIndex:
             hashes[numbers] = hash_words(text[begin:end], begins - begin, ends[numbers] - begins)
         # of equal words the last one counts, as for the program
         backwards = np.argsort(hashes[::-1], kind="stable")
-        self._order = (len(ends) - 1 - backwards).astype(np.int32)
+        self._order = backwards.astype(np.int32)
+        np.subtract(len(ends) - 1, self._order, out=self._order)
+        del backwards
         self._hashes = hashes[self._order]
 
     def _begins(self, numbers: I64) -> I64:
