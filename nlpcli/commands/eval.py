@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nlpcli.commands.opening import open_model, refuse_same_file
+from nlpcli.commands.opening import open_classifier, refuse_same_file
 from nlpcli.errors import NegativeAnswer
 from nlpcli.runs.conditions import Condition, check_metric, parse_condition
 from nlpcli.shell import options as opt
@@ -59,15 +59,12 @@ def evaluate(
     from nlpcli.data.labelled import read_labelled
     from nlpcli.data.rows import RowFormat
     from nlpcli.runs.scoring import score
-    from nlpcli.store.classifier import read_classifier
 
     conditions = [parse_condition(text, "--fail-under") for text in fail_under or []]
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
-    refuse_same_file({"TEST": test}, {"--rejects": rejects})
+    refuse_same_file({"TEST": test, "--model": model}, {"--rejects": rejects})
     reject = RejectFile(rejects, console)
-    folder = open_model(model, store, console)
-    classifier = read_classifier(folder)
-    console.detail(f"model {folder.path}: {len(classifier.labels):,} labels")
+    classifier = open_classifier(model, store, console)
     separator = (label_separator or classifier.separator) if classifier.multi_label else None
     fmt = RowFormat(
         format=format,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json as json_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from nlpcli.commands.opening import open_model
+from nlpcli.commands.opening import fasttext_file, open_model
 from nlpcli.errors import DataError, NlpcliError, UsageError, shown
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console
@@ -94,16 +95,22 @@ def list_models(store: opt.Store = None, json: opt.Json = False) -> None:
 def show(
     name: Name, store: opt.Store = None, json: opt.Json = False, quiet: opt.Quiet = False
 ) -> None:
-    """What a model is: its manifest, and the sizes of its files."""
-    folder = open_model(name, store, Console(quiet=quiet))
-    document: dict[str, Any] = {
-        "path": str(folder.path),
-        **dataclasses.asdict(folder.manifest),
-    }
+    """What a model is: its manifest and the sizes of its files, or what a fastText file says."""
+    document = _document(name, store, Console(quiet=quiet))
     if json:
         typer.echo(json_module.dumps(document))
         return
     _print(document, "")
+
+
+def _document(name: str, store: Path | None, console: Console) -> dict[str, Any]:
+    foreign = fasttext_file(name, store)
+    if foreign is not None:
+        from nlpcli.formats.fasttext_bin import describe_fasttext
+
+        return describe_fasttext(foreign)
+    folder = open_model(name, store, console)
+    return {"path": str(folder.path), **dataclasses.asdict(folder.manifest)}
 
 
 def _print(values: dict[str, Any], indent: str) -> None:
@@ -124,10 +131,17 @@ def verify(
     store: opt.Store = None,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Check every file of a model against the SHA-256 in its manifest."""
+    """Check a model's files against the SHA-256 in its manifest, a fastText file in itself."""
     from nlpcli.store.folder import ModelFolder
     from nlpcli.store.store import Store
 
+    foreign = None if name is None else fasttext_file(name, store)
+    if foreign is not None:
+        from nlpcli.formats.fasttext_bin import read_fasttext
+
+        read_fasttext(foreign)
+        typer.echo(f"{foreign}: ok")
+        return
     if name is not None:
         typer.echo(f"{open_model(name, store, Console(quiet=quiet)).path}: ok")
         return

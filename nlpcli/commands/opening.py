@@ -1,4 +1,4 @@
-"""Opening what a command was given: a model, with its warnings shown."""
+"""Opening what a command was given: a model of the store, or another program's file."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nlpcli.errors import UsageError
+from nlpcli.errors import DataError, UsageError
 from nlpcli.shell.console import Console
 from nlpcli.shell.options import store_root
 
 if TYPE_CHECKING:
+    from nlpcli.store.classifier import Classifier
     from nlpcli.store.folder import ModelFolder
 
 
@@ -26,6 +27,49 @@ def open_model(model: str, store: Path | None, console: Console) -> ModelFolder:
     for warning in warnings:
         console.warn(warning)
     return folder
+
+
+def fasttext_file(model: str, store: Path | None) -> Path | None:
+    """The fastText file that is meant, by its content; None when it is a model of the store.
+
+    A name that the store has goes before a file of that name. Raises DataError for a path of a
+    file that is no model.
+    """
+    if not os.path.isfile(model):
+        return None
+    from nlpcli.formats.fasttext_bin import MAGIC, is_fasttext
+    from nlpcli.store.store import Store
+
+    is_path = "/" in model or model.startswith(".")
+    if not is_path and Store(store_root(store)).versions(model.partition("@")[0]):
+        return None
+    if is_fasttext(Path(model)):
+        return Path(model)
+    if is_path:
+        raise DataError(
+            f"{model}: neither a model folder nor a fastText file, which begins with {MAGIC}"
+        )
+    return None
+
+
+def open_classifier(model: str, store: Path | None, console: Console) -> Classifier:
+    """The classifier meant: a model of the store, a model folder, or a fastText file as it is.
+
+    Raises InputMissing, DataError, UsageError.
+    """
+    path = fasttext_file(model, store)
+    classifier: Classifier
+    if path is not None:
+        from nlpcli.formats.fasttext_model import open_fasttext
+
+        classifier = open_fasttext(path)
+    else:
+        from nlpcli.store.classifier import read_classifier
+
+        folder = open_model(model, store, console)
+        path, classifier = folder.path, read_classifier(folder)
+    console.detail(f"model {path}: {len(classifier.labels):,} labels")
+    return classifier
 
 
 def refuse_same_file(

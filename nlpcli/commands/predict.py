@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from nlpcli.commands.opening import open_model, refuse_same_file
+from nlpcli.commands.opening import open_classifier, refuse_same_file
 from nlpcli.errors import DataError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from nlpcli.data.output import RowWriter
     from nlpcli.data.rows import RowStream
-    from nlpcli.store.classifier import TextClassifier
+    from nlpcli.store.classifier import Classifier
 
 EXAMPLES = """\b
 Examples:
@@ -44,7 +44,7 @@ class Answers:
 
     def __init__(
         self,
-        model: TextClassifier,
+        model: Classifier,
         *,
         prefix: str,
         top_k: int,
@@ -155,15 +155,12 @@ def predict(
     """Add predictions to rows: one output row for each input row, in order."""
     from nlpcli.data.output import RowWriter
     from nlpcli.data.rows import RowFormat, open_rows
-    from nlpcli.store.classifier import read_classifier
 
     begun = time.monotonic()
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     opt.expect_input(input)
-    refuse_same_file({"INPUT": input}, {"--output": output, "--rejects": rejects})
-    folder = open_model(model, store, console)
-    classifier = read_classifier(folder)
-    console.detail(f"model {folder.path}: {len(classifier.labels):,} labels")
+    refuse_same_file({"INPUT": input, "--model": model}, {"--output": output, "--rejects": rejects})
+    classifier = open_classifier(model, store, console)
     answers = Answers(
         classifier,
         prefix=prefix,

@@ -11,11 +11,11 @@ from nlpcli.evaluation.metrics import evaluate_single
 from nlpcli.evaluation.multilabel import evaluate_multilabel
 
 if TYPE_CHECKING:
-    from nlpcli.store.classifier import TextClassifier
+    from nlpcli.store.classifier import Classifier
 
 
 def score(
-    model: TextClassifier,
+    model: Classifier,
     probabilities: npt.NDArray[np.float64],
     labels: list[tuple[str, ...]],
     *,

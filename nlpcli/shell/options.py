@@ -36,7 +36,10 @@ Store = Annotated[
     Path | None, typer.Option(help="Folder of the models [env NLPCLI_STORE; default ./models].")
 ]
 Model = Annotated[
-    str, typer.Option("--model", "-m", help="Model: a name, NAME@VERSION, or a path with a /.")
+    str,
+    typer.Option(
+        "--model", "-m", help="A name, NAME@VERSION, a path with a /, or a fastText file."
+    ),
 ]
 Format = Annotated[
     InputFormat | None, typer.Option("--format", help="Of the input [default: by ending, or csv].")

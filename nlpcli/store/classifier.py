@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,28 @@ WEIGHTS = "model.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 TOKENIZER = "tokenizer.json"
 Arrays = dict[str, npt.NDArray[Any]]
+
+
+class Classifier(Protocol):
+    """What answers texts, wherever its weights come from."""
+
+    @property
+    def labels(self) -> list[str]:
+        """Label names, in the order of the probabilities."""
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a text may have any number of labels."""
+
+    @property
+    def separator(self) -> str | None:
+        """What several labels are joined by; None where a text has one."""
+
+    def limit(self, asked: float | None) -> float:
+        """The threshold in force: the one asked for, else the model's."""
+
+    def probabilities(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Probability of each label, float64 [len(texts), len(labels)]."""
 
 
 @dataclass(frozen=True)
