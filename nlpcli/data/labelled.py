@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -12,6 +11,9 @@ import numpy.typing as npt
 
 from nlpcli.data.rows import Reject, RowFormat, open_rows
 from nlpcli.errors import DataError, shown
+
+MOST_WEIGHT = 1e9
+"""Of a row; sums of squares of such weights stay within float32."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class _Collector:
             names = tuple(dict.fromkeys(part for part in parts if part))
         number = 1.0 if weight is None else _weight(weight)
         if number is None:
-            return f"weight {shown(weight or '')}, wanted a number of 0 or more"
+            return f"weight {shown(weight or '')}, wanted a number from 0 to {MOST_WEIGHT:g}"
         if not self.keep_blank and not text.strip():
             self.n_blank += 1
             return None
@@ -74,7 +76,7 @@ def _weight(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) and value >= 0 else None
+    return value if 0 <= value <= MOST_WEIGHT else None
 
 
 def read_labelled(

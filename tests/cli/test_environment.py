@@ -69,12 +69,16 @@ def test_what_does_not_fit_into_memory_is_refused_with_an_estimate(
     assert not (tmp_path / "store" / "m").exists()
 
 
-def test_divergence_names_the_rows_and_publishes_nothing(fresh: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("weight", ["1e300", "-1", "nan", "inf", "x", ""])
+def test_a_weight_that_is_none_is_named_with_its_line(
+    fresh: Run, tmp_path: Path, weight: str
+) -> None:
     path = tmp_path / "x.csv"
-    path.write_text("text,label,w\na b,x,1\nc d,y,1e300\ne f,x,1\n")
+    path.write_text(f"text,label,w\na b,x,1\nc d,y,{weight}\ne f,x,1\n")
     done = fresh("train-fasttext", path, "-o", "m", "--weight-column", "w")
-    assert done.code == 1
-    assert "training diverged in epoch 1" in done.err and "on the rows of lines 2, 3, 4" in done.err
+    assert done.code == 65
+    assert f"x.csv line 3: weight {weight}" in done.err.replace("'", "").replace('"', "")
+    assert "wanted a number from 0 to 1e+09" in done.err and done.err.count("\n") == 2
     assert not (tmp_path / "store" / "m").exists()
 
 

@@ -72,7 +72,7 @@ def test_columns_of_answers(nlpcli: Run) -> None:
     ]
     assert sum(map(float, every[1][3:])) == pytest.approx(1, abs=1e-5)
     unsure = rows(nlpcli("predict", "-m", "reviews", "--abstain-below", 0.999, stdin=data).out)
-    assert unsure[1][1] == ""
+    assert unsure[2][1] == ""
     lines = nlpcli(
         "predict", "-m", "reviews", "--output-format", "jsonl", stdin=data
     ).out.splitlines()

@@ -47,7 +47,7 @@ class _Race:
 
     def _train(self, seed: int) -> subprocess.CompletedProcess[str]:
         return self._nlpcli(
-            "train-fasttext", "rows.csv", "-q", "-o", "m", "--seed", str(seed), "--lr",
+            "train-fasttext", "rows.csv", "-q", "-o", "m", "--seed", str(seed), "--cost",
             f"{0.1 + 0.01 * seed:.2f}", "--epochs", "2",
         )  # fmt: skip
 
