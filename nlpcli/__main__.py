@@ -27,6 +27,14 @@ def _prepare_streams(arguments: list[str]) -> None:
     interrupts.install(_tell, os._exit)
 
 
+def _prepare_threads() -> None:
+    """Idle threads of an operation wait instead of turning in circles for milliseconds.
+
+    On a busy machine those circles make training with two threads ten times as slow as with one.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
 def _tell(message: str) -> None:
     """A line from a signal handler: past Python's buffers."""
     with contextlib.suppress(OSError):
@@ -92,6 +100,7 @@ def main() -> NoReturn:
     code = 70
     try:
         _prepare_streams(arguments)
+        _prepare_threads()
         code = _run(arguments)
     except NlpcliError as error:
         code = _show(error)

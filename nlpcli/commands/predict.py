@@ -51,7 +51,9 @@ class Answers:
         threshold: float | None,
         all_probabilities: bool,
         abstain_below: float,
+        explain: int,
     ) -> None:
+        self._model, self._explain = model, explain
         self._labels, self._multi = model.labels, model.multi_label
         self._separator = model.separator or ";"
         self._top_k = min(top_k, len(model.labels))
@@ -69,13 +71,34 @@ class Answers:
             each = [f"{probability}:{name}" for name in model.labels]
             self.numeric += each
             self.columns += each
+        if explain:
+            from nlpcli.store.classifier import explain as reasons
 
-    def __call__(self, probabilities: npt.NDArray[np.float64]) -> list[list[str]]:
+            reasons(model, [], [], explain)  # refused before anything is written
+            self.columns.append(f"{prefix}explanation")
+
+    def __call__(self, texts: list[str]) -> list[list[str]]:
         """One list of cells a column."""
+        probabilities = self._model.probabilities(texts)
         columns = self._sets(probabilities) if self._multi else self._ranked(probabilities)
         if self._all:
             columns += [_cells(column) for column in probabilities.T]
+        if self._explain:
+            columns.append(self._reasons(texts, probabilities))
         return columns
+
+    def _reasons(self, texts: list[str], probabilities: npt.NDArray[np.float64]) -> list[str]:
+        """JSON lists of n-gram and what it adds to the logit of the most probable label."""
+        import json
+
+        from nlpcli.store.classifier import explain
+
+        top = probabilities.argmax(axis=1).tolist()
+        found = explain(self._model, texts, top, self._explain)
+        return [
+            json.dumps([[name, round(amount, 4)] for name, amount in row], ensure_ascii=False)
+            for row in found
+        ]
 
     def _ranked(self, probabilities: npt.NDArray[np.float64]) -> list[list[str]]:
         import numpy as np
@@ -134,6 +157,9 @@ def predict(
     abstain_below: Annotated[
         float, typer.Option(min=0, max=1, help="Leave the label empty below this.")
     ] = 0.0,
+    explain: Annotated[
+        int, typer.Option(min=0, help="Add the N n-grams that speak most for or against the label.")
+    ] = 0,
     only: Annotated[bool, typer.Option("--only", help="Drop the input columns.")] = False,
     prefix: Annotated[str, typer.Option(help="Of the added columns.")] = "predicted_",
     output_format: Annotated[OutputFormat, typer.Option(help="Of the output.")] = OutputFormat.csv,
@@ -168,6 +194,7 @@ def predict(
         threshold=threshold,
         all_probabilities=probabilities,
         abstain_below=abstain_below,
+        explain=explain,
     )
     with ExitStack() as stack:
         reject = RejectFile(rejects, console)
@@ -195,7 +222,7 @@ def predict(
         count = _write_answers(
             rows,
             rows.column(text_column),
-            lambda texts: answers(classifier.probabilities(texts)),
+            answers,
             writer,
             stream.flush,
             header=header,

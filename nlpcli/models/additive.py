@@ -54,6 +54,15 @@ class AdditiveClassifier:
         ]
         return np.concatenate(blocks) if blocks else np.empty((0, len(self.bias)))
 
+    def contributions(self, ids: npt.NDArray[np.int32], weights: F32, label: int) -> F64:
+        """What each feature of one text adds to the scaled logit of a label, float64 [T].
+
+        Their sum and ``scale * bias + offset`` is that logit.
+        """
+        rows = self.weight[ids].astype(np.float64)
+        column = rows[:, label] if self.output is None else rows @ self.output[label]
+        return self.scale * weights.astype(np.float64) * column
+
     def activate(self, logits: F64) -> F64:
         """Probabilities float64 [B, K] from logits."""
         scaled = logits * self.scale + self.offset

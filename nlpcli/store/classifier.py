@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nlpcli.errors import DataError, shown
+from nlpcli.errors import DataError, UsageError, shown
 from nlpcli.models.additive import AdditiveClassifier
 from nlpcli.store.draft import Draft
 from nlpcli.store.folder import ModelFolder
@@ -22,6 +22,7 @@ from nlpcli.store.validation import (
     check_tokenizer,
 )
 from nlpcli.text.config import TokenizerConfig
+from nlpcli.text.naming import feature_names
 from nlpcli.text.tokenizer import Tokenizer
 
 KIND = "fasttext"
@@ -76,6 +77,27 @@ class TextClassifier:
         """Probability of each label, float64 [len(texts), len(labels)]."""
         bags = self.tokenizer.bags(texts)
         return self.scorer.probabilities(bags.indptr, bags.ids, bags.weights)
+
+
+def explain(
+    classifier: Classifier, texts: Sequence[str], labels: Sequence[int], most: int
+) -> list[list[tuple[str, float]]]:
+    """For each text the features that move the logit of a label most, by size: name and amount.
+
+    The model is a sum over features, so these are its own terms and no estimate. Raises
+    UsageError for another program's model.
+    """
+    if not isinstance(classifier, TextClassifier):
+        raise UsageError("--explain: wanted a model that was trained here")
+    bags, found = classifier.tokenizer.bags(texts), []
+    for i, (text, label) in enumerate(zip(texts, labels, strict=True)):
+        mine = slice(int(bags.indptr[i]), int(bags.indptr[i + 1]))
+        ids = bags.ids[mine]
+        amounts = classifier.scorer.contributions(ids, bags.weights[mine], label)
+        names = feature_names(classifier.tokenizer, text)
+        order = np.argsort(-np.abs(amounts), kind="stable")[:most].tolist()
+        found.append([(names[int(ids[at])], float(amounts[at])) for at in order])
+    return found
 
 
 def write_classifier(draft: Draft, classifier: TextClassifier, optimizer: Arrays) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def cut(config: TokenizerConfig, texts: Sequence[str]) -> Chunk:
         parts.append(hashing.hash_cjk_bigrams(words))
     if config.max_n:
         parts.append(hashing.hash_subwords(words, config.min_n, config.max_n))
-    hashes = [words.hashes, *(_bucket(h, config.buckets) for h, _ in parts)]
+    hashes = [words.hashes, *(bucketed(h, config.buckets) for h, _ in parts)]
     owners = [words.documents, *(d for _, d in parts)]
     return Chunk(
         len(texts),
@@ -92,7 +92,8 @@ def cut(config: TokenizerConfig, texts: Sequence[str]) -> Chunk:
     )
 
 
-def _bucket(hashes: U64, buckets: int | None) -> U64:
+def bucketed(hashes: U64, buckets: int | None) -> U64:
+    """The same for hashes that fall into one bucket; untouched without buckets."""
     if buckets is None:
         return hashes
     return hashing.mix(((hashes >> np.uint64(32)) * np.uint64(buckets)) >> np.uint64(32))

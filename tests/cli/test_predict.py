@@ -228,3 +228,30 @@ def test_a_damaged_model_is_refused_in_one_line(nlpcli: Run, models: Path, tmp_p
     assert "SHA-256 mismatch" in done.err
     weights.write_bytes(data[:-7])
     assert "truncated" in nlpcli("predict", "-m", copy, stdin="text\na\n").err
+
+
+def test_explanations_add_up_to_the_logit(nlpcli: Run, models: Path) -> None:
+    import json
+
+    from nlpcli.store.classifier import read_classifier
+    from nlpcli.store.store import Store
+
+    text = "refund my card please"
+    done = nlpcli(
+        "predict", "-m", "reviews", "--explain", 1000, stdin=f"text\n{text}\n\n"
+    )  # fmt: skip
+    table = rows(done.out)
+    assert table[0] == ["text", "predicted_label", "predicted_probability", "predicted_explanation"]
+    reasons = json.loads(table[1][3])
+    assert "refund" in [name for name, _ in reasons]
+    sizes = [abs(amount) for _, amount in reasons]
+    assert sizes == sorted(sizes, reverse=True)
+    classifier = read_classifier(Store(models).open("reviews")[0])
+    label = classifier.labels.index(table[1][1])
+    scorer, bags = classifier.scorer, classifier.tokenizer.bags([text])
+    logit = scorer.logits(bags.indptr, bags.ids, bags.weights)[0, label]
+    total = sum(amount for _, amount in reasons) + scorer.scale * scorer.bias[label]
+    assert total == pytest.approx(scorer.scale * logit, abs=1e-3)
+    assert json.loads(table[2][3]) == []
+    few = rows(nlpcli("predict", "-m", "reviews", "--explain", 2, stdin=f"text\n{text}\n").out)
+    assert json.loads(few[1][3]) == reasons[:2]
