@@ -318,6 +318,11 @@ def _tell_pin(store: Store, output: str, report: dict[str, Any], console: Consol
         console.warn(f"{output} stays at the pinned version {pinned}: nlpcli models unpin {output}")
 
 
+def _in_short(metrics: dict[str, Any]) -> str:
+    names = ("accuracy", "macro_f1", "micro_f1", "precision_at_1")
+    return ", ".join(f"{n} {metrics[n]:.4f}" for n in names if metrics.get(n) is not None)
+
+
 def _show(report: dict[str, Any], console: Console, *, as_json: bool) -> None:
     """The published path on stdout, alone or in one JSON document; a summary on stderr."""
     import json
@@ -333,11 +338,12 @@ def _show(report: dict[str, Any], console: Console, *, as_json: bool) -> None:
             f"{report['seconds']:.1f} s"
         )
     if report["metrics"] and "dev_rows" in report:
-        names = ("accuracy", "macro_f1", "micro_f1", "precision_at_1")
-        shown = [
-            f"{n} {report['metrics'][n]:.4f}" for n in names if report["metrics"].get(n) is not None
-        ]
-        console.say(f"dev part, {report['dev_rows']:,} rows: {', '.join(shown)}")
+        console.say(f"dev part, {report['dev_rows']:,} rows: {_in_short(report['metrics'])}")
+    if report.get("held_out"):
+        console.say(
+            f"{report['held_out_rows']:,} rows, before they were learnt from too: "
+            f"{_in_short(report['held_out'])}"
+        )
     if as_json:
         typer.echo(json.dumps(report, sort_keys=True))
     elif report["published"]:
