@@ -1,17 +1,20 @@
 """Bags of features -> fixed minibatches of tensors, with the transposed batch ready-made.
 
 Which texts share a batch is drawn once; the order of the batches is drawn anew each epoch. So the
-sort that turns a batch around (feature -> texts) is done once, for all batches together.
+sort that turns a batch around (feature -> texts) is done once.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from nlpcli.text import parallel
 
 HELD_OUT, MOST_HELD_OUT = 0.1, 20_000
 """Share of the texts, and how many at most, that the first epochs are measured on."""
@@ -63,7 +66,7 @@ class LabelSets:
     def dense(self, chosen: I64) -> npt.NDArray[np.float32]:
         """Targets float32 [len(chosen), K]."""
         targets = np.zeros((len(chosen), self.n_labels), dtype=np.float32)
-        sizes = np.diff(self.indptr)[chosen]
+        sizes = self.indptr[chosen + 1] - self.indptr[chosen]
         at = ragged_positions(self.indptr[chosen], sizes)
         targets[np.repeat(np.arange(len(chosen)), sizes), self.ids[at]] = 1
         return targets
@@ -102,29 +105,31 @@ class BagBatches:
         importance: npt.NDArray[np.float32] | None = None,
         device: torch.device | None = None,
     ) -> None:
-        n_texts = len(indptr) - 1
-        order = np.random.default_rng(seed).permutation(n_texts)
-        sizes = np.diff(indptr)[order]
-        at = ragged_positions(indptr[order], sizes)
-        self._labels, self._order, self._importance = labels, order, importance
-        self.n_texts, self.batch_size = n_texts, batch_size
+        self.n_texts, self.batch_size = len(indptr) - 1, batch_size
+        self._order = np.random.default_rng(seed).permutation(self.n_texts)
+        self._labels, self._importance = labels, importance
         self._device = device or torch.device("cpu")
-        self._indptr = np.concatenate(([0], np.cumsum(sizes)))
-        self._ids, self._weights = ids[at], weights[at]
-        self._transpose(np.repeat(np.arange(n_texts), sizes))
+        self._indptr, self._ids, self._weights = indptr, ids, weights
+        with ThreadPoolExecutor(parallel.workers()) as pool:
+            self._entries = list(pool.map(self._prepare, range(len(self))))
 
-    def _transpose(self, texts: I64) -> None:
-        """Sorts all entries by (batch, feature); bounds of distinct features by batch."""
-        keys = (texts // self.batch_size << 32) | self._ids
-        self._turned = np.argsort(keys, kind="stable")
-        ordered = keys[self._turned]
-        new = np.ones(len(ordered), dtype=bool)
-        new[1:] = ordered[1:] != ordered[:-1]
-        self._row_starts = np.flatnonzero(new)
-        self._row_bounds = np.searchsorted(
-            ordered[self._row_starts] >> 32, np.arange(len(self) + 1)
-        )
-        self._texts = texts
+    def _prepare(self, number: int) -> tuple[Tensor, ...]:
+        """The entries of a batch, forward and sorted by feature: all but labels and importance."""
+        chosen = self.texts(number)
+        sizes = self._indptr[chosen + 1] - self._indptr[chosen]
+        at = ragged_positions(self._indptr[chosen], sizes)
+        ids, weights = self._ids[at], self._weights[at]
+        keys = (ids.astype(np.uint64) << np.uint64(32)) | np.arange(len(ids), dtype=np.uint64)
+        keys.sort()
+        turned = (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+        ordered = (keys >> np.uint64(32)).astype(np.int64)
+        starts = np.flatnonzero(np.diff(ordered, prepend=-1))
+        texts = np.repeat(np.arange(len(chosen), dtype=np.int32), sizes)
+        arrays = (
+            ids, (np.cumsum(sizes) - sizes).astype(np.int32), weights, ordered[starts],
+            starts.astype(np.int32), texts[turned], weights[turned],
+        )  # fmt: skip
+        return tuple(map(torch.from_numpy, arrays))
 
     def __len__(self) -> int:
         return -(-len(self._order) // self.batch_size)
@@ -157,24 +162,11 @@ class BagBatches:
         return self._make(number).to(self._device)
 
     def _make(self, number: int) -> BagBatch:
-        first = number * self.batch_size
         chosen = self.texts(number)
-        begin, end = int(self._indptr[first]), int(self._indptr[first + len(chosen)])
-        turned = self._turned[begin:end]
-        starts = self._row_starts[self._row_bounds[number] : self._row_bounds[number + 1]]
         importance = None if self._importance is None else self._importance[chosen]
+        ids, offsets, weights, rows, row_offsets, row_texts, row_weights = self._entries[number]
         return BagBatch(
-            ids=torch.from_numpy(self._ids[begin:end]),
-            offsets=_int32(self._indptr[first : first + len(chosen)] - begin),
-            weights=torch.from_numpy(self._weights[begin:end]),
-            rows=torch.from_numpy(self._ids[self._turned[starts]].astype(np.int64)),
-            row_offsets=_int32(starts - begin),
-            row_texts=_int32(self._texts[turned] - first),
-            row_weights=torch.from_numpy(self._weights[turned]),
+            ids, offsets, weights, rows, row_offsets, row_texts, row_weights,
             targets=torch.from_numpy(self._labels.dense(chosen)),
             importance=None if importance is None else torch.from_numpy(importance),
-        )
-
-
-def _int32(values: I64) -> Tensor:
-    return torch.from_numpy(values.astype(np.int32))
+        )  # fmt: skip

@@ -8,7 +8,6 @@ n-grams by the hashing trick instead (Weinberger et al. 2009). A feature's weigh
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.errors import DataError, Unavailable
+from nlpcli.text import parallel
 from nlpcli.text.config import TokenizerConfig
 from nlpcli.text.features import (
     Chunk,
@@ -30,7 +30,6 @@ from nlpcli.text.features import (
 )
 from nlpcli.text.vocab import HashIndex
 
-MOST_WORKERS = 4
 HASH_BYTES, FEATURE_BYTES = 48, 100
 """Memory that an occurrence takes while features are counted, and a feature afterwards."""
 
@@ -92,7 +91,7 @@ class Tokenizer:
         nothing but the time it takes. Raises DataError when no feature occurs
         ``min_count`` times, Unavailable when the features need more memory.
         """
-        with ThreadPoolExecutor(workers or min(MOST_WORKERS, _cores())) as pool:
+        with ThreadPoolExecutor(workers or parallel.workers()) as pool:
             chunks = _cut_all(config, texts, room, pool.map)
             old = np.empty(0, np.uint64) if base is None else base.index.keys
             hashes = [chunk.hashes for chunk in chunks]
@@ -129,11 +128,6 @@ class Tokenizer:
         ]
         indptr, ids, tf = _put_together(counts)
         return Bags(indptr, ids, _weigh(indptr, ids, tf, self.idf))
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # not everywhere
-    return len(affinity(0)) if affinity else (os.cpu_count() or 1)
 
 
 def _cut_all(

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from nlpcli.batching.bags import BagBatch, BagBatches
 from nlpcli.models.fasttext import FastText
-from nlpcli.training.optim import RowwiseAdagrad
+from nlpcli.training.optim import RowwiseAdagrad, add_rows
 
 BIAS_RATE = 0.03
 MEMORY = 0.5
@@ -98,7 +98,7 @@ class DualUpdate:
         )
         if self._yielding is not None:
             rows *= torch.where(self._known, self._yielding[batch.rows, None], 1.0)
-        self.model.weight.index_add_(0, batch.rows, rows)
+        add_rows(self.model.weight, batch.rows, rows)
         self.bias.step(None, pull[:, None], BIAS_RATE)
         old.copy_(alpha)
 

@@ -28,4 +28,11 @@ class RowwiseAdagrad:
         squares += self.squares[rows]
         self.squares[rows] = squares
         scale = squares.sqrt_().reciprocal_().mul_(-lr)
-        self.table.index_add_(0, rows, gradient * scale[:, None])
+        add_rows(self.table, rows, gradient * scale[:, None])
+
+
+def add_rows(table: Tensor, rows: Tensor, amount: Tensor) -> None:
+    """Adds to distinct rows of a table; unlike index_add_ it runs on all threads."""
+    moved = table.index_select(0, rows)
+    moved += amount
+    table.index_copy_(0, rows, moved)
