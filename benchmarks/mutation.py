@@ -1,6 +1,6 @@
 """Each sync, rename, lock, mode and check of the store taken out in turn: do the tests notice?
 
-    python benchmarks/mutation.py [WORD]
+    python benchmarks/mutation.py [WORD]     (the others keep what is known of them)
 
 Two copies of the repository, each with an environment of its own in which the copy is the
 installed package, run the quick tests of the store and of faults once a mutant; WORD: only mutants
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import json
 import os
 import queue
 import re
@@ -226,15 +227,31 @@ def main() -> None:
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         found = try_all(todo, Path(folder))
+    print(*sorted(found["SURVIVES"]), *sorted(found["UNCLEAR"]), sep="\n")
+    if word:
+        _keep_others(found, word)
     result = {
-        "mutants": len(todo), "noticed": len(found["noticed"]) + len(found["hangs"]),
+        "mutants": sum(map(len, found.values())),
+        "noticed": len(found["noticed"]) + len(found["hangs"]),
         "hangs": sorted(found["hangs"]), "survivors": sorted(found["SURVIVES"]),
         "unclear": found["UNCLEAR"], "noticed_by": found["noticed"],
         "seconds": round(time.perf_counter() - begun),
     }  # fmt: skip
-    print(*sorted(found["SURVIVES"]), *sorted(found["UNCLEAR"]), sep="\n")
-    if not word:
-        write_result("mutation", result)
+    write_result("mutation", result)
+
+
+def _keep_others(found: dict[str, dict[str, str]], word: str) -> None:
+    """Adds what is known of the mutants that were not asked for."""
+    path = ROOT / "benchmarks" / "results" / "mutation.json"
+    if not path.is_file():
+        return
+    known = json.loads(path.read_text())
+    there = {mutant.place for mutant in mutants()}
+    for name, places in (
+        ("noticed", known["noticed_by"]), ("hangs", dict.fromkeys(known["hangs"], "")),
+        ("SURVIVES", dict.fromkeys(known["survivors"], "")), ("UNCLEAR", known["unclear"]),
+    ):  # fmt: skip
+        found[name] |= {p: t for p, t in places.items() if word not in p and p in there}
 
 
 if __name__ == "__main__":

@@ -192,7 +192,7 @@ def answered(classifier: TextClassifier, path: Path, text: int, format: str) -> 
     """The rows of a CSV file with their answers: written, and read again."""
     answers = Answers(
         classifier, prefix="predicted by nlpcli: ", top_k=2, threshold=None,
-        all_probabilities=False, abstain_below=0,
+        all_probabilities=False, abstain_below=0, explain=0,
     )  # fmt: skip
     out = io.BytesIO()
     rows = open_rows(str(path), RowFormat(format="csv"))
@@ -200,7 +200,7 @@ def answered(classifier: TextClassifier, path: Path, text: int, format: str) -> 
     writer.write_header()
     for batch in rows.batches():
         texts = [row[text] for row in batch.rows]
-        writer.write(batch.rows, answers(classifier.probabilities(texts)))
+        writer.write(batch.rows, answers(texts))
     path.write_bytes(out.getvalue())
     found, _, fault = read(path, RowFormat(format=format))
     assert fault == ""
