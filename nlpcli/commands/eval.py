@@ -21,8 +21,8 @@ Examples:
 """
 _HEADLINE = (
     "accuracy", "macro_precision", "macro_recall", "macro_f1", "micro_f1", "weighted_f1", "mcc",
-    "log_loss", "ece", "subset_accuracy", "hamming_loss", "precision_at_1", "recall_at_1",
-    "precision_at_3", "recall_at_3", "precision_at_5", "recall_at_5",
+    "log_loss", "ece", "ece_uncalibrated", "subset_accuracy", "hamming_loss", "precision_at_1",
+    "recall_at_1", "precision_at_3", "recall_at_3", "precision_at_5", "recall_at_5",
 )  # fmt: skip
 _LONGEST_TABLE = 40
 
@@ -58,7 +58,7 @@ def evaluate(
     """Measure a model on labelled rows."""
     from nlpcli.data.labelled import read_labelled
     from nlpcli.data.rows import RowFormat
-    from nlpcli.runs.scoring import score
+    from nlpcli.runs.scoring import ece_uncalibrated, score
 
     conditions = [parse_condition(text, "--fail-under") for text in fail_under or []]
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
@@ -82,6 +82,11 @@ def evaluate(
     document = score(
         classifier, probabilities, rows.labels, threshold=threshold, resamples=resamples, seed=seed
     )
+    before = ece_uncalibrated(
+        classifier, probabilities, rows.labels, resamples=resamples, seed=seed
+    )
+    if before is not None:
+        document["ece_uncalibrated"] = before
     if document.get("unknown_labels"):
         unknown = document["unknown_labels"]
         console.warn(f"{len(unknown)} labels the model does not know: {', '.join(unknown[:5])}")

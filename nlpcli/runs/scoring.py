@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nlpcli.evaluation.calibration import probability_metrics
 from nlpcli.evaluation.metrics import evaluate_single
 from nlpcli.evaluation.multilabel import evaluate_multilabel
 
@@ -38,6 +40,30 @@ def score(
         sets[i, [position[name] for name in row]] = True
     limit = model.limit(threshold)
     return evaluate_multilabel(sets, probabilities, limit, names, resamples=resamples, seed=seed)
+
+
+def ece_uncalibrated(
+    model: Classifier,
+    probabilities: npt.NDArray[np.float64],
+    labels: list[tuple[str, ...]],
+    *,
+    resamples: int = 1000,
+    seed: int = 1,
+) -> dict[str, Any] | None:
+    """What the calibration error would be without the model's scale; None where it has none."""
+    from nlpcli.store.classifier import TextClassifier
+
+    if not isinstance(model, TextClassifier) or model.multi_label or model.scorer.scale == 1:
+        return None
+    logits = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)) / model.scorer.scale
+    before = replace(model.scorer, scale=1.0).activate(logits)
+    position = {name: i for i, name in enumerate(model.labels)}
+    true = np.array([position.get(row[0], -1) for row in labels], dtype=np.int64)
+    true[true < 0] = len(model.labels)
+    found: dict[str, Any] = probability_metrics(
+        true, before.argmax(axis=1), before, resamples=resamples, seed=seed
+    )["ece"]
+    return found
 
 
 def plain_metrics(document: dict[str, Any]) -> dict[str, float | None]:
