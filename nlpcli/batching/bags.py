@@ -78,6 +78,11 @@ def good_batch_size(n_texts: int, n_entries: int) -> int:
     return max(1, min(256, max(64, short), n_texts // 20))
 
 
+def gradient_batch_size(n_texts: int) -> int:
+    """Texts a step of gradient training: 64, and up to 512 where there are steps enough."""
+    return min(512, max(64, n_texts // 256))
+
+
 def n_held_out(n_batches: int, batch_size: int) -> int:
     """A tenth of the batches, and no more than tell what there is to know."""
     return min(round(HELD_OUT * n_batches), -(-MOST_HELD_OUT // batch_size))

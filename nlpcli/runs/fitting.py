@@ -30,7 +30,6 @@ MULTI_LABEL_DEV = 0.1
 """A multi-label model needs rows to tune its threshold on, when no dev part is given."""
 MOST_DUALS = 2**28
 """Numbers that the squared hinge may keep, one a text and label: a gigabyte."""
-GRADIENT_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -69,12 +68,14 @@ def read_parts(request: Request, reject: Rejects) -> Parts:
 
 def settle(request: Request, parts: Parts) -> Request:
     """The request with what ``auto`` stands for, now that the rows are known."""
+    from nlpcli.batching.bags import gradient_batch_size
+
     config, multi = request.config, request.separator is not None
     size = len(parts.train.texts) * len(parts.names)
     if config.loss == "squared-hinge" and request.auto_loss and size > MOST_DUALS:
         config = replace(config, loss="one-vs-all" if multi else "softmax")
     if config.batch_size is None and config.loss != "squared-hinge":
-        config = replace(config, batch_size=GRADIENT_BATCH)
+        config = replace(config, batch_size=gradient_batch_size(len(parts.train.texts)))
     return replace(request, config=config)
 
 
