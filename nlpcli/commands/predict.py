@@ -149,7 +149,7 @@ def predict(
     text_column: opt.TextColumn = "text",
     top_k: Annotated[int, typer.Option(min=1, help="Labels a row, best first.")] = 1,
     threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Multi-label [default: the tuned one].")
+        float | None, typer.Option(min=0, max=1, help="Multi-label [default: the best].")
     ] = None,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Add one column a label.")

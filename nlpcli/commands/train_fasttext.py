@@ -68,13 +68,13 @@ def train_fasttext(
     ] = None,
     dev: Annotated[str | None, typer.Option(help="Rows to measure and choose on.")] = None,
     dev_fraction: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Or this share of the rows [multi-label: 0.1].")
+        float, typer.Option(min=0, max=0.9, help="Or this share of the rows.")
     ] = 0.0,
     patience: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many epochs without a better one.")
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Multi-label [default: tuned on dev].")
+        float | None, typer.Option(min=0, max=1, help="Multi-label [default: the best].")
     ] = None,
     dim: Annotated[
         int, typer.Option(min=0, max=4096, help="Width of embeddings; 0: one number a label.")
