@@ -48,11 +48,15 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Counts:
-    """Known features of a few texts: how many in each text [B], their rows ascending, counts."""
+    """Known features of a few texts: how many in each text [B], their rows ascending, counts.
+
+    ``words``: the row of each word as it stands in the texts, -1 where it has none.
+    """
 
     sizes: I64
     ids: I32
     tf: I64
+    words: I32
 
 
 def text_chunks(texts: Sequence[str], limit: int = CHUNK_CHARS) -> Iterator[Sequence[str]]:
@@ -119,17 +123,20 @@ def count_features(chunk: Chunk, index: HashIndex) -> Counts:
     distinct, tf = count_hashes(keys)
     ids = (distinct & np.uint64(0xFFFFFFFF)).astype(np.int32)
     owners = (distinct >> np.uint64(32)).astype(np.int64)
-    return Counts(np.bincount(owners, minlength=chunk.n_texts), ids, tf)
+    sizes = np.bincount(owners, minlength=chunk.n_texts)
+    return Counts(sizes, ids, tf, rows[: len(chunk.starts)].copy())
 
 
-def known_words(chunks: Sequence[Chunk], index: HashIndex, but: set[str]) -> list[str]:
+def known_words(
+    chunks: Sequence[Chunk], counted: Sequence[Counts], n_rows: int, but: set[str]
+) -> list[str]:
     """The words (not n-grams) that have a row, most frequent first, then by code point."""
-    counts = np.zeros(len(index), np.int64)
-    seen = np.zeros(len(index), bool)
+    every = np.concatenate([np.empty(0, np.int32), *(part.words for part in counted)])
+    counts = np.bincount(every[every >= 0], minlength=n_rows)
+    seen = np.zeros(n_rows, bool)
     found: list[tuple[str, int]] = []
-    for chunk in chunks:
-        rows = index.rows(chunk.hashes[: len(chunk.starts)])
-        counts += np.bincount(rows[rows >= 0], minlength=len(index))
+    for chunk, part in zip(chunks, counted, strict=True):
+        rows = part.words
         at = np.flatnonzero((rows >= 0) & ~seen[rows])
         fresh, first = np.unique(rows[at], return_index=True)
         seen[fresh] = True

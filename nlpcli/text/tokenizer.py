@@ -103,11 +103,11 @@ class Tokenizer:
                 raise _nothing_left(config, len(texts))
             _check_room(len(known) * FEATURE_BYTES, room, sum(len(c.hashes) for c in chunks))
             tokenizer = Tokenizer(config, known, np.ones(len(known), np.float32))
-            words = pool.submit(
-                known_words, chunks, tokenizer.index, set() if base is None else set(base.words)
-            )
             counts = list(pool.map(lambda chunk: count_features(chunk, tokenizer.index), chunks))
-            tokenizer.words = [*(() if base is None else base.words), *words.result()]
+        old_words = [] if base is None else base.words
+        fresh = known_words(chunks, counts, len(known), set(old_words))
+        tokenizer.words = [*old_words, *fresh]
+        del chunks
         indptr, ids, tf = _put_together(counts)
         frequency = np.bincount(ids, minlength=len(known)).astype(np.float64)
         tokenizer.n_texts = len(texts)
