@@ -36,7 +36,11 @@ LIMIT_S = 120
 """For one mutant; more where the tests take more than a third of it without one."""
 FIRST = ["tests/store/test_mutants.py", "tests/store/test_edges.py"]
 READING = ("classifier", "states", "strict_json", "validation")
-READERS = ["tests/faults/test_malicious.py", "tests/faults/test_corruption.py"]
+READERS = [
+    "tests/store/test_validation.py",
+    "tests/faults/test_malicious.py",
+    "tests/faults/test_corruption.py",
+]
 WORKERS = 2
 _FAILED = re.compile(r"^(?:FAILED|ERROR) ([^ \n]+(?:\[[^\n]*?\])?)(?: - |$)", re.MULTILINE)
 
