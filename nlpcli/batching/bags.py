@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nlpcli.batching.labels import LabelBatch, LabelSets, ragged_positions
 from nlpcli.text import parallel
 
 HELD_OUT, MOST_HELD_OUT = 0.1, 20_000
@@ -27,7 +28,6 @@ class BagBatch:
 
     Forward: ``ids`` [T], ``offsets`` [B], ``weights`` [T]. Transposed: ``rows`` [U] distinct ids,
     ``row_offsets`` [U], ``row_texts`` [T] text of each entry, ``row_weights`` [T].
-    ``targets`` float32 [B, K] holds a 1 for each true label; ``importance`` [B] or None.
     """
 
     ids: Tensor
@@ -37,39 +37,11 @@ class BagBatch:
     row_offsets: Tensor
     row_texts: Tensor
     row_weights: Tensor
-    targets: Tensor
-    importance: Tensor | None
+    labels: LabelBatch
 
     def to(self, device: torch.device) -> BagBatch:
         """The same batch on a device."""
-        moved = {k: None if v is None else v.to(device) for k, v in self.__dict__.items()}
-        return BagBatch(**moved)  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
-class LabelSets:
-    """True labels of n texts in CSR form: indptr int64 [n + 1], ids int64."""
-
-    indptr: I64
-    ids: I64
-    n_labels: int
-
-    @staticmethod
-    def of(labels: list[tuple[str, ...]], names: list[str]) -> LabelSets:
-        """From label names; names that are not in ``names`` are left out."""
-        position = {name: i for i, name in enumerate(names)}
-        sets = [[position[name] for name in row if name in position] for row in labels]
-        ids = np.array([i for row in sets for i in row], dtype=np.int64)
-        sizes = np.array([len(row) for row in sets], dtype=np.int64)
-        return LabelSets(np.concatenate(([0], np.cumsum(sizes))), ids, len(names))
-
-    def dense(self, chosen: I64) -> npt.NDArray[np.float32]:
-        """Targets float32 [len(chosen), K]."""
-        targets = np.zeros((len(chosen), self.n_labels), dtype=np.float32)
-        sizes = self.indptr[chosen + 1] - self.indptr[chosen]
-        at = ragged_positions(self.indptr[chosen], sizes)
-        targets[np.repeat(np.arange(len(chosen)), sizes), self.ids[at]] = 1
-        return targets
+        return BagBatch(**{name: part.to(device) for name, part in self.__dict__.items()})
 
 
 def good_batch_size(n_texts: int, n_entries: int) -> int:
@@ -78,21 +50,17 @@ def good_batch_size(n_texts: int, n_entries: int) -> int:
     return max(1, min(256, max(64, short), n_texts // 20))
 
 
-def gradient_batch_size(n_texts: int) -> int:
-    """Texts a step of gradient training: 64, and up to 512 where there are steps enough."""
-    return min(512, max(64, n_texts // 256))
+def gradient_batch_size(n_texts: int, n_scores: int = 1) -> int:
+    """Texts a step of gradient training: 64, and up to 512 where there are steps enough.
+
+    ``n_scores`` a text are held at once: at most 2^24 of them where 64 texts need not more.
+    """
+    return min(512, max(64, n_texts // 256), max(64, 2**24 // n_scores))
 
 
 def n_held_out(n_batches: int, batch_size: int) -> int:
     """A tenth of the batches, and no more than tell what there is to know."""
     return min(round(HELD_OUT * n_batches), -(-MOST_HELD_OUT // batch_size))
-
-
-def ragged_positions(starts: I64, sizes: I64) -> I64:
-    """Positions of the runs (start, size) one after the other: int64 [sum of sizes]."""
-    begins = np.cumsum(sizes) - sizes
-    positions: I64 = np.repeat(starts - begins, sizes) + np.arange(int(sizes.sum()))
-    return positions
 
 
 class BagBatches:
@@ -168,10 +136,11 @@ class BagBatches:
 
     def _make(self, number: int) -> BagBatch:
         chosen = self.texts(number)
-        importance = None if self._importance is None else self._importance[chosen]
+        importance = None
+        if self._importance is not None:
+            importance = torch.from_numpy(self._importance[chosen])
         ids, offsets, weights, rows, row_offsets, row_texts, row_weights = self._entries[number]
         return BagBatch(
             ids, offsets, weights, rows, row_offsets, row_texts, row_weights,
-            targets=torch.from_numpy(self._labels.dense(chosen)),
-            importance=None if importance is None else torch.from_numpy(importance),
+            self._labels.chosen(chosen, importance),
         )  # fmt: skip

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
+from nlpcli.commands.after_training import prune_after, show_report, tell_pin, why_not
 from nlpcli.commands.opening import refuse_same_file
-from nlpcli.errors import Busy, NegativeAnswer, NlpcliError, OutputFailed, UsageError
+from nlpcli.errors import NegativeAnswer, UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
-from nlpcli.shell.streams import write_path
 
 if TYPE_CHECKING:
     from nlpcli.models.config import FastTextConfig, Loss
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from nlpcli.store.store import Store
 
 T = TypeVar("T")
+GRADIENT: tuple[Loss, ...] = ("softmax", "one-vs-all", "hs", "ns", "adaptive")
+USED_BY: dict[str, tuple[Loss, ...]] = {
+    "lr": GRADIENT, "cost": ("squared-hinge",), "label_smoothing": ("softmax",),
+    "negatives": ("ns",),
+}  # fmt: skip
+"""The losses that an option means something to."""
 EXAMPLES = """\b
 Examples:
   nlpcli train-fasttext sample_data/reviews_en.csv -o reviews
@@ -36,6 +42,9 @@ class LossName(StrEnum):
     squared_hinge = "squared-hinge"
     softmax = "softmax"
     one_vs_all = "one-vs-all"
+    hs = "hs"
+    ns = "ns"
+    adaptive = "adaptive"
 
 
 class SegmenterName(StrEnum):
@@ -77,11 +86,16 @@ def train_fasttext(
         float | None, typer.Option(min=0, max=1, help="Multi-label [default: the best].")
     ] = None,
     dim: Annotated[
-        int, typer.Option(min=0, max=4096, help="Width of embeddings; 0: one number a label.")
-    ] = 0,
+        int | None,
+        typer.Option(min=0, max=4096, help="Of embeddings [default: 0, none; 100 for sparse]."),
+    ] = None,
     loss: Annotated[
-        LossName, typer.Option(help="auto: squared-hinge (a linear SVM), with --dim another.")
+        LossName,
+        typer.Option(help="auto: a linear SVM; sparse, for many labels: hs, ns, adaptive."),
     ] = LossName.auto,
+    negatives: Annotated[
+        int | None, typer.Option(min=1, max=10000, help="Draws a text, for ns [default: 5].")
+    ] = None,
     cost: Annotated[
         float | None, typer.Option(min=1e-6, max=1e6, help="C of squared-hinge [default: 1].")
     ] = None,
@@ -170,7 +184,8 @@ def train_fasttext(
     refuse_same_file({"TRAIN": train, "--dev": dev}, {"--rejects": rejects, "--output": output})
     options = {**context.params, "min_n": min_n if min_n or not max_n else 1}
     tokenizer = _from_options(TokenizerConfig, options, cleaning=_from_options(Cleaning, options))
-    config = _from_options(FastTextConfig, options, loss=_loss(loss, dim, label_separator))
+    width, chosen = _dim_and_loss(dim, loss, label_separator)
+    config = _from_options(FastTextConfig, options, dim=width, loss=chosen)
     base = None
     if continue_from is not None:
         from nlpcli.runs.continuing import read_base
@@ -227,24 +242,31 @@ def _from_options(kind: type[T], options: dict[str, Any], **more: Any) -> T:
     return kind(**given, **more)
 
 
-def _loss(asked: LossName, dim: int, separator: str | None) -> Loss:
-    """What ``auto`` stands for; a bottleneck needs a loss with a gradient everywhere."""
+def _dim_and_loss(dim: int | None, asked: LossName, separator: str | None) -> tuple[int, Loss]:
+    """What ``auto`` and no --dim stand for. Raises UsageError for two that do not go together."""
+    from nlpcli.models.config import DIM, SPARSE
+
     if asked != LossName.auto:
-        return cast("Loss", asked.value)
-    if not dim:
-        return "squared-hinge"
-    return "softmax" if separator is None else "one-vs-all"
+        loss = cast("Loss", asked.value)
+    elif dim:  # a bottleneck needs a loss with a gradient everywhere
+        loss = "softmax" if separator is None else "one-vs-all"
+    else:
+        loss = "squared-hinge"
+    if dim == 0 and loss in SPARSE:
+        raise UsageError(f"--loss {loss} needs embeddings, --dim is 0", hint=f"--dim {DIM}")
+    if dim and loss == "squared-hinge":
+        raise UsageError(f"--loss {loss} has no embeddings, --dim is {dim}")
+    return dim or (DIM if loss in SPARSE else 0), loss
 
 
 def _check_loss(config: FastTextConfig, typed: set[str]) -> None:
     """Raises UsageError for an option that the loss has no use for."""
-    idle = {"lr", "label_smoothing"} if config.loss == "squared-hinge" else {"cost"}
-    for name in sorted(typed & idle):
-        other = "softmax" if name != "cost" else "squared-hinge"
-        raise UsageError(
-            f"--{name.replace('_', '-')} has no meaning with --loss {config.loss}",
-            hint=f"--loss {other}",
-        )
+    for name, losses in USED_BY.items():
+        if name in typed and config.loss not in losses:
+            raise UsageError(
+                f"--{name.replace('_', '-')} has no meaning with --loss {config.loss}",
+                hint=f"--loss {losses[0]}",
+            )
 
 
 def _typed(context: typer.Context) -> set[str]:
@@ -278,73 +300,9 @@ def _execute(
         return
     with draft:
         report = TrainingRun(request, store, console, RejectFile(rejects, console)).run(draft)
-    _show(report, console, as_json=as_json)
+    show_report(report, console, as_json=as_json)
     if report["refused"]:
-        raise NegativeAnswer(_why_not(report))
+        raise NegativeAnswer(why_not(report))
     if keep is not None and draft.versioned:
-        _prune(store, request.output, keep, console)
-    _tell_pin(store, request.output, report, console)
-
-
-def _why_not(report: dict[str, Any]) -> str:
-    kept = f"kept unpublished: {report['path']}" if report["path"] else "nothing is written"
-    return f"{'; '.join(report['refused'])}; {kept}"
-
-
-def _prune(store: Store, name: str, keep: int, console: Console) -> None:
-    """What --keep asks for; a run that begins meanwhile does it itself.
-
-    Raises OutputFailed: the model is published, so no failure says that nothing was done.
-    """
-    try:
-        removed, warnings = store.prune(name, keep)
-    except Busy as error:
-        console.warn(f"--keep: {error.message}; its run may prune")
-        return
-    except NlpcliError as error:
-        raise OutputFailed(f"--keep: {error.message}") from None
-    for warning in warnings:
-        console.warn(warning)
-    if removed:
-        console.say(f"removed old versions: {', '.join(map(str, removed))}")
-
-
-def _tell_pin(store: Store, output: str, report: dict[str, Any], console: Console) -> None:
-    """A new version is not what the bare name means while another is pinned."""
-    if "/" in output or output.startswith("."):
-        return
-    pinned = store.pinned(output)
-    if pinned is not None and pinned != int(report["path"].rpartition("/")[2]):
-        console.warn(f"{output} stays at the pinned version {pinned}: nlpcli models unpin {output}")
-
-
-def _in_short(metrics: dict[str, Any]) -> str:
-    names = ("accuracy", "macro_f1", "micro_f1", "precision_at_1")
-    return ", ".join(f"{n} {metrics[n]:.4f}" for n in names if metrics.get(n) is not None)
-
-
-def _show(report: dict[str, Any], console: Console, *, as_json: bool) -> None:
-    """The published path on stdout, alone or in one JSON document; a summary on stderr."""
-    import json
-    import resource
-
-    report["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    if report.get("unchanged"):
-        console.say("nothing to do: data, options and program are as in the newest version")
-    else:
-        console.say(
-            f"{report['rows']:,} rows, {report['labels']:,} labels, {report['features']:,} "
-            f"features; {report['epochs']} epochs, loss {report['loss']:.4f}; "
-            f"{report['seconds']:.1f} s"
-        )
-    if report["metrics"] and "dev_rows" in report:
-        console.say(f"dev part, {report['dev_rows']:,} rows: {_in_short(report['metrics'])}")
-    if report.get("held_out"):
-        console.say(
-            f"{report['held_out_rows']:,} rows, before they were learnt from too: "
-            f"{_in_short(report['held_out'])}"
-        )
-    if as_json:
-        typer.echo(json.dumps(report, sort_keys=True))
-    elif report["published"]:
-        write_path(report["path"])
+        prune_after(store, request.output, keep, console)
+    tell_pin(store, request.output, report, console)

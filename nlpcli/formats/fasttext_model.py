@@ -11,9 +11,10 @@ import numpy.typing as npt
 from nlpcli.errors import DataError
 from nlpcli.formats.fasttext_bin import LOSSES, FastTextFile, read_fasttext
 from nlpcli.formats.fasttext_matrix import Matrix
-from nlpcli.formats.fasttext_output import UNBUILT, HuffmanTree, table_sigmoid
+from nlpcli.formats.fasttext_output import table_sigmoid, tree_probabilities
 from nlpcli.formats.fasttext_text import FeatureCutter
 from nlpcli.models.additive import softmax
+from nlpcli.models.huffman import UNBUILT, HuffmanTree
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -78,7 +79,7 @@ class FastTextClassifier:
 
     def _activate(self, logits: F32) -> F64:
         if self._tree is not None:
-            return self._tree.probabilities(logits)
+            return tree_probabilities(self._tree, logits)
         if self._loss == "softmax":
             return softmax(logits.astype(np.float64))
         return table_sigmoid(logits)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nlpcli.models.heads import Head
+
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
@@ -21,7 +23,9 @@ _BLOCK = 1 << 18
 
 @dataclass(frozen=True)
 class AdditiveClassifier:
-    """``weight`` float32 [V, K], or [V, D] with ``output`` float32 [K, D]; ``bias`` [K].
+    """``weight`` float32 [V, K], or [V, D] with ``output`` float32 [R, D]; ``bias`` [R].
+
+    ``head`` makes logits of the R scores; without one they are the logits, and R is K.
 
     ``one_vs_all``: probabilities by the logistic function, each label for itself; else softmax.
     Probabilities are those of ``scale * logits + offset``.
@@ -33,15 +37,16 @@ class AdditiveClassifier:
     one_vs_all: bool = False
     scale: float = 1.0
     offset: float = 0.0
+    head: Head | None = None
 
     def logits(
         self, indptr: npt.NDArray[np.int64], ids: npt.NDArray[np.int32], weights: F32
     ) -> F64:
         """Logits float64 [B, K] of B bags in CSR form; an empty bag has the bias alone."""
         hidden = bag_sums(self.weight, indptr, ids, weights)
-        if self.output is not None:
-            return _exact_product(hidden, self.output) + self.bias
-        return hidden.astype(np.float64) + self.bias
+        wide = hidden.astype(np.float64)
+        scores = (wide if self.output is None else _exact_product(wide, self.output)) + self.bias
+        return scores if self.head is None else self.head.logits(scores)
 
     def probabilities(
         self, indptr: npt.NDArray[np.int64], ids: npt.NDArray[np.int32], weights: F32
@@ -52,13 +57,21 @@ class AdditiveClassifier:
             self.activate(self.logits(indptr[first : first + room + 1], ids, weights))
             for first in range(0, len(indptr) - 1, room)
         ]
-        return np.concatenate(blocks) if blocks else np.empty((0, len(self.bias)))
+        return np.concatenate(blocks) if blocks else np.empty((0, self.n_labels))
+
+    @property
+    def n_labels(self) -> int:
+        """K."""
+        return len(self.bias) if self.head is None else len(self.head.structure)
 
     def contributions(self, ids: npt.NDArray[np.int32], weights: F32, label: int) -> F64:
         """What each feature of one text adds to the scaled logit of a label, float64 [T].
 
-        Their sum and ``scale * bias + offset`` is that logit.
+        Their sum and ``scale * bias + offset`` is that logit. Raises ValueError with a ``head``,
+        through which a logit is no sum.
         """
+        if self.head is not None:
+            raise ValueError("a logit is not a sum over features")
         rows = self.weight[ids].astype(np.float64)
         column = rows[:, label] if self.output is None else rows @ self.output[label]
         return self.scale * weights.astype(np.float64) * column
@@ -97,13 +110,13 @@ def bag_sums(
     return sums
 
 
-def _exact_product(hidden: F32, output: F32) -> F64:
+def _exact_product(hidden: F64, output: F32) -> F64:
     """``hidden @ output.T`` [B, K], the same bits whatever stands in the other rows.
 
     Both sides are rounded to 20 bits below their largest value, so that every partial sum is an
     integer below 2^53 and the order in which a BLAS adds cannot matter.
     """
-    left, left_scale = _on_grid(hidden.astype(np.float64))
+    left, left_scale = _on_grid(hidden)
     right, right_scale = _on_grid(output.astype(np.float64))
     product: F64 = np.asarray(left @ right.T, dtype=np.float64)
     return product * left_scale * right_scale.T

@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Loss = Literal["squared-hinge", "softmax", "one-vs-all"]
-LOSSES: tuple[Loss, ...] = ("squared-hinge", "softmax", "one-vs-all")
+Loss = Literal["squared-hinge", "softmax", "one-vs-all", "hs", "ns", "adaptive"]
+LOSSES: tuple[Loss, ...] = ("squared-hinge", "softmax", "one-vs-all", "hs", "ns", "adaptive")
+SPARSE: tuple[Loss, ...] = ("hs", "ns", "adaptive")
+"""Steps touch few rows of the output matrix, so there must be one."""
+INDEPENDENT: tuple[Loss, ...] = ("squared-hinge", "one-vs-all")
+"""Each label is decided by itself."""
+DIM = 100
+"""Of embeddings, where a loss needs them and none is asked for; fastText's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,10 +21,12 @@ class FastTextConfig:
 
     ``dim`` 0 gives every feature its logits directly (no bottleneck); else embeddings of ``dim``
     numbers and an output matrix (Joulin et al. 2017, section 2). ``loss``: softmax over labels,
-    one-vs-all logistic, or one-vs-all squared hinge with an L2 penalty (a linear SVM, no
-    bottleneck), whose ``cost`` is liblinear's C (Fan et al. 2008). ``lr`` falls linearly to
-    ``lr * lr_end``; ``label_smoothing`` as Szegedy et al. 2016, section 7; both are not used by the
-    squared hinge. ``batch_size`` None: from the data.
+    one-vs-all logistic, one-vs-all squared hinge with an L2 penalty (a linear SVM, no bottleneck),
+    whose ``cost`` is liblinear's C (Fan et al. 2008); and with a bottleneck, for many labels:
+    ``hs`` hierarchical softmax, ``ns`` negative sampling with ``negatives`` draws, ``adaptive``
+    softmax (see models/outputs.py). ``lr`` falls linearly to ``lr * lr_end`` and is not used by
+    the squared hinge; ``label_smoothing`` (Szegedy et al. 2016, section 7) only by softmax.
+    ``batch_size`` None: from the data.
     """
 
     dim: int = 0
@@ -29,6 +37,7 @@ class FastTextConfig:
     lr_end: float = 0.3
     batch_size: int | None = None
     label_smoothing: float = 0.1
+    negatives: int = 5
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -38,6 +47,7 @@ class FastTextConfig:
             ("lr", 1e-6, 100.0),
             ("lr_end", 0.0, 1.0),
             ("label_smoothing", 0.0, 0.9),
+            ("negatives", 1, 10_000),
         ):
             value = getattr(self, name)
             if not low <= value <= high:
@@ -48,6 +58,8 @@ class FastTextConfig:
             raise ValueError(f"loss: {self.loss!r}, not one of {', '.join(LOSSES)}")
         if self.loss == "squared-hinge" and self.dim:
             raise ValueError(f"loss: squared-hinge has no bottleneck, dim is {self.dim}")
+        if self.loss in SPARSE and not self.dim:
+            raise ValueError(f"loss: {self.loss} needs a bottleneck, dim is 0")
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""

@@ -51,7 +51,7 @@ def calibrated(
     multi, found = classifier.multi_label, Calibration()
     if evidence is not None:
         true = _truth(classifier, evidence)
-        fit = fit_logistic if multi else fit_softmax
+        fit = fit_logistic if classifier.scorer.one_vs_all else fit_softmax
         found = fit(evidence.logits, true.astype(np.float64))
     scorer = replace(classifier.scorer, scale=found.scale, offset=found.offset)
     if multi and threshold is None:
@@ -71,7 +71,7 @@ def score_evidence(classifier: TextClassifier, evidence: Evidence) -> dict[str, 
 
 def _truth(classifier: TextClassifier, evidence: Evidence) -> npt.NDArray[np.bool_]:
     """Bool [B, K]; labels that the model does not know are left out."""
-    from nlpcli.batching.bags import LabelSets
+    from nlpcli.batching.labels import LabelSets
 
     sets = LabelSets.of(evidence.labels, classifier.labels)
     return sets.dense(np.arange(len(evidence.labels))).astype(bool)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlpcli.errors import DataError
+from nlpcli.errors import DataError, shown
 from nlpcli.runs import interrupts
 from nlpcli.runs.memory import free_memory
 from nlpcli.runs.request import Parts
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from nlpcli.batching.bags import LabelSets
+    from nlpcli.batching.labels import LabelSets
     from nlpcli.data.labelled import Labelled
     from nlpcli.runs.reporting import Rejects, Reporter
     from nlpcli.runs.request import Request
@@ -69,13 +69,16 @@ def read_parts(request: Request, reject: Rejects) -> Parts:
 def settle(request: Request, parts: Parts) -> Request:
     """The request with what ``auto`` stands for, now that the rows are known."""
     from nlpcli.batching.bags import gradient_batch_size
+    from nlpcli.models.config import SPARSE
 
     config, multi = request.config, request.separator is not None
     size = len(parts.train.texts) * len(parts.names)
     if config.loss == "squared-hinge" and request.auto_loss and size > MOST_DUALS:
         config = replace(config, loss="one-vs-all" if multi else "softmax")
     if config.batch_size is None and config.loss != "squared-hinge":
-        config = replace(config, batch_size=gradient_batch_size(len(parts.train.texts)))
+        n_texts, n_labels = len(parts.train.texts), len(parts.names)
+        dense = n_labels if config.loss not in SPARSE else 1
+        config = replace(config, batch_size=gradient_batch_size(n_texts, dense))
     return replace(request, config=config)
 
 
@@ -92,6 +95,11 @@ def _all_names(request: Request, train: Labelled) -> list[str]:
 
     old = [] if request.base is None else request.base.classifier.labels
     names = [*old, *(n for n in label_names(train.labels) if n not in set(old))]
+    if request.base is not None and request.base.classifier.scorer.head and len(names) > len(old):
+        raise DataError(
+            f"{request.train}: label {shown(names[len(old)])} is new, and none can join a model of "
+            f"--loss {request.config.loss}"
+        )
     if len(names) < (1 if request.separator is not None else 2):
         seen = ", ".join(names) or "none"
         raise DataError(f"{request.train}: at least 2 labels are needed, seen: {seen}")
@@ -135,7 +143,7 @@ def prepare(request: Request, parts: Parts) -> Prepared:
 
 def make_fitting(request: Request, parts: Parts, prepared: Prepared) -> Fitting:
     """The training run, ready to go. Raises Unavailable for a device that is not there."""
-    from nlpcli.batching.bags import LabelSets
+    from nlpcli.batching.labels import LabelSets
     from nlpcli.training.device import choose_device
     from nlpcli.training.fit import Examples, Fitting, class_importance
 
@@ -156,7 +164,8 @@ def make_fitting(request: Request, parts: Parts, prepared: Prepared) -> Fitting:
         patience=request.patience,
         start=None if request.base is None else request.base.arrays,
         label_shift=_label_shift(request, sets),
-        one_vs_all=request.separator is not None,
+        multi_label=request.separator is not None,
+        head=None if request.base is None else request.base.classifier.scorer.head,
     )
 
 
@@ -178,7 +187,7 @@ def _label_shift(request: Request, sets: LabelSets) -> npt.NDArray[np.float32] |
     if request.base is None:
         return None
     old, new = _label_counts(request, sets)
-    return prior_shift(old, new, one_vs_all=request.base.classifier.multi_label)
+    return prior_shift(old, new, one_vs_all=request.base.classifier.scorer.one_vs_all)
 
 
 def watch(
@@ -215,7 +224,7 @@ def measure(
     request: Request, parts: Parts, prepared: Prepared, fitting: Fitting, report: dict[str, Any]
 ) -> Outcome:
     """The model to keep, with its threshold; loss and dev metrics go into the report."""
-    from nlpcli.batching.bags import LabelSets
+    from nlpcli.batching.labels import LabelSets
     from nlpcli.runs.calibrating import (
         calibrated,
         dev_evidence,

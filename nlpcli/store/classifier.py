@@ -17,6 +17,7 @@ from nlpcli.store.folder import ModelFolder
 from nlpcli.store.strict_json import parse_object
 from nlpcli.store.validation import (
     check_calibration,
+    check_head,
     check_output_options,
     check_tensors,
     check_tokenizer,
@@ -67,7 +68,7 @@ class TextClassifier:
     @property
     def multi_label(self) -> bool:
         """Whether a text may have any number of labels."""
-        return self.scorer.one_vs_all
+        return self.separator is not None
 
     def limit(self, asked: float | None) -> float:
         """The threshold in force: the one asked for, else the saved one; 0 is a threshold too."""
@@ -89,6 +90,8 @@ def explain(
     """
     if not isinstance(classifier, TextClassifier):
         raise UsageError("--explain: wanted a model that was trained here")
+    if classifier.scorer.head is not None:
+        raise UsageError("--explain: a model of --loss hs or adaptive is no sum of features")
     bags, found = classifier.tokenizer.bags(texts), []
     for i, (text, label) in enumerate(zip(texts, labels, strict=True)):
         mine = slice(int(bags.indptr[i]), int(bags.indptr[i + 1]))
@@ -117,6 +120,9 @@ def write_classifier(draft: Draft, classifier: TextClassifier, optimizer: Arrays
     }
     if scorer.output is not None:
         arrays["output"] = scorer.output
+    head = scorer.head
+    if head is not None:
+        arrays["head"] = head.structure
     draft.write(WEIGHTS, save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
     draft.write(OPTIMIZER, save({k: np.ascontiguousarray(v) for k, v in optimizer.items()}))
     document = {
@@ -128,6 +134,7 @@ def write_classifier(draft: Draft, classifier: TextClassifier, optimizer: Arrays
     return {
         "tokenizer": tokenizer.config.to_json(),
         "one_vs_all": scorer.one_vs_all,
+        "head": None if head is None else head.name,
         "calibration": {"scale": scorer.scale, "offset": scorer.offset},
         "threshold": classifier.threshold,
         "label_separator": classifier.separator,
@@ -146,7 +153,9 @@ def read_classifier(folder: ModelFolder) -> TextClassifier:
     config = manifest.config
     threshold, separator = check_output_options(config, where)
     arrays = _load(folder, WEIGHTS)
-    check_tensors(arrays, len(manifest.labels), where)
+    head = check_head(arrays.pop("head", None), config, len(manifest.labels), where)
+    n_rows = len(manifest.labels) if head is None else head.n_rows
+    check_tensors(arrays, len(manifest.labels), where, n_rows)
     document = check_tokenizer(
         parse_object(folder.read(TOKENIZER), f"{where}/{TOKENIZER}"), config, len(arrays["hashes"]),
         f"{where}/{TOKENIZER}",
@@ -160,8 +169,9 @@ def read_classifier(folder: ModelFolder) -> TextClassifier:
         raise DataError(f"{where}: {error}") from None
     scale, offset = check_calibration(config, where)
     scorer = AdditiveClassifier(
-        arrays["weight"], arrays["bias"], arrays.get("output"), config["one_vs_all"], scale, offset
-    )
+        arrays["weight"], arrays["bias"], arrays.get("output"), config["one_vs_all"], scale, offset,
+        head,
+    )  # fmt: skip
     return TextClassifier(tokenizer, scorer, list(manifest.labels), threshold, separator)
 
 
@@ -190,7 +200,7 @@ def read_arrays(folder: ModelFolder, classifier: TextClassifier) -> Arrays:
         tables["output"] = scorer.output
     found = _load(folder, OPTIMIZER)
     lengths = {name: len(table) for name, table in tables.items()}
-    for name, length in {**lengths, "label_counts": len(scorer.bias)}.items():
+    for name, length in {**lengths, "label_counts": scorer.n_labels}.items():
         array = found.get(name)
         if array is None or array.shape != (length,) or array.dtype.kind != "f":
             raise DataError(f"{where}: {name} is missing or of another shape")

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.errors import DataError
+from nlpcli.models.heads import HEADS, Head
 
 LARGEST = 1e30
 """Sums of a text's rows must stay within float32."""
@@ -67,8 +68,32 @@ def check_tokenizer(
     return document
 
 
-def check_tensors(arrays: dict[str, npt.NDArray[Any]], n_labels: int, where: str) -> None:
-    """Names, types, shapes and values. Raises DataError naming the tensor."""
+def check_head(
+    structure: npt.NDArray[Any] | None, config: dict[str, Any], n_labels: int, where: str
+) -> Head | None:
+    """What makes logits of scores; models of before say nothing of it. Raises DataError."""
+    name = config.get("head")
+    if name is None and structure is None:
+        return None
+    kind = HEADS.get(name) if isinstance(name, str) else None
+    if kind is None or structure is None:
+        raise DataError(f"{where}: head is none of {', '.join(HEADS)}, or its tensor is missing")
+    if structure.shape != (n_labels,) or str(structure.dtype) != "int64":
+        raise DataError(f"{where}: tensor head is not one int64 a label")
+    try:
+        return kind(structure)
+    except ValueError as error:
+        raise DataError(f"{where}: tensor head: {error}") from None
+
+
+def check_tensors(
+    arrays: dict[str, npt.NDArray[Any]], n_labels: int, where: str, n_rows: int | None = None
+) -> None:
+    """Names, types, shapes and values. Raises DataError naming the tensor.
+
+    ``n_rows``: of the output matrix, where they are not the labels.
+    """
+    n_rows = n_labels if n_rows is None else n_rows
     for name, wanted in _TYPES.items():
         if name in _OPTIONAL and name not in arrays:
             continue
@@ -81,9 +106,9 @@ def check_tensors(arrays: dict[str, npt.NDArray[Any]], n_labels: int, where: str
     shapes: dict[str, tuple[int, ...]] = {
         "hashes": (len(hashes),),
         "idf": (len(hashes),),
-        "weight": (len(hashes), n_labels if output is None else width),
-        "bias": (n_labels,),
-        "output": (n_labels, width),
+        "weight": (len(hashes), n_rows if output is None else width),
+        "bias": (n_rows,),
+        "output": (n_rows, width),
     }
     for name, array in arrays.items():
         if array.shape != shapes.get(name):
@@ -99,7 +124,7 @@ def check_tensors(arrays: dict[str, npt.NDArray[Any]], n_labels: int, where: str
 
 def _check_values(name: str, array: npt.NDArray[Any], where: str) -> None:
     low, high = float(array.min(initial=np.inf)), float(array.max(initial=-np.inf))
-    if array.size and not (low >= -LARGEST and high <= LARGEST):  # NaN is passed on by both
+    if not (low >= -LARGEST and high <= LARGEST):  # NaN is passed on by both
         raise DataError(f"{where}: tensor {name} holds a value that is not finite, or too large")
     if name == "idf" and low <= 0:
         raise DataError(f"{where}: tensor idf holds a value that is not above 0")

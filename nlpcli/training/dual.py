@@ -43,6 +43,15 @@ class Seen:
     labels: Tensor
 
 
+@dataclass(frozen=True)
+class DualMove:
+    """The alphas to be and the signs of the labels, [B, K]; the gradient at the bias [K]."""
+
+    alpha: Tensor
+    signs: Tensor
+    pull: Tensor
+
+
 class DualUpdate:
     """Ascent steps for ``model``; holds alpha, float32 [N, K] in the order of the batches."""
 
@@ -54,6 +63,7 @@ class DualUpdate:
         shift: Tensor | None = None,
     ) -> None:
         self.model = model
+        self._every = slice(0, len(model.bias))
         self._shift = 0.0 if shift is None else shift * SHIFT
         self.inputs = batches.squares(len(model.weight)).to(model.weight.device)
         self._yielding: Tensor | None = None
@@ -67,31 +77,31 @@ class DualUpdate:
         self.sigma = max(1.0, 1 + (batches.batch_size - 1) * batches.overlap / 2)
         self._batch_size = batches.batch_size
 
-    def gradient(self, batch: BagBatch, number: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Summed loss (scalar), the alphas to be [B, K], the gradient at the bias [K]."""
-        signs = batch.targets * 2 - 1
+    def gradient(self, batch: BagBatch, number: int) -> tuple[Tensor, DualMove]:
+        """Summed loss (scalar), and what ``apply`` needs."""
+        signs = batch.labels.targets.mul_(2).sub_(1)
+        importance = batch.labels.importance
         logits = self.model(batch.ids, batch.offsets, batch.weights) + self._shift
         slack = 1 - signs * logits
         losses = slack.clamp(min=0).square_()
         cost: Tensor | float = self.model.config.cost
-        if batch.importance is not None:
-            losses *= batch.importance[:, None]
-            cost = (cost * batch.importance[:, None]).clamp(min=TINY_COST)
+        if importance is not None:
+            losses *= importance[:, None]
+            cost = (cost * importance[:, None]).clamp(min=TINY_COST)
         alpha = self._of(batch, number)
         curvature = self._curvature(batch)
         step = (slack - alpha / (2 * cost)) / (curvature + 1 / (2 * cost))
         pull = -slack.clamp_(min=0).mul_(signs)
-        if batch.importance is not None:
-            pull *= batch.importance[:, None]
-        return losses.sum(), (alpha + step).clamp_(min=0), pull.sum(0)
+        if importance is not None:
+            pull *= importance[:, None]
+        return losses.sum(), DualMove((alpha + step).clamp_(min=0), signs, pull.sum(0))
 
-    def apply(self, batch: BagBatch, number: int, alpha: Tensor, pull: Tensor, lr: float) -> None:
+    def apply(self, batch: BagBatch, number: int, move: DualMove, lr: float) -> None:
         """Moves alphas, weights and bias; ``lr`` is not used."""
         old = self._of(batch, number)
-        move = (alpha - old) * (batch.targets * 2 - 1)
         rows = F.embedding_bag(
             batch.row_texts,
-            move,
+            (move.alpha - old).mul_(move.signs),
             batch.row_offsets,
             mode="sum",
             per_sample_weights=batch.row_weights,
@@ -99,8 +109,8 @@ class DualUpdate:
         if self._yielding is not None:
             rows *= torch.where(self._known, self._yielding[batch.rows, None], 1.0)
         add_rows(self.model.weight, batch.rows, rows)
-        self.bias.step(None, pull[:, None], BIAS_RATE)
-        old.copy_(alpha)
+        self.bias.step(self._every, move.pull[:, None], BIAS_RATE)
+        old.copy_(move.alpha)
 
     def _curvature(self, batch: BagBatch) -> Tensor | float:
         """Of the dual at each alpha: [B, K] or one number, as texts have length one."""

@@ -11,13 +11,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nlpcli.batching.bags import BagBatches, LabelSets, good_batch_size, n_held_out
+from nlpcli.batching.bags import BagBatches, good_batch_size, n_held_out
+from nlpcli.batching.labels import LabelSets
 from nlpcli.models.additive import AdditiveClassifier
-from nlpcli.models.config import FastTextConfig
+from nlpcli.models.config import INDEPENDENT, FastTextConfig
 from nlpcli.models.fasttext import FastText
+from nlpcli.models.heads import Head
 from nlpcli.text.tokenizer import Bags
 from nlpcli.training.dual import DualUpdate, Seen
-from nlpcli.training.loop import FastTextUpdate, Step, Training, Update, as_arrays
+from nlpcli.training.loop import FastTextUpdate, Step, Training, as_arrays
 
 PRIOR_SMOOTHING = 0.2
 """Of the label shares of new rows; chosen on held-out training rows, see benchmarks/LOG.md."""
@@ -57,7 +59,8 @@ class Fitting:
     With dev examples the epoch with the best share of texts whose top label is true is kept, and
     training stops after ``patience`` epochs without a better one. ``start`` holds the arrays
     of a trained model, as ``arrays`` gives them; rows and columns beyond theirs start afresh.
-    ``one_vs_all``: a text may have any number of labels.
+    ``multi_label``: a text may have any number of labels. ``head``: that of the model behind
+    ``start``, whose labels must be the same.
     """
 
     def __init__(
@@ -72,11 +75,17 @@ class Fitting:
         patience: int | None = None,
         start: Arrays | None = None,
         label_shift: npt.NDArray[np.float32] | None = None,
-        one_vs_all: bool = False,
+        multi_label: bool = False,
+        head: Head | None = None,
     ) -> None:
         generator = torch.Generator().manual_seed(seed)
-        model = FastText(config, n_features, examples.labels.n_labels, generator).to(device)
-        self._one_vs_all = one_vs_all or config.loss == "one-vs-all"
+        shift = None if label_shift is None else torch.from_numpy(label_shift).to(device)
+        model = FastText(
+            config, n_features, examples.labels.n_labels, generator,
+            counts=torch.from_numpy(examples.labels.counts()), head=head, shift=shift, seed=seed,
+        ).to(device)  # fmt: skip
+        self._one_vs_all = multi_label and config.loss in INDEPENDENT
+        self._head = model.head
         self._config, self.device = config, device
         n_entries = len(examples.bags.ids)
         batches = BagBatches(
@@ -90,13 +99,12 @@ class Fitting:
             device=device,
         )
         hinge = config.loss == "squared-hinge"
-        shift = None if label_shift is None else torch.from_numpy(label_shift).to(device)
         if hinge:
             model.bias.copy_(_constant_answer(examples))
-        update: Update = (
+        update: DualUpdate | FastTextUpdate = (
             DualUpdate(model, batches, None if start is None else _seen(start, model), shift)
             if hinge
-            else FastTextUpdate(model, shift)
+            else FastTextUpdate(model)
         )
         left_out = hinge and dev is None
         held_out = n_held_out(len(batches), batches.batch_size) if left_out else 0
@@ -157,6 +165,7 @@ class Fitting:
             arrays["bias"],
             arrays.get("output"),
             self._one_vs_all,
+            head=self._head,
         )
 
     def held_out(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:

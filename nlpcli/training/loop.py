@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,10 @@ from torch import Tensor
 from nlpcli.batching.bags import BagBatch, BagBatches
 from nlpcli.errors import NegativeAnswer
 from nlpcli.models.fasttext import FastText
+from nlpcli.models.outputs import Learnt
 from nlpcli.training.optim import RowwiseAdagrad
 
+Move = TypeVar("Move")
 BIAS_RATE = 0.1
 """The bias moves with every text, so it learns at a tenth of the rate."""
 REPORT_STEPS, REPORT_SECONDS = 64, 0.5
@@ -48,32 +50,27 @@ class Step:
 
 
 class FastTextUpdate:
-    """One gradient step on one batch; ``shift`` [K] is added to the logits in training only."""
+    """One gradient step on one batch."""
 
-    def __init__(self, model: FastText, shift: Tensor | None = None) -> None:
-        self.model, self._shift = model, shift
+    def __init__(self, model: FastText) -> None:
+        self.model, self._layer = model, model.output_layer()
         self.rows = RowwiseAdagrad(model.weight)
         self.output = None if model.output is None else RowwiseAdagrad(model.output)
         self.bias = RowwiseAdagrad(model.bias[:, None])
 
-    def gradient(self, batch: BagBatch, number: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Summed loss (scalar), the sums of feature rows, the gradient at the logits."""
+    def gradient(self, batch: BagBatch, number: int) -> tuple[Tensor, Learnt]:
+        """Summed loss (scalar), and the gradients for ``apply``."""
         hidden = self.model.hidden(batch.ids, batch.offsets, batch.weights)
-        logits = self.model.project(hidden)
-        if self._shift is not None:
-            logits = logits + self._shift
-        loss, gradient = self.model.loss_gradient(logits, batch)
-        return loss, hidden, gradient
+        learnt = self._layer.learn(hidden, batch.labels)
+        return learnt.loss, learnt
 
-    def apply(
-        self, batch: BagBatch, number: int, hidden: Tensor, gradient: Tensor, lr: float
-    ) -> None:
+    def apply(self, batch: BagBatch, number: int, move: Learnt, lr: float) -> None:
         """Moves the weights."""
-        row_gradient = self.model.row_gradient(gradient, batch)
-        if self.output is not None:
-            self.output.step(None, gradient.T @ hidden, lr)
-        self.bias.step(None, gradient.sum(0)[:, None], lr * BIAS_RATE)
-        self.rows.step(batch.rows, row_gradient, lr)
+        for part in move.rows:
+            if self.output is not None and part.weight is not None:
+                self.output.step(part.rows, part.weight, lr)
+            self.bias.step(part.rows, part.bias[:, None], lr * BIAS_RATE)
+        self.rows.step(batch.rows, self.model.row_gradient(move.hidden, batch), lr)
 
     def squares(self) -> dict[str, Tensor]:
         """The accumulators by the name of their table."""
@@ -81,17 +78,17 @@ class FastTextUpdate:
         return found if self.output is None else {**found, "output": self.output.squares}
 
     def memory(self) -> dict[str, Tensor]:
-        """Nothing else is needed to go on."""
-        return {}
+        """What the output layer remembers."""
+        return self._layer.memory()
 
 
-class Update(Protocol):
+class Update(Protocol[Move]):
     """What moves the weights, one batch at a time."""
 
-    def gradient(self, batch: BagBatch, number: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Summed loss, and two tensors for ``apply``; nothing has moved yet."""
+    def gradient(self, batch: BagBatch, number: int) -> tuple[Tensor, Move]:
+        """Summed loss, and what ``apply`` needs; nothing has moved yet."""
 
-    def apply(self, batch: BagBatch, number: int, one: Tensor, two: Tensor, lr: float, /) -> None:
+    def apply(self, batch: BagBatch, number: int, move: Move, lr: float, /) -> None:
         """Moves the weights."""
 
     def squares(self) -> dict[str, Tensor]:
@@ -114,7 +111,7 @@ class Training:
         model: FastText,
         batches: BagBatches,
         generator: torch.Generator,
-        update: Update,
+        update: Update[Any],
         *,
         held_out: int = 0,
     ) -> None:
@@ -152,10 +149,10 @@ class Training:
 
     def _step(self, number: int, lr: float) -> None:
         batch = self._batches.batch(number)
-        loss, one, two = self.update.gradient(batch, number)
+        loss, move = self.update.gradient(batch, number)
         if loss.device.type == "cpu":
             self._refuse_infinite(float(loss), number)
-        self.update.apply(batch, number, one, two, lr)
+        self.update.apply(batch, number, move, lr)
         self._total += loss
         self._at, self._seen = self._at + 1, self._seen + len(batch.offsets)
 

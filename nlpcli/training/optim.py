@@ -18,12 +18,12 @@ class RowwiseAdagrad:
         self.table = table
         self.squares = torch.full((table.shape[0],), _FLOOR, device=table.device)
 
-    def step(self, rows: Tensor | None, gradient: Tensor, lr: float) -> None:
-        """Updates ``rows`` (distinct int64 [U]; None: all) in place with ``gradient`` [U, D]."""
+    def step(self, rows: Tensor | slice, gradient: Tensor, lr: float) -> None:
+        """Updates rows in place with ``gradient`` [U, D]: distinct int64 [U], or a run of them."""
         squares = (gradient * gradient).mean(dim=1)
-        if rows is None:
-            self.squares += squares
-            self.table.sub_(gradient * (lr / self.squares.sqrt())[:, None])
+        if isinstance(rows, slice):
+            seen = self.squares[rows].add_(squares)
+            self.table[rows].sub_(gradient * (lr / seen.sqrt())[:, None])
             return
         squares += self.squares[rows]
         self.squares[rows] = squares

@@ -1,7 +1,8 @@
 import numpy as np
 import torch
 
-from nlpcli.batching.bags import BagBatches, LabelSets
+from nlpcli.batching.bags import BagBatches
+from nlpcli.batching.labels import LabelSets
 from nlpcli.text.config import TokenizerConfig
 from nlpcli.text.tokenizer import Tokenizer
 
@@ -24,7 +25,7 @@ def test_an_epoch_holds_every_entry_and_label_once() -> None:
         got = [batches.batch(number) for number in order]
         assert sum(len(b.offsets) for b in got) == len(TEXTS)
         assert sorted(torch.cat([b.ids for b in got]).tolist()) == sorted(bags.ids.tolist())
-        assert sum(float(b.targets.sum()) for b in got) == 6
+        assert sum(float(b.labels.targets.sum()) for b in got) == 6
 
 
 def test_the_transposed_batch_is_the_same_matrix() -> None:

@@ -8,7 +8,8 @@ import torch
 from scipy.sparse import csr_matrix
 from sklearn.svm import LinearSVC
 
-from nlpcli.batching.bags import BagBatches, LabelSets, good_batch_size, n_held_out
+from nlpcli.batching.bags import BagBatches, good_batch_size, n_held_out
+from nlpcli.batching.labels import LabelSets
 from nlpcli.models.config import FastTextConfig
 from nlpcli.models.fasttext import FastText
 from nlpcli.text.config import TokenizerConfig
@@ -81,8 +82,8 @@ def test_the_weights_are_the_sum_of_what_the_duals_pull() -> None:
     with torch.no_grad():
         for number in [*range(len(batches)), 2, 0]:
             batch = batches.batch(number)
-            _, alpha, pull = update.gradient(batch, number)
-            update.apply(batch, number, alpha, pull, 1.0)
+            _, move = update.gradient(batch, number)
+            update.apply(batch, number, move, 1.0)
     order = np.concatenate([batches.texts(n) for n in range(len(batches))])
     signs = 2 * examples.labels.dense(order) - 1
     wanted = matrix[order].T @ (update.alpha.numpy() * signs)

@@ -3,8 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as functional
 
-from nlpcli.batching.bags import LabelSets
+from nlpcli.batching.labels import LabelSets
 from nlpcli.errors import NegativeAnswer, Unavailable, UsageError
 from nlpcli.models.additive import AdditiveClassifier
 from nlpcli.models.config import FastTextConfig
@@ -109,10 +110,19 @@ def test_a_gradient_step_is_the_one_autograd_finds() -> None:
         model = FastText(config, tokenizer.n_features, 3, generator)
         model.weight.normal_(generator=generator).requires_grad_()
         batch = batches.batch(0)
-        logits = model(batch.ids, batch.offsets, batch.weights)
-        loss, gradient = model.loss_gradient(logits, batch)
+        with torch.no_grad():
+            hidden = model.hidden(batch.ids, batch.offsets, batch.weights)
+            learnt = model.output_layer().learn(hidden, batch.labels)
+            ours = model.row_gradient(learnt.hidden, batch)
+        logits, targets = model(batch.ids, batch.offsets, batch.weights), batch.labels.targets
+        if config.loss == "softmax":
+            smooth = config.label_smoothing
+            targets = targets * (1 - smooth) + smooth / 3
+            loss = -(targets * torch.log_softmax(logits, 1)).sum()
+        else:
+            loss = functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
+        assert torch.allclose(learnt.loss, loss)
         (wanted,) = torch.autograd.grad(loss, model.weight)
-        ours = model.row_gradient(gradient, batch)
         assert torch.allclose(ours, wanted[batch.rows], atol=1e-5)
 
 

@@ -1,0 +1,79 @@
+"""What a training command says when it is done, and what it does after publishing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from nlpcli.errors import Busy, NlpcliError, OutputFailed
+from nlpcli.shell.console import Console
+from nlpcli.shell.streams import write_path
+
+if TYPE_CHECKING:
+    from nlpcli.store.store import Store
+
+
+def _in_short(metrics: dict[str, Any]) -> str:
+    names = ("accuracy", "macro_f1", "micro_f1", "precision_at_1")
+    return ", ".join(f"{n} {metrics[n]:.4f}" for n in names if metrics.get(n) is not None)
+
+
+def show_report(report: dict[str, Any], console: Console, *, as_json: bool) -> None:
+    """The published path on stdout, alone or in one JSON document; a summary on stderr."""
+    import json
+    import resource
+
+    report["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    if report.get("unchanged"):
+        console.say("nothing to do: data, options and program are as in the newest version")
+    else:
+        console.say(
+            f"{report['rows']:,} rows, {report['labels']:,} labels, {report['features']:,} "
+            f"features; {report['epochs']} epochs, loss {report['loss']:.4f}; "
+            f"{report['seconds']:.1f} s"
+        )
+    if report["metrics"] and "dev_rows" in report:
+        console.say(f"dev part, {report['dev_rows']:,} rows: {_in_short(report['metrics'])}")
+    if report.get("held_out"):
+        console.say(
+            f"{report['held_out_rows']:,} rows, before they were learnt from too: "
+            f"{_in_short(report['held_out'])}"
+        )
+    if as_json:
+        typer.echo(json.dumps(report, sort_keys=True))
+    elif report["published"]:
+        write_path(report["path"])
+
+
+def why_not(report: dict[str, Any]) -> str:
+    """Why the version is not served, and where it lies."""
+    kept = f"kept unpublished: {report['path']}" if report["path"] else "nothing is written"
+    return f"{'; '.join(report['refused'])}; {kept}"
+
+
+def prune_after(store: Store, name: str, keep: int, console: Console) -> None:
+    """What --keep asks for; a run that begins meanwhile does it itself.
+
+    Raises OutputFailed: the model is published, so no failure says that nothing was done.
+    """
+    try:
+        removed, warnings = store.prune(name, keep)
+    except Busy as error:
+        console.warn(f"--keep: {error.message}; its run may prune")
+        return
+    except NlpcliError as error:
+        raise OutputFailed(f"--keep: {error.message}") from None
+    for warning in warnings:
+        console.warn(warning)
+    if removed:
+        console.say(f"removed old versions: {', '.join(map(str, removed))}")
+
+
+def tell_pin(store: Store, output: str, report: dict[str, Any], console: Console) -> None:
+    """A new version is not what the bare name means while another is pinned."""
+    if "/" in output or output.startswith("."):
+        return
+    pinned = store.pinned(output)
+    if pinned is not None and pinned != int(report["path"].rpartition("/")[2]):
+        console.warn(f"{output} stays at the pinned version {pinned}: nlpcli models unpin {output}")
