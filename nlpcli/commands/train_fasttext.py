@@ -94,7 +94,7 @@ def train_fasttext(
         typer.Option(help="auto: a linear SVM; sparse, for many labels: hs, ns, adaptive."),
     ] = LossName.auto,
     negatives: Annotated[
-        int | None, typer.Option(min=1, max=10000, help="Draws a text, for ns [default: 5].")
+        int | None, typer.Option(min=1, max=10000, help="Draws a text, for ns [default: 20].")
     ] = None,
     cost: Annotated[
         float | None, typer.Option(min=1e-6, max=1e6, help="C of squared-hinge [default: 1].")
@@ -102,7 +102,7 @@ def train_fasttext(
     epochs: Annotated[int, typer.Option(min=1, max=10000, help="Passes over the rows.")] = 5,
     lr: Annotated[
         float | None,
-        typer.Option(min=1e-6, max=100, help="Of the other losses; falls to 30 % [default: 0.2]."),
+        typer.Option(min=1e-6, max=100, help="Falls to 30 % [default: 0.2; sparse: 0.1]."),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, max=65536, help="Texts a step [default: by their length].")
@@ -168,7 +168,7 @@ def train_fasttext(
 ) -> None:
     """Train a text classifier from labelled rows and publish it."""
     from nlpcli.data.rows import RowFormat
-    from nlpcli.models.config import FastTextConfig
+    from nlpcli.models.config import SPARSE, SPARSE_LR, FastTextConfig
     from nlpcli.runs.publishing import parse_gate
     from nlpcli.runs.request import Request
     from nlpcli.store.store import Store
@@ -185,6 +185,8 @@ def train_fasttext(
     options = {**context.params, "min_n": min_n if min_n or not max_n else 1}
     tokenizer = _from_options(TokenizerConfig, options, cleaning=_from_options(Cleaning, options))
     width, chosen = _dim_and_loss(dim, loss, label_separator)
+    if lr is None and chosen in SPARSE:
+        options["lr"] = SPARSE_LR
     config = _from_options(FastTextConfig, options, dim=width, loss=chosen)
     base = None
     if continue_from is not None:

@@ -11,6 +11,8 @@ SPARSE: tuple[Loss, ...] = ("hs", "ns", "adaptive")
 """Steps touch few rows of the output matrix, so there must be one."""
 INDEPENDENT: tuple[Loss, ...] = ("squared-hinge", "one-vs-all")
 """Each label is decided by itself."""
+SPARSE_LR = 0.1
+"""Rate of the sparse losses, whose steps are larger; chosen on held-out rows, see LOG.md."""
 DIM = 100
 """Of embeddings, where a loss needs them and none is asked for; fastText's."""
 
@@ -37,7 +39,7 @@ class FastTextConfig:
     lr_end: float = 0.3
     batch_size: int | None = None
     label_smoothing: float = 0.1
-    negatives: int = 5
+    negatives: int = 20
 
     def __post_init__(self) -> None:
         for name, low, high in (

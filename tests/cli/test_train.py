@@ -173,3 +173,51 @@ def test_chinese(fresh: Run) -> None:
     fresh("train-fasttext", SAMPLES / "messages_zh.csv", "-o", "zh", "-q")
     done = fresh("eval", "-m", "zh", SAMPLES / "messages_zh_test.csv", "--json")
     assert json.loads(done.out)["accuracy"]["value"] > 0.8
+
+
+@pytest.mark.parametrize("loss", ["hs", "ns", "adaptive"])
+def test_losses_for_many_labels(fresh: Run, tmp_path: Path, loss: str) -> None:
+    for _ in range(2):
+        options = ("--loss", loss, "--epochs", 30, "--dim", 20, "-q")
+        assert fresh("train-fasttext", TRAIN, "-o", "m", *options).code == 0
+    store = tmp_path / "store" / "m"
+    one, two = ((store / v / "model.safetensors").read_bytes() for v in "12")
+    assert one == two
+    done = fresh("predict", "-m", "m", "--probabilities", "--only", TRAIN)
+    lines = done.out.splitlines()
+    assert done.code == 0 and len(lines) == 261
+    for line in lines[1:]:
+        *_, a, b, c, d = line.split(",")
+        assert sum(map(float, (a, b, c, d))) == pytest.approx(1, abs=1e-5)
+    assert json.loads(fresh("eval", "-m", "m", TRAIN, "--json").out)["accuracy"]["value"] > 0.9
+    new = tmp_path / "new.csv"
+    new.write_text("text,label\ngood,quality\nbad,colour\n")
+    done = fresh("train-fasttext", new, "-o", "n", "--continue-from", "m", "-q")
+    if loss == "ns":
+        assert done.code == 0
+        return
+    assert done.code == 65 and "label colour is new" in done.err
+    new.write_text("text,label\ngood,quality\nbad,delivery\n")
+    assert fresh("train-fasttext", new, "-o", "n", "--continue-from", "m", "-q").code == 0
+    done = fresh("predict", "-m", "m", "--explain", 3, new)
+    assert done.code == 2 and "no sum of features" in done.err
+
+
+@pytest.mark.parametrize("loss", ["hs", "ns", "adaptive", "softmax"])
+def test_several_labels_a_row_share_a_softmax(fresh: Run, loss: str) -> None:
+    options = ("--label-column", "labels", "--label-separator", ";", "--loss", loss)
+    tags = SAMPLES / "tags_en.csv"
+    assert fresh("train-fasttext", tags, "-o", "m", *options, "--epochs", 30, "-q").code == 0
+    done = fresh("eval", "-m", "m", tags, "--label-column", "labels", "--json")
+    assert json.loads(done.out)["precision_at_1"]["value"] > 0.8
+
+
+def test_losses_and_options_that_do_not_go_together(fresh: Run) -> None:
+    for options, reason in (
+        (("--loss", "hs", "--dim", 0), "needs embeddings"),
+        (("--loss", "squared-hinge", "--dim", 5), "has no embeddings"),
+        (("--loss", "hs", "--negatives", 3), "--negatives has no meaning with --loss hs"),
+        (("--loss", "ns", "--label-smoothing", 0.1), "--label-smoothing has no meaning"),
+    ):
+        done = fresh("train-fasttext", TRAIN, "-o", "m", *options)
+        assert done.code == 2 and reason in done.err and not done.out

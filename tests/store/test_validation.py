@@ -10,6 +10,7 @@ import pytest
 from nlpcli.errors import DataError
 from nlpcli.store.validation import (
     check_calibration,
+    check_head,
     check_output_options,
     check_tensors,
     check_tokenizer,
@@ -134,3 +135,34 @@ def test_tensors_that_add_up() -> None:
 def test_tensors_that_do_not(change: dict[str, Any], reason: str) -> None:
     with pytest.raises(DataError, match=reason):
         check_tensors(tensors(**change), 2, "m")
+
+
+def test_heads() -> None:
+    assert check_head(None, {}, 3, "m") is None
+    assert check_head(None, {"head": None}, 3, "m") is None
+    for name in ("tree", "clusters"):
+        head = check_head(np.array([0, 1, 1]), {"head": name}, 3, "m")
+        assert head is not None and head.name == name
+    check_tensors(
+        tensors(weight=np.ones((4, 2), np.float32), output=np.ones((1, 2), np.float32),
+                bias=np.ones(1, np.float32)), 2, "m", 1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("structure", "config", "reason"),
+    [
+        (None, {"head": "tree"}, "its tensor is missing"),
+        (np.array([0, 1, 1]), {}, "head is none of tree, clusters"),
+        (np.array([0, 1, 1]), {"head": "bush"}, "head is none of"),
+        (np.array([0, 1, 1]), {"head": ["tree"]}, "head is none of"),
+        (np.array([0, 1]), {"head": "tree"}, "not one int64 a label"),
+        (np.array([[0, 1, 1]]), {"head": "tree"}, "not one int64 a label"),
+        (np.array([0.0, 1, 1]), {"head": "tree"}, "not one int64 a label"),
+        (np.array([0, -1, 1]), {"head": "tree"}, "counts of labels"),
+        (np.array([0, 2, 2]), {"head": "clusters"}, "without labels"),
+    ],
+)
+def test_heads_that_are_none(structure: Any, config: dict[str, Any], reason: str) -> None:
+    with pytest.raises(DataError, match=f"m: .*{reason}"):
+        check_head(structure, config, 3, "m")

@@ -55,6 +55,7 @@ def _fit(
         FastTextConfig(dim=8, loss="softmax", epochs=10),
         FastTextConfig(loss="one-vs-all"),
         FastTextConfig(dim=8, epochs=20, loss="one-vs-all"),
+        *(FastTextConfig(dim=8, epochs=20, loss=name) for name in ("hs", "ns", "adaptive")),
     ],
 )
 def test_it_learns_from_rows_sorted_by_label(config: FastTextConfig) -> None:
@@ -156,8 +157,9 @@ def _steps_fit(config: FastTextConfig, patience: int | None) -> Fitting:
 @pytest.mark.parametrize(
     "config",
     [FastTextConfig(batch_size=4), FastTextConfig(loss="softmax"),
-     FastTextConfig(dim=3, loss="softmax")],
-    ids=["hinge", "softmax", "dim"],
+     FastTextConfig(dim=3, loss="softmax"), FastTextConfig(dim=3, loss="ns"),
+     FastTextConfig(dim=3, loss="hs")],
+    ids=["hinge", "softmax", "dim", "ns", "hs"],
 )  # fmt: skip
 def test_a_run_put_away_at_any_step_ends_in_the_same_bytes(
     config: FastTextConfig, patience: int | None, monkeypatch: pytest.MonkeyPatch
