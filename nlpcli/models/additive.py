@@ -17,6 +17,7 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
 _GRID_BITS = 20
+_SHORTEST = 0.05
 _BLOCK = 1 << 18
 """Floats worked on at once: they stay in the cache."""
 
@@ -25,7 +26,9 @@ _BLOCK = 1 << 18
 class AdditiveClassifier:
     """``weight`` float32 [V, K], or [V, D] with ``output`` float32 [R, D]; ``bias`` [R].
 
-    ``head`` makes logits of the R scores; without one they are the logits, and R is K.
+    ``head`` makes logits of the R scores; without one they are the logits, and R is K. What a bag
+    lacks to the length one that bags have in training was unknown in it: its logits lie nearer
+    together by as much, the bias too, so that the order of the labels stays.
 
     ``one_vs_all``: probabilities by the logistic function, each label for itself; else softmax.
     Probabilities are those of ``scale * logits + offset``.
@@ -45,8 +48,11 @@ class AdditiveClassifier:
         """Logits float64 [B, K] of B bags in CSR form; an empty bag has the bias alone."""
         hidden = bag_sums(self.weight, indptr, ids, weights)
         wide = hidden.astype(np.float64)
-        scores = (wide if self.output is None else _exact_product(wide, self.output)) + self.bias
-        return scores if self.head is None else self.head.logits(scores)
+        scores = wide if self.output is None else _exact_product(wide, self.output)
+        if self.head is not None:
+            return self.head.logits(scores + self.bias)
+        length = bag_lengths(indptr, weights)[:, None]
+        return scores + length * self.bias + (1 - length) * self.bias.mean(dtype=np.float64)
 
     def probabilities(
         self, indptr: npt.NDArray[np.int64], ids: npt.NDArray[np.int32], weights: F32
@@ -67,8 +73,8 @@ class AdditiveClassifier:
     def contributions(self, ids: npt.NDArray[np.int32], weights: F32, label: int) -> F64:
         """What each feature of one text adds to the scaled logit of a label, float64 [T].
 
-        Their sum and ``scale * bias + offset`` is that logit. Raises ValueError with a ``head``,
-        through which a logit is no sum.
+        Their sum and ``scale * bias + offset`` is that logit (of a text of length one). Raises
+        ValueError with a ``head``, through which a logit is no sum.
         """
         if self.head is not None:
             raise ValueError("a logit is not a sum over features")
@@ -80,6 +86,16 @@ class AdditiveClassifier:
         """Probabilities float64 [B, K] from logits."""
         scaled = logits * self.scale + self.offset
         return sigmoid(scaled) if self.one_vs_all else softmax(scaled)
+
+
+def bag_lengths(indptr: npt.NDArray[np.int64], weights: F32) -> F64:
+    """Euclidean length of each bag, float64 [B]: from a twentieth to 1, which an empty bag has."""
+    found = np.ones(len(indptr) - 1)
+    filled = np.flatnonzero(np.diff(indptr))
+    if len(filled):
+        squares = np.square(weights[indptr[0] : indptr[-1]], dtype=np.float64)
+        found[filled] = np.sqrt(np.add.reduceat(squares, indptr[filled] - indptr[0]))
+    return np.clip(found, _SHORTEST, 1)
 
 
 def bag_sums(

@@ -50,10 +50,12 @@ class Chunk:
 class Counts:
     """Known features of a few texts: how many in each text [B], their rows ascending, counts.
 
-    ``words``: the row of each word as it stands in the texts, -1 where it has none.
+    ``unknown`` [B]: occurrences of features without a row. ``words``: the row of each word as it
+    stands in the texts, -1 where it has none.
     """
 
     sizes: I64
+    unknown: I64
     ids: I32
     tf: I64
     words: I32
@@ -124,7 +126,8 @@ def count_features(chunk: Chunk, index: HashIndex) -> Counts:
     ids = (distinct & np.uint64(0xFFFFFFFF)).astype(np.int32)
     owners = (distinct >> np.uint64(32)).astype(np.int64)
     sizes = np.bincount(owners, minlength=chunk.n_texts)
-    return Counts(sizes, ids, tf, rows[: len(chunk.starts)].copy())
+    unknown = np.bincount(chunk.texts[~known], minlength=chunk.n_texts)
+    return Counts(sizes, unknown, ids, tf, rows[: len(chunk.starts)].copy())
 
 
 def known_words(

@@ -3,7 +3,8 @@
 A feature is a word, a run of words or a character n-gram, known by its 64-bit hash. Every distinct
 feature of the training texts that is frequent enough gets a row of its own; ``buckets`` bounds the
 n-grams by the hashing trick instead (Weinberger et al. 2009). A feature's weight in a text is
-(1 + ln tf) · idf, and each text has length one (Salton & Buckley 1988, "ltc").
+(1 + ln tf) · idf, and each text has length one (Salton & Buckley 1988, "ltc"). What a text holds
+that has no row counts in that length: a text of mostly unknown words is weak evidence.
 """
 
 from __future__ import annotations
@@ -108,14 +109,14 @@ class Tokenizer:
         fresh = known_words(chunks, counts, len(known), set(old_words))
         tokenizer.words = [*old_words, *fresh]
         del chunks
-        indptr, ids, tf = _put_together(counts)
+        indptr, ids, tf, unknown = _put_together(counts)
         frequency = np.bincount(ids, minlength=len(known)).astype(np.float64)
         tokenizer.n_texts = len(texts)
         if base is not None:
             tokenizer.n_texts += base.n_texts
             frequency[: base.n_features] += base.document_frequency()
         tokenizer.idf = _idf(frequency, tokenizer.n_texts)
-        return tokenizer, Bags(indptr, ids, _weigh(indptr, ids, tf, tokenizer.idf))
+        return tokenizer, Bags(indptr, ids, tokenizer._weigh(indptr, ids, tf, unknown))
 
     def document_frequency(self) -> npt.NDArray[np.float64]:
         """In how many of ``n_texts`` texts each feature occurred, float64 [V]; from ``idf``."""
@@ -126,8 +127,25 @@ class Tokenizer:
         counts = [
             count_features(cut(self.config, chunk), self.index) for chunk in text_chunks(texts)
         ]
-        indptr, ids, tf = _put_together(counts)
-        return Bags(indptr, ids, _weigh(indptr, ids, tf, self.idf))
+        indptr, ids, tf, unknown = _put_together(counts)
+        return Bags(indptr, ids, self._weigh(indptr, ids, tf, unknown))
+
+    def _weigh(self, indptr: I64, ids: I32, tf: I64, unknown: I64) -> F32:
+        """(1 + ln tf) · idf, divided by the text's Euclidean norm; float32 [nnz].
+
+        A feature without a row adds to the norm as one that occurred in a single training text:
+        such a one lengthened its own text when the rows were learnt.
+        """
+        weights = self.idf[ids].astype(np.float64)
+        often = np.flatnonzero(tf > 1)
+        weights[often] *= 1 + np.log(tf[often])
+        filled = np.flatnonzero(np.diff(indptr))
+        if len(filled):
+            squares = np.add.reduceat(weights * weights, indptr[filled])
+            squares += unknown[filled] * float(_idf(np.ones(1), self.n_texts)[0]) ** 2
+            sizes = np.diff(indptr)[filled]
+            weights /= np.repeat(np.sqrt(squares), sizes)
+        return weights.astype(np.float32)
 
 
 def _cut_all(
@@ -150,12 +168,13 @@ def _nothing_left(config: TokenizerConfig, n_texts: int) -> DataError:
     )
 
 
-def _put_together(parts: Sequence[Counts]) -> tuple[I64, I32, I64]:
-    """CSR of consecutive texts: indptr int64 [B + 1], ids, counts."""
+def _put_together(parts: Sequence[Counts]) -> tuple[I64, I32, I64, I64]:
+    """CSR of consecutive texts: indptr int64 [B + 1], ids, counts; unknown features [B]."""
     sizes = np.concatenate([np.zeros(1, np.int64), *(part.sizes for part in parts)])
     ids = np.concatenate([np.empty(0, np.int32), *(part.ids for part in parts)])
     tf = np.concatenate([np.empty(0, np.int64), *(part.tf for part in parts)])
-    return np.cumsum(sizes), ids, tf
+    unknown = np.concatenate([np.empty(0, np.int64), *(part.unknown for part in parts)])
+    return np.cumsum(sizes), ids, tf, unknown
 
 
 def _check_room(needed: int, room: int | None, n_hashes: int) -> None:
@@ -170,16 +189,3 @@ def _check_room(needed: int, room: int | None, n_hashes: int) -> None:
 def _idf(frequency: npt.NDArray[np.float64], n_texts: int) -> F32:
     """Smooth inverse document frequency, as in scikit-learn: ln((1 + n) / (1 + df)) + 1."""
     return (np.log((1 + n_texts) / (1 + frequency)) + 1).astype(np.float32)
-
-
-def _weigh(indptr: I64, ids: I32, tf: I64, idf: F32) -> F32:
-    """(1 + ln tf) · idf, divided by the text's Euclidean norm; float32 [nnz]."""
-    weights = idf[ids].astype(np.float64)
-    often = np.flatnonzero(tf > 1)
-    weights[often] *= 1 + np.log(tf[often])
-    filled = np.flatnonzero(np.diff(indptr))
-    if len(filled):
-        squares = np.add.reduceat(weights * weights, indptr[filled])
-        sizes = np.diff(indptr)[filled]
-        weights /= np.repeat(np.sqrt(squares), sizes)
-    return weights.astype(np.float32)

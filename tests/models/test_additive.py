@@ -14,10 +14,14 @@ def _bags(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     sizes = rng.integers(0, 9, B)
     sizes[[0, 5, B - 1]] = 0
     indptr = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+    weights = rng.random(indptr[-1]) + 0.01
+    weights /= np.sqrt(np.bincount(np.repeat(np.arange(B), sizes), weights**2))[
+        np.repeat(np.arange(B), sizes)
+    ]
     return (
         indptr,
         rng.integers(0, V, indptr[-1]).astype(np.int32),
-        rng.random(indptr[-1], np.float32),
+        weights.astype(np.float32),
     )
 
 
@@ -72,3 +76,19 @@ def test_probabilities_are_safe_at_the_extremes() -> None:
     logits = np.array([[1e4, -1e4, 0.0], [0.0, 0.0, 0.0]])
     assert np.allclose(softmax(logits).sum(axis=1), 1)
     assert sigmoid(logits)[0].tolist() == [1.0, 0.0, 0.5]
+
+
+@pytest.mark.parametrize("dim", [0, 5])
+def test_what_a_text_lacks_weakens_its_answer_and_not_the_order_of_labels(dim: int) -> None:
+    scorer, _ = _model(dim)
+    indptr, ids, weights = _bags()
+    filled = np.flatnonzero(np.diff(indptr))
+    whole = scorer.logits(indptr, ids, weights)
+    for share in (0.9, 0.5, 0.2):
+        less = scorer.logits(indptr, ids, (weights * share).astype(np.float32))
+        for i in filled:
+            assert np.array_equal(less[i].argsort(), whole[i].argsort())
+            assert np.ptp(less[i]) == pytest.approx(share * np.ptp(whole[i]), rel=1e-4)
+        empty = np.setdiff1d(np.arange(B), filled)
+        assert np.array_equal(less[empty], whole[empty])
+        assert np.allclose(whole[empty], scorer.bias)

@@ -67,7 +67,9 @@ def test_chunks_hold_all_texts_in_order() -> None:
 def test_fit_gives_the_bags_that_the_saved_tokenizer_gives() -> None:
     tokenizer, bags = Tokenizer.fit(TokenizerConfig(min_n=1, max_n=4, min_count=2), TEXTS)
     config = TokenizerConfig.from_json(json.loads(json.dumps(tokenizer.config.to_json())))
-    again = Tokenizer(config, tokenizer.index.keys, tokenizer.idf).bags(TEXTS)
+    again = Tokenizer(config, tokenizer.index.keys, tokenizer.idf, n_texts=tokenizer.n_texts).bags(
+        TEXTS
+    )
     assert again.ids.tobytes() == bags.ids.tobytes()
     assert again.weights.tobytes() == bags.weights.tobytes()
 
@@ -110,3 +112,14 @@ def test_nothing_frequent_enough_is_an_error() -> None:
 def test_a_configuration_out_of_range_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         TokenizerConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_unknown_words_count_in_the_length_of_a_text() -> None:
+    tokenizer, _ = Tokenizer.fit(TokenizerConfig(word_ngrams=1), ["red cat", "red dog", "a cow"])
+    known = tokenizer.bags(["red cat"])
+    assert np.linalg.norm(known.weights) == pytest.approx(1, abs=1e-6)
+    longer = tokenizer.bags(["red cat zebra zebra"])
+    rare = np.log(4 / 2) + 1  # as one of three texts has it
+    norm = np.sqrt((tokenizer.idf[known.ids] ** 2).sum() + 2 * rare**2)
+    assert np.allclose(longer.weights, tokenizer.idf[known.ids] / norm)
+    assert len(tokenizer.bags(["zebra"]).ids) == 0
