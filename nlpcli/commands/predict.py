@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from nlpcli.commands.abstaining import abstain_from
 from nlpcli.commands.opening import open_classifier, refuse_same_file
 from nlpcli.errors import DataError
 from nlpcli.shell import options as opt
@@ -155,8 +156,12 @@ def predict(
         bool, typer.Option("--probabilities", help="Add one column a label.")
     ] = False,
     abstain_below: Annotated[
-        float, typer.Option(min=0, max=1, help="Leave the label empty below this.")
+        float, typer.Option(min=0, max=1, help="Leave the label empty below this probability.")
     ] = 0.0,
+    abstain_error: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Or where more than this share would be wrong."),
+    ] = None,
     explain: Annotated[
         int, typer.Option(min=0, help="Add the N n-grams that speak most for or against the label.")
     ] = 0,
@@ -187,6 +192,8 @@ def predict(
     opt.expect_input(input)
     refuse_same_file({"INPUT": input, "--model": model}, {"--output": output, "--rejects": rejects})
     classifier = open_classifier(model, store, console)
+    if abstain_error is not None:
+        abstain_below = max(abstain_below, abstain_from(classifier, abstain_error, console))
     answers = Answers(
         classifier,
         prefix=prefix,

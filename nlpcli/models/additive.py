@@ -95,7 +95,8 @@ def bag_lengths(indptr: npt.NDArray[np.int64], weights: F32) -> F64:
     if len(filled):
         squares = np.square(weights[indptr[0] : indptr[-1]], dtype=np.float64)
         found[filled] = np.sqrt(np.add.reduceat(squares, indptr[filled] - indptr[0]))
-    return np.clip(found, _SHORTEST, 1)
+    np.clip(found, _SHORTEST, 1, out=found)
+    return found
 
 
 def bag_sums(

@@ -41,10 +41,12 @@ def held_out_evidence(parts: Parts, fitting: Fitting) -> Evidence | None:
 def calibrated(
     classifier: TextClassifier, evidence: Evidence | None, threshold: float | None
 ) -> TextClassifier:
-    """With a scale for its logits and, for several labels a text, the best threshold.
+    """With a scale for its logits; for several labels a text the best threshold, and for one what
+    abstaining would bring.
 
     ``threshold``: the one asked for, None for the best one.
     """
+    from nlpcli.evaluation.abstention import Abstention, abstention_curve
     from nlpcli.evaluation.multilabel import best_threshold
     from nlpcli.evaluation.temperature import Calibration, fit_logistic, fit_softmax
 
@@ -58,7 +60,14 @@ def calibrated(
         threshold = 0.5
         if evidence is not None:
             threshold = round(best_threshold(true, scorer.activate(evidence.logits))[0], 6)
-    return replace(classifier, scorer=scorer, threshold=threshold if multi else None)
+    curve: list[Abstention] = []
+    if evidence is not None and not multi:
+        p = scorer.activate(evidence.logits)
+        curve = abstention_curve(p.max(axis=1), true[np.arange(len(p)), p.argmax(axis=1)])
+    return replace(
+        classifier, scorer=scorer, threshold=threshold if multi else None,
+        abstention=tuple((point.below, point.share, point.error) for point in curve),
+    )  # fmt: skip
 
 
 def score_evidence(classifier: TextClassifier, evidence: Evidence) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from nlpcli.store.draft import Draft
 from nlpcli.store.folder import ModelFolder
 from nlpcli.store.strict_json import parse_object
 from nlpcli.store.validation import (
+    check_abstention,
     check_calibration,
     check_head,
     check_output_options,
@@ -57,13 +58,18 @@ class Classifier(Protocol):
 
 @dataclass(frozen=True)
 class TextClassifier:
-    """Texts -> probabilities. ``threshold`` and ``separator`` are set for multi-label models."""
+    """Texts -> probabilities. ``threshold`` and ``separator`` are set for multi-label models.
+
+    ``abstention``: (probability, share of texts, error) of answering from that probability on, as
+    it was on texts that were not learnt from; empty where there were none.
+    """
 
     tokenizer: Tokenizer
     scorer: AdditiveClassifier
     labels: list[str]
     threshold: float | None = None
     separator: str | None = None
+    abstention: tuple[tuple[float, float, float], ...] = ()
 
     @property
     def multi_label(self) -> bool:
@@ -138,6 +144,7 @@ def write_classifier(draft: Draft, classifier: TextClassifier, optimizer: Arrays
         "calibration": {"scale": scorer.scale, "offset": scorer.offset},
         "threshold": classifier.threshold,
         "label_separator": classifier.separator,
+        "abstention": [list(point) for point in classifier.abstention],
         "n_features": tokenizer.n_features,
         "n_words": len(tokenizer.words),
     }
@@ -172,7 +179,10 @@ def read_classifier(folder: ModelFolder) -> TextClassifier:
         arrays["weight"], arrays["bias"], arrays.get("output"), config["one_vs_all"], scale, offset,
         head,
     )  # fmt: skip
-    return TextClassifier(tokenizer, scorer, list(manifest.labels), threshold, separator)
+    return TextClassifier(
+        tokenizer, scorer, list(manifest.labels), threshold, separator,
+        check_abstention(config, where),
+    )  # fmt: skip
 
 
 def _load(folder: ModelFolder, name: str) -> Arrays:

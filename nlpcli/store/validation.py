@@ -48,6 +48,20 @@ def check_calibration(config: dict[str, Any], where: str) -> tuple[float, float]
     return float(scale), float(offset)
 
 
+def check_abstention(config: dict[str, Any], where: str) -> tuple[tuple[float, float, float], ...]:
+    """Probability, share and error of each point; older models have none. Raises DataError."""
+    found = config.get("abstention", [])
+    good = isinstance(found, list) and all(
+        isinstance(point, list)
+        and len(point) == 3
+        and all(type(x) in (int, float) and 0 <= x <= 1 for x in point)
+        for point in found
+    )
+    if not good:
+        raise DataError(f"{where}: abstention is not a list of three numbers from 0 to 1 each")
+    return tuple((float(a), float(b), float(c)) for a, b, c in found)
+
+
 def check_tokenizer(
     document: dict[str, Any], config: dict[str, Any], n_features: int, where: str
 ) -> dict[str, Any]:

@@ -255,3 +255,30 @@ def test_explanations_add_up_to_the_logit(nlpcli: Run, models: Path) -> None:
     assert json.loads(table[2][3]) == []
     few = rows(nlpcli("predict", "-m", "reviews", "--explain", 2, stdin=f"text\n{text}\n").out)
     assert json.loads(few[1][3]) == reasons[:2]
+
+
+def test_abstaining_for_a_stated_error(fresh: Run, tmp_path: Path) -> None:
+    train = SAMPLES / "reviews_en.csv"
+    assert fresh("train-fasttext", train, "-o", "m", "-q", "--dev-fraction", 0.4).code == 0
+    config = json.loads((tmp_path / "store" / "m" / "1" / "manifest.json").read_bytes())["config"]
+    curve = config["abstention"]
+    assert curve[-1][1] == 1
+    error = curve[len(curve) // 2][2]
+    done = fresh("predict", "-m", "m", "-v", "--abstain-error", error, train)
+    below = max((p for p in curve if p[2] <= error), key=lambda p: p[1])[0]
+    assert done.code == 0 and f"a probability of {below:g} on" in done.err
+    given = fresh("predict", "-m", "m", "--abstain-below", below, train)
+    assert given.out == done.out
+    least = min(p[2] for p in curve)
+    if least > 0:
+        done = fresh("predict", "-m", "m", "--abstain-error", least / 2, train)
+        assert done.code == 2 and "the least on held-out rows" in done.err and not done.out
+    options = ("--loss", "softmax", "-q")
+    assert fresh("train-fasttext", train, "-o", "s", *options).code == 0
+    done = fresh("predict", "-m", "s", "--abstain-error", 0.1, train)
+    assert done.code == 2 and "kept no curve" in done.err and "--dev-fraction" in done.err
+
+
+def test_abstaining_is_not_for_several_labels(nlpcli: Run) -> None:
+    done = nlpcli("predict", "-m", "tags", "--abstain-error", 0.1, stdin="text\nx\n")
+    assert done.code == 2 and "any number of labels" in done.err

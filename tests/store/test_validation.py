@@ -9,6 +9,7 @@ import pytest
 
 from nlpcli.errors import DataError
 from nlpcli.store.validation import (
+    check_abstention,
     check_calibration,
     check_head,
     check_output_options,
@@ -166,3 +167,14 @@ def test_heads() -> None:
 def test_heads_that_are_none(structure: Any, config: dict[str, Any], reason: str) -> None:
     with pytest.raises(DataError, match=f"m: .*{reason}"):
         check_head(structure, config, 3, "m")
+
+
+def test_abstention() -> None:
+    assert check_abstention({}, "m") == ()
+    assert check_abstention({"abstention": [[0.5, 1, 0.25]]}, "m") == ((0.5, 1.0, 0.25),)
+    for bad in (
+        None, 1, [1], [[0.5, 0.5]], [[0.5, 0.5, "a"]], [[0.5, 0.5, 1.5]], [[0.5, -1, 0.5]],
+        [[0.5, True, 0.5]], [[float("nan"), 0.5, 0.5]], [(0.5, 0.5, 0.5)],
+    ):  # fmt: skip
+        with pytest.raises(DataError, match="m: abstention"):
+            check_abstention({"abstention": bad}, "m")

@@ -1,0 +1,37 @@
+"""From which probability on to answer, for an error that is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nlpcli.errors import UsageError
+from nlpcli.shell.console import Console
+
+if TYPE_CHECKING:
+    from nlpcli.store.classifier import Classifier
+
+
+def abstain_from(model: Classifier, error: float, console: Console) -> float:
+    """The probability below which not to answer, from what the model kept of held-out texts.
+
+    Raises UsageError where it kept nothing, or no threshold reaches that error.
+    """
+    from nlpcli.evaluation.abstention import Abstention, best_abstention
+
+    if model.multi_label:
+        raise UsageError("--abstain-error: this model gives any number of labels, or none")
+    curve = [Abstention(*point) for point in getattr(model, "abstention", ())]
+    if not curve:
+        raise UsageError(
+            "--abstain-error: the model kept no curve of errors on held-out rows",
+            hint="train-fasttext --dev FILE or --dev-fraction 0.1",
+        )
+    found = best_abstention(curve, error)
+    if found is None:
+        least = min(point.error for point in curve)
+        raise UsageError(f"--abstain-error {error:g}: the least on held-out rows is {least:g}")
+    console.detail(
+        f"answers from a probability of {found.below:g} on: {found.share:.1%} of the held-out rows, "
+        f"{found.error:.1%} of them wrong"
+    )
+    return found.below

@@ -1,0 +1,58 @@
+"""Answering only where the model is sure: error against the share of texts that are answered.
+
+Selective classification (El-Yaniv & Wiener 2010): of texts that were not learnt from, those with
+the largest probabilities are answered; the curve says how often that is wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+POINTS = 100
+FEWEST = 30
+"""Answers that an error is measured on at least."""
+
+
+@dataclass(frozen=True)
+class Abstention:
+    """Answer where the top probability is at least ``below``: ``share`` of the texts, of which
+    ``error`` are wrong."""
+
+    below: float
+    share: float
+    error: float
+
+
+def abstention_curve(
+    confidence: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_]
+) -> list[Abstention]:
+    """At most ``POINTS`` thresholds, the largest first; empty when there are too few texts.
+
+    ``confidence`` [B] is the probability of each text's top label, ``correct`` [B] whether it is
+    true. Texts of one confidence are answered together.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    ranked, wrong = confidence[order], np.cumsum(~correct[order])
+    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)) if len(ranked) else order
+    last = last[last + 1 >= FEWEST]
+    if len(last) > POINTS:
+        last = last[np.unique(np.linspace(0, len(last) - 1, POINTS).astype(int))]
+    n_texts = len(confidence)
+    return [
+        Abstention(
+            # written short, and never above the text it stands for
+            float(np.floor(ranked[i] * 1e6) / 1e6),
+            round((i + 1) / n_texts, 4),
+            round(float(wrong[i]) / (i + 1), 4),
+        )
+        for i in last.tolist()
+    ]
+
+
+def best_abstention(curve: list[Abstention], error: float) -> Abstention | None:
+    """The point that answers most with an error of at most ``error``; None when none does."""
+    good = [point for point in curve if point.error <= error]
+    return max(good, key=lambda point: point.share) if good else None

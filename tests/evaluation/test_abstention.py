@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nlpcli.evaluation.abstention import FEWEST, POINTS, abstention_curve, best_abstention
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 400), st.integers(0, 99), st.integers(1, 50))
+def test_the_curve_is_what_counting_says(n: int, seed: int, levels: int) -> None:
+    rng = np.random.default_rng(seed)
+    confidence = rng.integers(0, levels + 1, n) / levels
+    correct = rng.random(n) < confidence
+    curve = abstention_curve(confidence, correct)
+    assert len(curve) <= POINTS
+    assert bool(curve) == (n >= FEWEST)
+    for point in curve:
+        answered = confidence >= point.below
+        assert answered.sum() >= FEWEST
+        assert point.share == pytest.approx(answered.mean(), abs=1e-4)
+        assert point.error == pytest.approx((~correct)[answered].mean(), abs=1e-4)
+    if curve:
+        assert curve[-1].share == 1
+
+
+def test_a_smaller_error_answers_less() -> None:
+    rng = np.random.default_rng(1)
+    confidence = rng.random(5000)
+    correct = rng.random(5000) < confidence
+    curve = abstention_curve(confidence, correct)
+    every = best_abstention(curve, 0.6)
+    assert every is not None and every.share == 1
+    few, more = best_abstention(curve, 0.05), best_abstention(curve, 0.2)
+    assert few is not None and more is not None
+    assert few.error <= 0.05 and more.error <= 0.2
+    assert few.share < more.share < 1
+    assert best_abstention(abstention_curve(confidence, confidence < 0), 0.5) is None
