@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from nlpcli.runs.reporting import Rejects, Reporter
     from nlpcli.runs.request import Request
     from nlpcli.runs.resuming import Resumption
-    from nlpcli.store.classifier import Arrays, TextClassifier
+    from nlpcli.store.classifier import TextClassifier
     from nlpcli.store.draft import Draft
+    from nlpcli.store.tensors import Arrays
     from nlpcli.text.tokenizer import Bags, Tokenizer
     from nlpcli.training.fit import Fitting
 

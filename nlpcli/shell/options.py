@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nlpcli.errors import UsageError
 from nlpcli.shell.usage import InputExpected
 
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
@@ -49,6 +50,10 @@ Header = Annotated[
 ]
 TextColumn = Annotated[str, typer.Option(help="Column that holds the text.")]
 LabelColumn = Annotated[str, typer.Option(help="Column that holds the label or labels.")]
+LABEL_PREFIX = "__label__"
+LabelPrefix = Annotated[
+    str, typer.Option(help="What a label begins with in fastText's files and lines.")
+]
 LabelSeparator = Annotated[
     str | None, typer.Option(help="Several labels a row, joined by this; an empty cell: none.")
 ]
@@ -68,6 +73,12 @@ Threads = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of every random draw; recorded.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+
+
+def check_label_prefix(given: str) -> None:
+    """Raises UsageError for a prefix that no label could be told by."""
+    if not given or given.split() != [given]:
+        raise UsageError(f"--label-prefix {given!r}: wanted characters, none of them blank")
 
 
 def store_root(given: Path | None) -> Path:
