@@ -273,12 +273,13 @@ def import_model(
     quiet: opt.Quiet = False,
 ) -> None:
     """Make another program's model the next version of a name."""
+    from nlpcli.data.rows import RowFormat
     from nlpcli.runs.exchanging import import_fasttext
     from nlpcli.store.store import Store, parse_spec
 
     if parse_spec(dst).version is not None:
         raise UsageError(f"DST {dst}: a version is never changed", hint=dst.partition("@")[0])
-    opt.check_label_prefix(label_prefix)
+    RowFormat(label_prefix=label_prefix)  # refuses one that no label could be told by
     with Store(opt.store_root(store)).begin(dst, force=force, wait=wait) as draft:
         path = import_fasttext(Path(src), draft, label_prefix)
     write_path(path)

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 
-from nlpcli.errors import UsageError
 from nlpcli.shell.usage import InputExpected
 
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
@@ -73,12 +72,6 @@ Threads = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of every random draw; recorded.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-
-
-def check_label_prefix(given: str) -> None:
-    """Raises UsageError for a prefix that no label could be told by."""
-    if not given or given.split() != [given]:
-        raise UsageError(f"--label-prefix {given!r}: wanted characters, none of them blank")
 
 
 def store_root(given: Path | None) -> Path:
