@@ -46,6 +46,7 @@ def evaluate(
     ] = 1000,
     seed: opt.Seed = 1,
     format: opt.Format = None,
+    label_prefix: opt.LabelPrefix = opt.LABEL_PREFIX,
     header: opt.Header = True,
     on_error: opt.ErrorMode = opt.OnError.fail,
     rejects: opt.Rejects = None,
@@ -72,6 +73,7 @@ def evaluate(
         on_error=on_error,
         max_field=max_field << 20,
         label_separator=separator,
+        label_prefix=label_prefix,
     )
     rows = read_labelled(
         test, fmt, text_column=text_column, label_column=label_column,

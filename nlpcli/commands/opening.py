@@ -64,10 +64,10 @@ def open_classifier(model: str, store: Path | None, console: Console) -> Classif
 
         classifier = open_fasttext(path)
     else:
-        from nlpcli.store.classifier import read_classifier
+        from nlpcli.store.opening import open_stored
 
         folder = open_model(model, store, console)
-        path, classifier = folder.path, read_classifier(folder)
+        path, classifier = folder.path, open_stored(folder)
     console.detail(f"model {path}: {len(classifier.labels):,} labels")
     return classifier
 

@@ -172,6 +172,7 @@ def predict(
         bool, typer.Option("--spreadsheet-safe", help="Put ' before cells that look like formulas.")
     ] = False,
     format: opt.Format = None,
+    label_prefix: opt.LabelPrefix = opt.LABEL_PREFIX,
     header: opt.Header = True,
     on_error: opt.ErrorMode = opt.OnError.fail,
     rejects: opt.Rejects = None,
@@ -216,6 +217,7 @@ def predict(
             on_error=on_error,
             max_field=max_field << 20,
             label_separator=" " if format == opt.InputFormat.fasttext else None,
+            label_prefix=label_prefix,
         )
         rows = open_rows(input, fmt, reject)
         kept = [] if only else rows.header

@@ -16,9 +16,11 @@ from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
 
 if TYPE_CHECKING:
+    from nlpcli.formats.fasttext_training import FastTextCutting
     from nlpcli.models.config import FastTextConfig, Loss
     from nlpcli.runs.request import Request
     from nlpcli.store.store import Store
+    from nlpcli.text.config import TokenizerConfig
 
 T = TypeVar("T")
 GRADIENT: tuple[Loss, ...] = ("softmax", "one-vs-all", "hs", "ns", "adaptive")
@@ -27,6 +29,7 @@ USED_BY: dict[str, tuple[Loss, ...]] = {
     "negatives": ("ns",),
 }  # fmt: skip
 """The losses that an option means something to."""
+Configuration = tuple["TokenizerConfig | FastTextCutting", "FastTextConfig"]
 EXAMPLES = """\b
 Examples:
   nlpcli train-fasttext sample_data/reviews_en.csv -o reviews
@@ -117,6 +120,13 @@ def train_fasttext(
     buckets: Annotated[
         int | None, typer.Option(min=1, max=2**31, help="Hash n-grams [default: a row each].")
     ] = None,
+    fasttext_compatible: Annotated[
+        bool,
+        typer.Option(
+            "--fasttext-compatible",
+            help="Train what models export can write [--dim 100, --buckets 2000000].",
+        ),
+    ] = False,
     segmenter: Annotated[
         SegmenterName, typer.Option(help="Chinese: characters, or a dictionary.")
     ] = SegmenterName.char,
@@ -131,6 +141,7 @@ def train_fasttext(
     threads: opt.Threads = None,
     device: opt.Device = "auto",
     format: opt.Format = None,
+    label_prefix: opt.LabelPrefix = opt.LABEL_PREFIX,
     header: opt.Header = True,
     on_error: opt.ErrorMode = opt.OnError.fail,
     rejects: opt.Rejects = None,
@@ -168,12 +179,10 @@ def train_fasttext(
 ) -> None:
     """Train a text classifier from labelled rows and publish it."""
     from nlpcli.data.rows import RowFormat
-    from nlpcli.models.config import SPARSE, SPARSE_LR, FastTextConfig
     from nlpcli.runs.publishing import parse_gate
     from nlpcli.runs.request import Request
     from nlpcli.store.store import Store
     from nlpcli.text.config import TokenizerConfig
-    from nlpcli.text.normalize import Cleaning
 
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     models = Store(opt.store_root(store))
@@ -183,20 +192,20 @@ def train_fasttext(
         raise UsageError(f"--min-n {min_n} is more than --max-n {max_n}")
     refuse_same_file({"TRAIN": train, "--dev": dev}, {"--rejects": rejects, "--output": output})
     options = {**context.params, "min_n": min_n if min_n or not max_n else 1}
-    tokenizer = _from_options(TokenizerConfig, options, cleaning=_from_options(Cleaning, options))
-    width, chosen = _dim_and_loss(dim, loss, label_separator)
-    if lr is None and chosen in SPARSE:
-        options["lr"] = SPARSE_LR
-    config = _from_options(FastTextConfig, options, dim=width, loss=chosen)
+    typed = _typed(context)
+    tokenizer, config = _configuration(options, typed)
     base = None
-    if continue_from is not None:
+    if continue_from is not None and isinstance(tokenizer, TokenizerConfig):
         from nlpcli.runs.continuing import read_base
 
         base = read_base(continue_from, models, console)
         tokenizer, config, label_separator = base.inherit(
-            tokenizer, config, label_separator, _typed(context)
+            tokenizer, config, label_separator, typed
         )
-    _check_loss(config, _typed(context))
+    _check_loss(config, typed)
+    several = label_separator is not None or (
+        fasttext_compatible and config.loss == "one-vs-all"  # whose answers such files decide
+    )
     has_dev = dev is not None or dev_fraction > 0 or label_separator is not None
     if patience is not None and not has_dev:
         raise UsageError("--patience needs rows to measure on", hint="--dev-fraction 0.1")
@@ -211,6 +220,7 @@ def train_fasttext(
             on_error=on_error,
             max_field=max_field << 20,
             label_separator=label_separator,
+            label_prefix=label_prefix,
         ),
         columns={
             "text_column": text_column,
@@ -230,7 +240,7 @@ def train_fasttext(
         base=base,
         resume=resume,
         save_every=save_every,
-        gate=parse_gate(publish_if or [], multi_label=label_separator is not None, has_dev=has_dev),
+        gate=parse_gate(publish_if or [], multi_label=several, has_dev=has_dev),
         if_changed=if_changed,
     )
     _execute(request, models, console, rejects, force=force, wait=wait, keep=keep,
@@ -242,6 +252,30 @@ def _from_options(kind: type[T], options: dict[str, Any], **more: Any) -> T:
     names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     given = {n: v for n, v in options.items() if n in names and n not in more and v is not None}
     return kind(**given, **more)
+
+
+def _configuration(options: dict[str, Any], typed: set[str]) -> Configuration:
+    """How texts are cut and what is trained. Raises UsageError for what does not go together."""
+    from nlpcli.models.config import SPARSE, SPARSE_LR, FastTextConfig
+
+    dim, separator = options["dim"], options["label_separator"]
+    if options["fasttext_compatible"]:
+        from nlpcli.formats.fasttext_training import FastTextCutting
+        from nlpcli.runs.compatible import BUCKETS, check_compatible
+
+        dim = check_compatible(options, typed)
+        options = {**options, "buckets": options["buckets"] or BUCKETS, "bias": False}
+    width, loss = _dim_and_loss(dim, options["loss"], separator)
+    if options["lr"] is None and loss in SPARSE:
+        options = {**options, "lr": SPARSE_LR}
+    config = _from_options(FastTextConfig, options, dim=width, loss=loss)
+    if options["fasttext_compatible"]:
+        return _from_options(FastTextCutting, options), config
+    from nlpcli.text.config import TokenizerConfig
+    from nlpcli.text.normalize import Cleaning
+
+    cleaning = _from_options(Cleaning, options)
+    return _from_options(TokenizerConfig, options, cleaning=cleaning), config
 
 
 def _dim_and_loss(dim: int | None, asked: LossName, separator: str | None) -> tuple[int, Loss]:

@@ -166,7 +166,9 @@ class FastTextParser(_LineByLine):
         line = self._next_line()
         if line is None:
             return None
-        words = line.split()
+        # of blanks only those in ASCII stand between words, as for the program
+        raw = line.encode("utf-8", "surrogateescape").split()
+        words = [word.decode("utf-8", "surrogateescape") for word in raw]
         labels = [w.removeprefix(prefix) for w in words if w.startswith(prefix)]
         text = " ".join(w for w in words if not w.startswith(prefix))
         if len(labels) > 1 and separator is None:

@@ -39,6 +39,9 @@ class RowFormat:
     def __post_init__(self) -> None:
         if self.format is not None and self.format not in FORMATS:
             raise UsageError(f"--format {self.format}: not one of {', '.join(FORMATS)}")
+        prefix = self.label_prefix
+        if prefix.split() != [prefix] or not prefix.isprintable():
+            raise UsageError(f"--label-prefix {prefix!r}: wanted characters, none of them blank")
 
     def for_path(self, path: str) -> str:
         """The format of a path: as given, or by its ending (also before .gz and the like)."""

@@ -15,11 +15,18 @@ from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from nlpcli.errors import DataError
 from nlpcli.formats.bounded import BoundedReader, open_bounded
-from nlpcli.formats.fasttext_dictionary import Dictionary, read_dictionary
+from nlpcli.formats.fasttext_dictionary import (
+    LABEL,
+    Dictionary,
+    check_dictionary,
+    read_dictionary,
+)
 from nlpcli.formats.fasttext_matrix import (
     Matrix,
     QuantisedMatrix,
+    check_matrix,
     read_bool,
     read_matrix,
     skip_matrix,
@@ -102,9 +109,10 @@ def read_fasttext(path: Path, *, classifier: bool = False) -> FastTextFile:
             raise reader.bad(
                 f"word vectors ({MODELS[arguments.model]}), wanted a classifier (supervised)"
             )
-        _check_classifier(reader, arguments, dictionary)
+        _check_classifier(arguments, dictionary, reader.where)
         rows, outputs = _rows(arguments, dictionary)
-        quantised = _read_quantised(reader, dictionary)
+        quantised = read_bool(reader, "quant")
+        _check_pruned(dictionary, quantised, reader.where)
         shape = (rows, arguments.dim)
         table = read_matrix(reader, "input", shape, quantised=quantised)
         qout = read_bool(reader, "qout")
@@ -119,9 +127,10 @@ def describe_fasttext(path: Path) -> dict[str, Any]:
     with open_bounded(path) as reader:
         size = reader.remaining
         arguments, dictionary = _read_head(reader)
-        _check_classifier(reader, arguments, dictionary)
+        _check_classifier(arguments, dictionary, reader.where)
         rows, outputs = _rows(arguments, dictionary)
-        quantised = _read_quantised(reader, dictionary)
+        quantised = read_bool(reader, "quant")
+        _check_pruned(dictionary, quantised, reader.where)
         skip_matrix(reader, "input", (rows, arguments.dim), quantised=quantised)
         qout = read_bool(reader, "qout")
         skip_matrix(reader, "output", (outputs, arguments.dim), quantised=quantised and qout)
@@ -153,6 +162,45 @@ def write_fasttext(model: FastTextFile, stream: BinaryIO) -> None:
     model.output.write(stream)
 
 
+def check_fasttext(model: FastTextFile, where: str, prefix: bytes = LABEL) -> None:
+    """That a classifier's parts fit together as those of a file do. Raises DataError.
+
+    ``prefix``: of its labels.
+    """
+    arguments, dictionary = model.arguments, model.dictionary
+    check_arguments(arguments, where)
+    if not arguments.supervised:
+        raise DataError(f"{where}: word vectors, wanted a classifier")
+    check_dictionary(dictionary, arguments.bucket, where, prefix)
+    _check_classifier(arguments, dictionary, where)
+    _check_pruned(dictionary, isinstance(model.input, QuantisedMatrix), where)
+    rows, outputs = _rows(arguments, dictionary)
+    if isinstance(model.output, QuantisedMatrix) and not (
+        model.qout and isinstance(model.input, QuantisedMatrix)
+    ):
+        raise DataError(f"{where}: the output matrix is quantised, and qout or the input is not")
+    check_matrix(model.input, "input", (rows, arguments.dim), where)
+    check_matrix(model.output, "output", (outputs, arguments.dim), where)
+
+
+def check_arguments(arguments: Arguments, where: str) -> None:
+    """Raises DataError for a value that the program does not take, or that takes for ever."""
+    for name in ("word_ngrams", "bucket", "minn", "maxn"):
+        if getattr(arguments, name) < 0:
+            raise DataError(f"{where}: {name} is {getattr(arguments, name)}, wanted 0 or more")
+    if arguments.dim <= 0:
+        raise DataError(f"{where}: dim is {arguments.dim}, wanted 1 or more")
+    longest = max(arguments.word_ngrams, arguments.maxn)
+    if longest > LONGEST:
+        raise DataError(f"{where}: n-grams of {longest}, wanted at most {LONGEST}")
+    if arguments.loss not in LOSSES or arguments.model not in MODELS:
+        seen = f"loss {arguments.loss}, model {arguments.model}"
+        wanted = f"wanted loss 1 to {len(LOSSES)}, model 1 to {len(MODELS)}"
+        raise DataError(f"{where}: {seen}, {wanted}")
+    if not math.isfinite(arguments.t):
+        raise DataError(f"{where}: t is {arguments.t}, wanted a number")
+
+
 def _read_head(reader: BoundedReader) -> tuple[Arguments, Dictionary]:
     magic, version = reader.unpack("2i", "the magic number")
     if magic != MAGIC:
@@ -161,19 +209,7 @@ def _read_head(reader: BoundedReader) -> tuple[Arguments, Dictionary]:
         raise reader.bad(f"fastText format version {version}, wanted {VERSION - 1} or {VERSION}")
     arguments = Arguments(*reader.unpack(_ARGUMENTS, "the arguments"))
     _refuse_floret(reader)
-    for name in ("word_ngrams", "bucket", "minn", "maxn"):
-        if getattr(arguments, name) < 0:
-            raise reader.bad(f"{name} is {getattr(arguments, name)}, wanted 0 or more")
-    if arguments.dim <= 0:
-        raise reader.bad(f"dim is {arguments.dim}, wanted 1 or more")
-    if max(arguments.word_ngrams, arguments.maxn) > LONGEST:
-        longest = max(arguments.word_ngrams, arguments.maxn)
-        raise reader.bad(f"n-grams of {longest}, wanted at most {LONGEST}")
-    if arguments.loss not in LOSSES or arguments.model not in MODELS:
-        seen = f"loss {arguments.loss}, model {arguments.model}"
-        raise reader.bad(f"{seen}, wanted loss 1 to {len(LOSSES)}, model 1 to {len(MODELS)}")
-    if not math.isfinite(arguments.t):
-        raise reader.bad(f"t is {arguments.t}, wanted a number")
+    check_arguments(arguments, reader.where)
     if version < VERSION and arguments.supervised:
         arguments = replace(arguments, maxn=0)  # as the program: they were trained without
     return arguments, read_dictionary(reader, arguments.bucket)
@@ -195,21 +231,23 @@ def _refuse_floret(reader: BoundedReader) -> None:
         raise reader.bad("a floret model, wanted fastText's format")
 
 
-def _check_classifier(reader: BoundedReader, arguments: Arguments, dictionary: Dictionary) -> None:
+def _check_classifier(arguments: Arguments, dictionary: Dictionary, where: str) -> None:
     """Raises DataError for a classifier without labels, or n-grams that have no bucket."""
     if not arguments.supervised:
         return
     if not dictionary.n_labels:
-        raise reader.bad("a classifier without labels")
+        raise DataError(f"{where}: a classifier without labels")
     if arguments.uses_buckets and not arguments.bucket:
-        raise reader.bad("word n-grams or sub-words are used, and there are 0 buckets for them")
+        raise DataError(
+            f"{where}: word n-grams or sub-words are used, and there are 0 buckets for them"
+        )
 
 
-def _read_quantised(reader: BoundedReader, dictionary: Dictionary) -> bool:
-    quantised = read_bool(reader, "quant")
+def _check_pruned(dictionary: Dictionary, quantised: bool, where: str) -> None:
     if dictionary.pruned is not None and not quantised:
-        raise reader.bad("a pruned dictionary with a dense matrix, which fastText does not read")
-    return quantised
+        raise DataError(
+            f"{where}: a pruned dictionary with a dense matrix, which fastText does not read"
+        )
 
 
 def _rows(arguments: Arguments, dictionary: Dictionary) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from nlpcli.errors import shown
+from nlpcli.errors import DataError, shown
 from nlpcli.formats.bounded import BoundedReader
 
 I32 = npt.NDArray[np.int32]
@@ -67,13 +67,13 @@ class Dictionary:
         """The labels, prefix and all."""
         return [self.entry(i) for i in range(self.n_words, len(self.ends))]
 
-    def label_names(self) -> list[str]:
-        """The labels as they are shown: without ``__label__``, unless that would make two alike.
+    def label_names(self, prefix: bytes = LABEL) -> list[str]:
+        """The labels as they are shown: without ``prefix``, unless that would make two alike.
 
         Bytes that are not UTF-8 are written out as ``\\xNN``.
         """
         raw = self.labels()
-        bare = [name[len(LABEL) :] if name.startswith(LABEL) else name for name in raw]
+        bare = [name.removeprefix(prefix) for name in raw]
         if not all(bare) or len(set(bare)) != len(bare):
             bare = raw
         return [name.decode("utf-8", "backslashreplace") for name in bare]
@@ -104,13 +104,25 @@ def read_dictionary(reader: BoundedReader, bucket: int) -> Dictionary:
     kinds, counts = table["kind"], table["count"].astype(np.int64)
     if (kinds != (np.arange(size) >= n_words)).any():
         raise reader.bad(f"the dictionary is not {n_words} words, then {n_labels} labels")
-    if (counts < 0).any():
-        raise reader.bad(f"an entry of the dictionary occurs {counts.min()} times")
-    pruned = None if n_pruned == NEVER_PRUNED else _read_pruned(reader, n_pruned, bucket)
+    pruned = None
+    if n_pruned != NEVER_PRUNED:
+        pruned = reader.array("<i4", (n_pruned, 2), f"{n_pruned:,} kept n-grams")
     dictionary = Dictionary(text, ends, counts, n_words, n_tokens, pruned)
-    if len(set(dictionary.label_names())) != n_labels:
-        raise reader.bad("a label is there twice")
+    check_dictionary(dictionary, bucket, reader.where)
     return dictionary
+
+
+def check_dictionary(
+    dictionary: Dictionary, bucket: int, where: str, prefix: bytes = LABEL
+) -> None:
+    """Counts, labels and kept n-grams of a dictionary with so many buckets. Raises DataError."""
+    if (dictionary.counts < 0).any():
+        lowest = dictionary.counts.min()
+        raise DataError(f"{where}: an entry of the dictionary occurs {lowest} times")
+    if dictionary.pruned is not None:
+        _check_kept(dictionary.pruned, bucket, where)
+    if len(set(dictionary.label_names(prefix))) != dictionary.n_labels:
+        raise DataError(f"{where}: a label is there twice")
 
 
 def _read_entries(reader: BoundedReader, size: int) -> tuple[U8, I64, bytearray]:
@@ -141,14 +153,13 @@ def _endless(chunk: bytes, number: int) -> str:
     return f"entry {number} of the dictionary, {start}…, has no end"
 
 
-def _read_pruned(reader: BoundedReader, count: int, bucket: int) -> I32:
-    """The kept n-grams, int32 [count, 2]. Raises DataError for a pair out of range, or twice."""
-    pairs = reader.array("<i4", (count, 2), f"{count:,} kept n-grams")
+def _check_kept(pairs: I32, bucket: int, where: str) -> None:
+    """Raises DataError for a kept n-gram, int32 [count, 2], out of range or there twice."""
+    count = len(pairs)
     if count and (pairs.min() < 0 or pairs[:, 0].max() >= bucket or pairs[:, 1].max() >= count):
-        raise reader.bad(f"a kept n-gram is not of {bucket} buckets and {count} rows")
+        raise DataError(f"{where}: a kept n-gram is not of {bucket} buckets and {count} rows")
     for column in range(2):
         # sorted, not marked in a table of all buckets: the file says how much memory is used
         values = np.sort(pairs[:, column])
         if (values[1:] == values[:-1]).any():
-            raise reader.bad("a kept n-gram is there twice")
-    return pairs
+            raise DataError(f"{where}: a kept n-gram is there twice")

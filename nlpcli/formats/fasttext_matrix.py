@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from nlpcli.errors import DataError
 from nlpcli.formats.bounded import BoundedReader
 
 F32 = npt.NDArray[np.float32]
@@ -154,9 +155,29 @@ def read_matrix(
     if quantised:
         return _read_quantised(reader, what, shape)
     _check_shape(reader, what, shape)
-    values = reader.array("<f4", shape, f"the {what} matrix")
-    _check_values(reader, values, what)
-    return DenseMatrix(values)
+    matrix = DenseMatrix(reader.array("<f4", shape, f"the {what} matrix"))
+    check_matrix(matrix, what, shape, reader.where)
+    return matrix
+
+
+def check_matrix(matrix: Matrix, what: str, shape: tuple[int, int], where: str) -> None:
+    """Raises DataError for another shape, parts that do not fit and values that are no weights."""
+    _expect_shape(matrix.shape, shape, what, where)
+    if isinstance(matrix, DenseMatrix):
+        _check_values(matrix.values, what, where)
+        return
+    rows, columns = shape
+    _check_quantizer(matrix.quantizer, what, columns, where)
+    parts = matrix.codes.shape[1]
+    if rows and matrix.quantizer.nsubq != parts:
+        raise DataError(
+            f"{where}: the {what} matrix has {parts} codes a row and "
+            f"{matrix.quantizer.nsubq} parts"
+        )
+    if matrix.norm_codes is not None and matrix.norm_quantizer is not None:
+        _check_quantizer(matrix.norm_quantizer, f"{what} norm", 1, where)
+        if len(matrix.norm_codes) != rows:
+            raise DataError(f"{where}: the {what} matrix has {len(matrix.norm_codes)} norms")
 
 
 def skip_matrix(
@@ -172,9 +193,13 @@ def skip_matrix(
 
 def _check_shape(reader: BoundedReader, what: str, shape: tuple[int, int]) -> None:
     found = reader.unpack("qq", f"the shape of the {what} matrix")
+    _expect_shape((found[0], found[1]), shape, what, reader.where)
+
+
+def _expect_shape(found: tuple[int, int], shape: tuple[int, int], what: str, where: str) -> None:
     if found != shape:
-        raise reader.bad(f"the {what} matrix is {found[0]} x {found[1]}, wanted "
-                         f"{shape[0]} x {shape[1]}")  # fmt: skip
+        seen, wanted = (f"{rows} x {columns}" for rows, columns in (found, shape))
+        raise DataError(f"{where}: the {what} matrix is {seen}, wanted {wanted}")
 
 
 def _read_quantised(reader: BoundedReader, what: str, shape: tuple[int, int]) -> QuantisedMatrix:
@@ -187,32 +212,48 @@ def _read_quantised(reader: BoundedReader, what: str, shape: tuple[int, int]) ->
         raise reader.bad(f"the {what} matrix has {codesize} codes, which do not fit {rows} rows")
     codes = reader.array("u1", (rows, parts), f"the codes of the {what} matrix")
     quantizer = _read_quantizer(reader, what, columns)
-    if rows and quantizer.nsubq != parts:
-        raise reader.bad(f"the {what} matrix has {parts} codes a row and {quantizer.nsubq} parts")
-    if not has_norms:
-        return QuantisedMatrix(columns, codes, quantizer)
-    norm_codes = reader.array("u1", (rows,), f"the norms of the {what} matrix")
-    return QuantisedMatrix(
-        columns, codes, quantizer, norm_codes, _read_quantizer(reader, f"{what} norm", 1)
-    )
+    norms: tuple[U8, Quantizer] | tuple[None, None] = (None, None)
+    if has_norms:
+        norm_codes = reader.array("u1", (rows,), f"the norms of the {what} matrix")
+        norms = norm_codes, _read_quantizer(reader, f"{what} norm", 1)
+    matrix = QuantisedMatrix(columns, codes, quantizer, *norms)
+    check_matrix(matrix, what, shape, reader.where)
+    return matrix
 
 
 def _read_quantizer(reader: BoundedReader, what: str, columns: int) -> Quantizer:
     dim, nsubq, dsub, lastdsub = reader.unpack("4i", f"the {what} quantizer")
-    fits = dim == columns and dsub > 0 and nsubq == -(-columns // dsub)
-    if not fits or lastdsub != (columns % dsub or dsub):
-        seen = f"dim {dim}, nsubq {nsubq}, dsub {dsub}, lastdsub {lastdsub}"
-        raise reader.bad(f"the {what} quantizer has {seen}, which do not fit {columns} columns")
+    none = Quantizer(dim, nsubq, dsub, lastdsub, np.empty(0, np.float32))
+    _check_sizes(none, what, columns, reader.where)
     centroids = reader.array("<f4", (dim * CENTROIDS,), f"the {what} centroids")
-    _check_values(reader, centroids, f"{what} centroid")
     return Quantizer(dim, nsubq, dsub, lastdsub, centroids)
 
 
-def _check_values(reader: BoundedReader, values: npt.NDArray[Any], what: str) -> None:
+def _check_quantizer(quantizer: Quantizer, what: str, columns: int, where: str) -> None:
+    _check_sizes(quantizer, what, columns, where)
+    if quantizer.centroids.shape != (columns * CENTROIDS,):
+        raise DataError(f"{where}: the {what} centroids are of shape {quantizer.centroids.shape}")
+    _check_values(quantizer.centroids, f"{what} centroid", where)
+
+
+def _check_sizes(quantizer: Quantizer, what: str, columns: int, where: str) -> None:
+    dim, nsubq = quantizer.dim, quantizer.nsubq
+    dsub, lastdsub = quantizer.dsub, quantizer.lastdsub
+    fits = dim == columns and dsub > 0 and nsubq == -(-columns // dsub)
+    if not fits or lastdsub != (columns % dsub or dsub):
+        seen = f"dim {dim}, nsubq {nsubq}, dsub {dsub}, lastdsub {lastdsub}"
+        raise DataError(
+            f"{where}: the {what} quantizer has {seen}, which do not fit {columns} columns"
+        )
+
+
+def _check_values(values: npt.NDArray[Any], what: str, where: str) -> None:
     """Raises DataError for a number that is not finite, or beyond ``LARGEST``."""
     if not values.size:
         return
     with np.errstate(invalid="ignore"):
         low, high = float(values.min()), float(values.max())
     if not (low >= -LARGEST and high <= LARGEST):  # NaN is passed on by both
-        raise reader.bad(f"the {what} matrix holds a number that is not finite, or too large")
+        raise DataError(
+            f"{where}: the {what} matrix holds a number that is not finite, or too large"
+        )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from nlpcli.errors import DataError
 from nlpcli.formats.fasttext_bin import LOSSES, FastTextFile, read_fasttext
+from nlpcli.formats.fasttext_dictionary import LABEL
 from nlpcli.formats.fasttext_matrix import Matrix
 from nlpcli.formats.fasttext_output import table_sigmoid, tree_probabilities
 from nlpcli.formats.fasttext_text import FeatureCutter
@@ -33,10 +34,19 @@ _FEW = 8
 class FastTextClassifier:
     """Texts -> probabilities by a model file of the fastText program.
 
-    A one-vs-all model is multi-label, as elsewhere here; its threshold is the program's usual 0.5.
+    A one-vs-all model is multi-label, as elsewhere here. ``prefix``: of its labels;
+    ``threshold``: None for the program's usual 0.5; ``separator`` None: a semicolon.
     """
 
-    def __init__(self, model: FastTextFile, where: str) -> None:
+    def __init__(
+        self,
+        model: FastTextFile,
+        where: str,
+        *,
+        prefix: str = LABEL.decode(),
+        threshold: float | None = None,
+        separator: str | None = None,
+    ) -> None:
         """Raises DataError for word vectors, and for counts that no tree can be made of."""
         if not model.arguments.supervised:
             raise DataError(f"{where}: word vectors, wanted a classifier")
@@ -49,14 +59,14 @@ class FastTextClassifier:
             if sum(counts) >= UNBUILT:
                 raise DataError(f"{where}: labels occur {sum(counts):,} times, which is no count")
             self._tree = HuffmanTree(counts)
-        self.labels = model.dictionary.label_names()
+        self.labels = model.dictionary.label_names(prefix.encode())
         self.multi_label = self._loss == "one-vs-all"
-        self.separator = ";" if self.multi_label else None
-        self.threshold = 0.5 if self.multi_label else None
+        self.separator = (separator or ";") if self.multi_label else None
+        self.threshold = (0.5 if threshold is None else threshold) if self.multi_label else None
 
     def limit(self, asked: float | None) -> float:
-        """The threshold in force: the one asked for, else 0.5."""
-        return 0.5 if asked is None else asked
+        """The threshold in force: the one asked for, else the model's."""
+        return next((t for t in (asked, self.threshold) if t is not None), 0.5)
 
     def probabilities(self, texts: Sequence[str]) -> F64:
         """Probability of each label, float64 [len(texts), len(labels)].

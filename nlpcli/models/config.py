@@ -28,7 +28,7 @@ class FastTextConfig:
     ``hs`` hierarchical softmax, ``ns`` negative sampling with ``negatives`` draws, ``adaptive``
     softmax (see models/outputs.py). ``lr`` falls linearly to ``lr * lr_end`` and is not used by
     the squared hinge; ``label_smoothing`` (Szegedy et al. 2016, section 7) only by softmax.
-    ``batch_size`` None: from the data.
+    ``bias`` False: none is learnt. ``batch_size`` None: from the data.
     """
 
     dim: int = 0
@@ -40,6 +40,7 @@ class FastTextConfig:
     batch_size: int | None = None
     label_smoothing: float = 0.1
     negatives: int = 20
+    bias: bool = True
 
     def __post_init__(self) -> None:
         for name, low, high in (

@@ -79,8 +79,9 @@ class FastText(torch.nn.Module):
         assert output is not None
         if config.loss == "ns":
             return NegativeSampling(
-                output, bias, self._counts, negatives=config.negatives, seed=self._seed
-            )
+                output, bias, self._counts, negatives=config.negatives, seed=self._seed,
+                correct=config.bias,
+            )  # fmt: skip
         if isinstance(self.head, TreeHead):
             return HierarchicalSoftmax(output, bias, self.head)
         assert isinstance(self.head, ClusterHead)

@@ -12,8 +12,9 @@ from nlpcli.models.config import LOSSES, Loss
 if TYPE_CHECKING:
     from nlpcli.models.config import FastTextConfig
     from nlpcli.runs.reporting import Reporter
-    from nlpcli.store.classifier import Arrays, TextClassifier
+    from nlpcli.store.classifier import TextClassifier
     from nlpcli.store.store import Store
+    from nlpcli.store.tensors import Arrays
     from nlpcli.text.config import TokenizerConfig
 
 FREE = "min_count"

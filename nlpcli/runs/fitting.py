@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlpcli.errors import DataError, shown
+from nlpcli.formats.fasttext_training import FastTextCutting, TrainingCutter
 from nlpcli.runs import interrupts
 from nlpcli.runs.memory import free_memory
 from nlpcli.runs.request import Parts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     import numpy.typing as npt
 
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
     from nlpcli.runs.reporting import Rejects, Reporter
     from nlpcli.runs.request import Request
     from nlpcli.runs.resuming import Resumption
-    from nlpcli.store.classifier import Arrays, TextClassifier
+    from nlpcli.store.classifier import Classifier
     from nlpcli.store.draft import Draft
     from nlpcli.text.tokenizer import Bags, Tokenizer
     from nlpcli.training.fit import Fitting
@@ -36,17 +41,19 @@ MOST_DUALS = 2**28
 class Prepared:
     """Texts that are cut: the tokenizer, the bags of the training rows, seconds it took."""
 
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | TrainingCutter
     bags: Bags
     seconds: float
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A trained classifier, what a later run goes on from, and what there is to tell."""
+    """A trained classifier, its kind, what there is to tell; ``write`` puts it into a draft and
+    gives what belongs into the manifest's configuration."""
 
-    classifier: TextClassifier
-    optimizer: Arrays
+    classifier: Classifier
+    kind: str
+    write: Callable[[Draft], dict[str, Any]]
     report: dict[str, Any]
 
 
@@ -100,6 +107,9 @@ def _all_names(request: Request, train: Labelled) -> list[str]:
             f"{request.train}: label {shown(names[len(old)])} is new, and none can join a model of "
             f"--loss {request.config.loss}"
         )
+    if isinstance(request.tokenizer, FastTextCutting):  # the most frequent first, as in its files
+        counts = Counter(name for several in train.labels for name in several)
+        names.sort(key=lambda name: -counts[name])
     if len(names) < (1 if request.separator is not None else 2):
         seen = ", ".join(names) or "none"
         raise DataError(f"{request.train}: at least 2 labels are needed, seen: {seen}")
@@ -136,6 +146,11 @@ def prepare(request: Request, parts: Parts) -> Prepared:
     from nlpcli.text.tokenizer import Tokenizer
 
     begun = time.perf_counter()
+    if isinstance(request.tokenizer, FastTextCutting):
+        from nlpcli.runs.compatible import cut_compatible
+
+        cutter, bags = cut_compatible(request, request.tokenizer, parts)
+        return Prepared(cutter, bags, time.perf_counter() - begun)
     base = None if request.base is None else request.base.classifier.tokenizer
     tokenizer, bags = Tokenizer.fit(request.tokenizer, parts.train.texts, base, room=free_memory())
     return Prepared(tokenizer, bags, time.perf_counter() - begun)
@@ -224,6 +239,10 @@ def measure(
     request: Request, parts: Parts, prepared: Prepared, fitting: Fitting, report: dict[str, Any]
 ) -> Outcome:
     """The model to keep, with its threshold; loss and dev metrics go into the report."""
+    if isinstance(prepared.tokenizer, TrainingCutter):
+        from nlpcli.runs.compatible import measure_compatible
+
+        return measure_compatible(request, parts, prepared.tokenizer, fitting, report)
     from nlpcli.batching.labels import LabelSets
     from nlpcli.runs.calibrating import (
         calibrated,
@@ -232,7 +251,7 @@ def measure(
         score_evidence,
     )
     from nlpcli.runs.scoring import plain_metrics
-    from nlpcli.store.classifier import TextClassifier
+    from nlpcli.store.classifier import KIND, TextClassifier, write_classifier
 
     arrays = fitting.arrays
     optimizer = {n[8:]: a for n, a in arrays.items() if n.startswith("squares.")}
@@ -252,7 +271,8 @@ def measure(
         where = "metrics" if parts.dev is not None else "held_out"
         report[where] = plain_metrics(document)
         report["held_out_rows"] = 0 if parts.dev is not None else len(outside.labels)
-    return Outcome(classifier, optimizer, report)
+    write = partial(write_classifier, classifier=classifier, optimizer=optimizer)
+    return Outcome(classifier, KIND, write, report)
 
 
 def save(
@@ -261,13 +281,12 @@ def save(
 ) -> Path:  # fmt: skip
     """Writes the model; it is served from now on, if it is to be. Raises OutputFailed."""
     from nlpcli import __version__
-    from nlpcli.store.classifier import KIND, write_classifier
 
-    written = write_classifier(draft, outcome.classifier, outcome.optimizer)
+    written = outcome.write(draft)
     train = parts.train
     with interrupts.deferred():
         path = draft.publish(
-            kind=KIND,
+            kind=outcome.kind,
             created_by=f"nlpcli {__version__}",
             config={**request.config.to_json(), **written, "dev": parts.source, "run": record},
             labels=outcome.classifier.labels,

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from nlpcli.errors import Unavailable
+from nlpcli.formats.fasttext_training import TrainingCutter
 from nlpcli.runs.memory import free_memory
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 _COPIES = 3
 """Of the tables, at the worst moment: in training, kept for saving, and as bytes of the file."""
+_WHOLE = 3
+"""Copies of a file in fastText's format, of which only the rows that are used are trained."""
 _ENTRY_BYTES = 44
 """Of one feature of one text while batches are made."""
 _DUAL_BYTES = 4
@@ -45,15 +48,21 @@ class Plan:
         )
 
 
-def make_plan(request: Request, parts: Parts, tokenizer: Tokenizer, bags: Bags) -> Plan:
+def make_plan(
+    request: Request, parts: Parts, tokenizer: Tokenizer | TrainingCutter, bags: Bags
+) -> Plan:
     """From the data as it was read and cut."""
     from nlpcli.batching.bags import good_batch_size, n_held_out
 
     config, n_labels, n_features = request.config, len(parts.names), tokenizer.n_features
     width = config.dim or n_labels
     parameters = n_features * width + n_labels * ((config.dim or 0) + 1)
-    words = sum(len(word) + 4 for word in tokenizer.words)
-    model_bytes = 4 * (parameters + n_features + n_labels) + 12 * n_features + words
+    if isinstance(tokenizer, TrainingCutter):
+        model_bytes = whole = tokenizer.file_bytes
+    else:
+        words = sum(len(word) + 4 for word in tokenizer.words)
+        model_bytes = 4 * (parameters + n_features + n_labels) + 12 * n_features + words
+        whole = 0
     entries = len(bags.ids)
     copies = _COPIES + (parts.dev is not None)
     n_texts, hinge = len(parts.train.texts), config.loss == "squared-hinge"
@@ -72,6 +81,7 @@ def make_plan(request: Request, parts: Parts, tokenizer: Tokenizer, bags: Bags) 
         parameters=parameters,
         model_bytes=model_bytes,
         memory_bytes=copies * 4 * parameters
+        + _WHOLE * whole
         + _ENTRY_BYTES * entries
         + _DUAL_BYTES * hinge * n_texts * n_labels,
     )

@@ -11,7 +11,6 @@ from nlpcli.runs.request import BETTER
 if TYPE_CHECKING:
     from nlpcli.data.labelled import Labelled
     from nlpcli.runs.reporting import Reporter
-    from nlpcli.store.classifier import TextClassifier
     from nlpcli.store.folder import ModelFolder
     from nlpcli.store.store import Store
 
@@ -56,7 +55,7 @@ def gate_failures(
 def rival_metrics(store: Store, output: str, dev: Labelled, console: Reporter) -> dict[str, Any]:
     """Metrics of the version in use on these rows; none when there is none to be used."""
     from nlpcli.runs.scoring import plain_metrics, score
-    from nlpcli.store.classifier import read_classifier
+    from nlpcli.store.opening import open_stored
 
     try:
         folder, warnings = store.open(output)
@@ -68,7 +67,7 @@ def rival_metrics(store: Store, output: str, dev: Labelled, console: Reporter) -
         return {}
     for warning in warnings:
         console.warn(warning)
-    model: TextClassifier = read_classifier(folder)
+    model = open_stored(folder)
     return plain_metrics(score(model, model.probabilities(dev.texts), dev.labels, resamples=0))
 
 

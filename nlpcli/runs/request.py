@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nlpcli.data.labelled import Labelled
     from nlpcli.data.rows import RowFormat
+    from nlpcli.formats.fasttext_training import FastTextCutting
     from nlpcli.models.config import FastTextConfig
     from nlpcli.runs.conditions import Condition
     from nlpcli.runs.continuing import Base
@@ -34,7 +35,7 @@ class Request:
     patience: int | None
     config: FastTextConfig
     auto_loss: bool
-    tokenizer: TokenizerConfig
+    tokenizer: TokenizerConfig | FastTextCutting
     seed: int
     threads: int | None
     device: str
@@ -43,6 +44,11 @@ class Request:
     save_every: float
     gate: list[Condition | None]
     if_changed: bool
+
+    @property
+    def label_prefix(self) -> str:
+        """What labels begin with in fastText's files and lines."""
+        return self.fmt.label_prefix
 
     @property
     def separator(self) -> str | None:

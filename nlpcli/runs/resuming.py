@@ -11,8 +11,8 @@ from nlpcli.runs.request import differences, training_part
 
 if TYPE_CHECKING:
     from nlpcli.runs.reporting import Reporter
-    from nlpcli.store.classifier import Arrays
     from nlpcli.store.states import RunStates
+    from nlpcli.store.tensors import Arrays
 
 
 class Run(Protocol):

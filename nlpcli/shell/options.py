@@ -49,6 +49,10 @@ Header = Annotated[
 ]
 TextColumn = Annotated[str, typer.Option(help="Column that holds the text.")]
 LabelColumn = Annotated[str, typer.Option(help="Column that holds the label or labels.")]
+LABEL_PREFIX = "__label__"
+LabelPrefix = Annotated[
+    str, typer.Option(help="What a label begins with in fastText's files and lines.")
+]
 LabelSeparator = Annotated[
     str | None, typer.Option(help="Several labels a row, joined by this; an empty cell: none.")
 ]

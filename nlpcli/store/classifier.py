@@ -15,6 +15,7 @@ from nlpcli.models.additive import AdditiveClassifier
 from nlpcli.store.draft import Draft
 from nlpcli.store.folder import ModelFolder
 from nlpcli.store.strict_json import parse_object
+from nlpcli.store.tensors import Arrays, load_tensors, write_tensors
 from nlpcli.store.validation import (
     check_abstention,
     check_calibration,
@@ -31,7 +32,6 @@ KIND = "fasttext"
 WEIGHTS = "model.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 TOKENIZER = "tokenizer.json"
-Arrays = dict[str, npt.NDArray[Any]]
 
 
 class Classifier(Protocol):
@@ -95,7 +95,7 @@ def explain(
     UsageError for another program's model.
     """
     if not isinstance(classifier, TextClassifier):
-        raise UsageError("--explain: wanted a model that was trained here")
+        raise UsageError("--explain: a model in fastText's format has no names for its n-grams")
     if classifier.scorer.head is not None:
         raise UsageError("--explain: a model of --loss hs or adaptive is no sum of features")
     bags, found = classifier.tokenizer.bags(texts), []
@@ -115,10 +115,8 @@ def write_classifier(draft: Draft, classifier: TextClassifier, optimizer: Arrays
     ``optimizer`` is what training goes on from when rows are added later: the accumulators by the
     name of their table, and ``label_counts``.
     """
-    from safetensors.numpy import save
-
     tokenizer, scorer = classifier.tokenizer, classifier.scorer
-    arrays = {
+    arrays: Arrays = {
         "hashes": tokenizer.index.keys,
         "idf": tokenizer.idf,
         "weight": scorer.weight,
@@ -129,8 +127,8 @@ def write_classifier(draft: Draft, classifier: TextClassifier, optimizer: Arrays
     head = scorer.head
     if head is not None:
         arrays["head"] = head.structure
-    draft.write(WEIGHTS, save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
-    draft.write(OPTIMIZER, save({k: np.ascontiguousarray(v) for k, v in optimizer.items()}))
+    write_tensors(draft, WEIGHTS, arrays)
+    write_tensors(draft, OPTIMIZER, optimizer)
     document = {
         "config": tokenizer.config.to_json(),
         "n_texts": tokenizer.n_texts,
@@ -159,7 +157,7 @@ def read_classifier(folder: ModelFolder) -> TextClassifier:
         raise DataError(f"{where}: no labels")
     config = manifest.config
     threshold, separator = check_output_options(config, where)
-    arrays = _load(folder, WEIGHTS)
+    arrays = load_tensors(folder, WEIGHTS)
     head = check_head(arrays.pop("head", None), config, len(manifest.labels), where)
     n_rows = len(manifest.labels) if head is None else head.n_rows
     check_tensors(arrays, len(manifest.labels), where, n_rows)
@@ -185,20 +183,6 @@ def read_classifier(folder: ModelFolder) -> TextClassifier:
     )  # fmt: skip
 
 
-def _load(folder: ModelFolder, name: str) -> Arrays:
-    """The tensors of a verified file. Raises DataError for what safetensors cannot read."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    data = folder.read(name)
-    try:
-        size = int.from_bytes(data[:8], "little")
-        parse_object(data[8 : 8 + min(size, len(data))], f"{folder.path / name}")
-        return load(data)
-    except (SafetensorError, KeyError, ValueError, TypeError, OverflowError) as error:
-        raise DataError(f"{folder.path / name}: {shown(str(error), 120)}") from None
-
-
 def read_arrays(folder: ModelFolder, classifier: TextClassifier) -> Arrays:
     """What training goes on from: weights, ``squares.NAME`` of each, ``label_counts`` [K].
 
@@ -208,7 +192,7 @@ def read_arrays(folder: ModelFolder, classifier: TextClassifier) -> Arrays:
     tables: Arrays = {"weight": scorer.weight, "bias": scorer.bias}
     if scorer.output is not None:
         tables["output"] = scorer.output
-    found = _load(folder, OPTIMIZER)
+    found = load_tensors(folder, OPTIMIZER)
     lengths = {name: len(table) for name, table in tables.items()}
     for name, length in {**lengths, "label_counts": scorer.n_labels}.items():
         array = found.get(name)

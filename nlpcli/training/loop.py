@@ -69,7 +69,8 @@ class FastTextUpdate:
         for part in move.rows:
             if self.output is not None and part.weight is not None:
                 self.output.step(part.rows, part.weight, lr)
-            self.bias.step(part.rows, part.bias[:, None], lr * BIAS_RATE)
+            if self.model.config.bias:
+                self.bias.step(part.rows, part.bias[:, None], lr * BIAS_RATE)
         self.rows.step(batch.rows, self.model.row_gradient(move.hidden, batch), lr)
 
     def squares(self) -> dict[str, Tensor]:

@@ -32,6 +32,7 @@ from nlpcli.store.manifest import Manifest
 from .conftest import PROGRAM, SAMPLES, Done, Run, environment, run_program
 
 NEW, TEST = str(SAMPLES / "new_messages.csv"), str(SAMPLES / "reviews_en_test.csv")
+FILE = str(SAMPLES / "reviews_en.bin")
 TRAIN = str(SAMPLES / "reviews_en.csv")
 SCHEMAS = Path(__file__).parent / "schemas"
 CLOUDS = {
@@ -81,6 +82,8 @@ COMMANDS = [
     Command("models unpin", ("reviews",), "path"),
     Command("models rollback", ("reviews",), "path"),
     Command("models prune", ("reviews", "--keep", "1"), "path", ("--keep", "0")),
+    Command("models import", (FILE, "imported"), "path"),
+    Command("models export", (FILE, "copy.bin", "--to", "fasttext", "--force"), "path"),
     Command("man", (), "roff"),
     Command("completion", ("bash",), "text"),
 ]  # fmt: skip
@@ -337,7 +340,7 @@ def test_13_22_24_stdout_is_data_and_quiet_is_quiet(
     elif command.out == "path":
         folders = list(map(Path, done.out.splitlines()))
         assert folders
-        assert command.name == "models prune" or all(f.is_dir() for f in folders)
+        assert command.name == "models prune" or all((tmp_path / f).exists() for f in folders)
     elif command.out == "roff":
         assert done.out.startswith(".TH NLPCLI 1 ")
     done = place(*command.line, "-q", "--store", tmp_path / "none" / "x", "--zz")
