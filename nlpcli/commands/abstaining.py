@@ -31,7 +31,7 @@ def abstain_from(model: Classifier, error: float, console: Console) -> float:
         least = min(point.error for point in curve)
         raise UsageError(f"--abstain-error {error:g}: the least on held-out rows is {least:g}")
     console.detail(
-        f"answers from a probability of {found.below:g} on: {found.share:.1%} of the held-out rows, "
-        f"{found.error:.1%} of them wrong"
+        f"answers from a probability of {found.below:g} on: {found.share:.1%} of the held-out "
+        f"rows, {found.error:.1%} of them wrong"
     )
     return found.below

@@ -199,9 +199,7 @@ def train_fasttext(
         from nlpcli.runs.continuing import read_base
 
         base = read_base(continue_from, models, console)
-        tokenizer, config, label_separator = base.inherit(
-            tokenizer, config, label_separator, typed
-        )
+        tokenizer, config, label_separator = base.inherit(tokenizer, config, label_separator, typed)
     _check_loss(config, typed)
     several = label_separator is not None or (
         fasttext_compatible and config.loss == "one-vs-all"  # whose answers such files decide

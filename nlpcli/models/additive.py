@@ -52,7 +52,8 @@ class AdditiveClassifier:
         if self.head is not None:
             return self.head.logits(scores + self.bias)
         length = bag_lengths(indptr, weights)[:, None]
-        return scores + length * self.bias + (1 - length) * self.bias.mean(dtype=np.float64)
+        bias: F64 = length * self.bias + (1 - length) * self.bias.mean(dtype=np.float64)
+        return scores + bias
 
     def probabilities(
         self, indptr: npt.NDArray[np.int64], ids: npt.NDArray[np.int32], weights: F32

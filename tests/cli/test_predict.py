@@ -231,8 +231,7 @@ def test_a_damaged_model_is_refused_in_one_line(nlpcli: Run, models: Path, tmp_p
 
 
 def test_explanations_add_up_to_the_logit(nlpcli: Run, models: Path) -> None:
-    import json
-
+    from nlpcli.models.additive import bag_lengths
     from nlpcli.store.classifier import read_classifier
     from nlpcli.store.store import Store
 
@@ -250,7 +249,9 @@ def test_explanations_add_up_to_the_logit(nlpcli: Run, models: Path) -> None:
     label = classifier.labels.index(table[1][1])
     scorer, bags = classifier.scorer, classifier.tokenizer.bags([text])
     logit = scorer.logits(bags.indptr, bags.ids, bags.weights)[0, label]
-    total = sum(amount for _, amount in reasons) + scorer.scale * scorer.bias[label]
+    length = bag_lengths(bags.indptr, bags.weights)[0]
+    bias = length * scorer.bias[label] + (1 - length) * scorer.bias.mean()
+    total = sum(amount for _, amount in reasons) + scorer.scale * bias
     assert total == pytest.approx(scorer.scale * logit, abs=1e-3)
     assert json.loads(table[2][3]) == []
     few = rows(nlpcli("predict", "-m", "reviews", "--explain", 2, stdin=f"text\n{text}\n").out)
