@@ -171,8 +171,7 @@ def check_matrix(matrix: Matrix, what: str, shape: tuple[int, int], where: str) 
     parts = matrix.codes.shape[1]
     if rows and matrix.quantizer.nsubq != parts:
         raise DataError(
-            f"{where}: the {what} matrix has {parts} codes a row and "
-            f"{matrix.quantizer.nsubq} parts"
+            f"{where}: the {what} matrix has {parts} codes a row and {matrix.quantizer.nsubq} parts"
         )
     if matrix.norm_codes is not None and matrix.norm_quantizer is not None:
         _check_quantizer(matrix.norm_quantizer, f"{what} norm", 1, where)

@@ -88,9 +88,7 @@ def read_fasttext_classifier(folder: ModelFolder) -> FastTextClassifier:
     threshold, separator = check_output_options(config, where)
     if config["one_vs_all"] != (model.arguments.loss == LOSS_ONE_VS_ALL):
         raise DataError(f"{where}: one_vs_all is not what the loss says")
-    return FastTextClassifier(
-        model, where, prefix=prefix, threshold=threshold, separator=separator
-    )
+    return FastTextClassifier(model, where, prefix=prefix, threshold=threshold, separator=separator)
 
 
 def _read(folder: ModelFolder) -> tuple[FastTextFile, str]:

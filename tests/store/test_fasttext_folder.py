@@ -204,9 +204,7 @@ QUANTISED_CHANGES: dict[str, Callable[[Parts], object]] = {
     ],
     ids=str,
 )
-def test_what_somebody_made_is_refused_in_one_line(
-    spec: Spec, change: str, tmp_path: Path
-) -> None:
+def test_what_somebody_made_is_refused_in_one_line(spec: Spec, change: str, tmp_path: Path) -> None:
     _, path = imported(spec, tmp_path)
     parts = Parts(path)
     ({**CHANGES, **DENSE_CHANGES, **QUANTISED_CHANGES})[change](parts)
