@@ -133,13 +133,31 @@ def warm_table() -> str:
     return "\n".join(lines)
 
 
+def size_table() -> str:
+    """A row a size of ours, beside the best of the fastText program's that is no larger."""
+    lines = [
+        "| set | `--model-size` | bytes | accuracy | fastText, no larger: bytes | accuracy |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, points in result("model_size")["sets"].items():
+        for ours in points["nlpcli"]:
+            limit = ours["limit"] or "none"
+            fits = [p for p in points.get("fasttext", []) if p["bytes"] <= ours["bytes"]]
+            peer = max(fits, key=lambda p: p["accuracy"], default=None)
+            told = f"{peer['bytes']:,} | {peer['accuracy']:.3f}" if peer else "| "
+            lines.append(
+                f"| {name} | {limit} | {ours['bytes']:,} | **{ours['accuracy']:.3f}** | {told} |"
+            )
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Replaces what stands between the markers."""
     path = ROOT / "README.md"
     text = path.read_text(encoding="utf-8")
     tables = {
         "accuracy": accuracy_table, "same": same_table, "speed": speed_table,
-        "faults": faults_table, "warm": warm_table,
+        "faults": faults_table, "warm": warm_table, "size": size_table,
     }  # fmt: skip
     for name, make in tables.items():
         table = make()

@@ -32,7 +32,7 @@ MAY_IMPORT["commands"] = {*MAY_IMPORT["runs"], "shell", "commands"}
 MAY_IMPORT["__main__"] = {*MAY_IMPORT["commands"], "__main__"}
 
 TORCH_LAYERS = {"batching", "models", "training"}
-TORCH_FREE_FILES = {"nlpcli.models.additive"}
+TORCH_FREE_FILES = {"nlpcli.models.additive", "nlpcli.models.quantisation"}
 SHARED_COMMAND_FILES = {"opening", "after_training", "abstaining"}  # command files may import these
 COMMAND_REGISTRY = "app"  # and this one may import every command
 

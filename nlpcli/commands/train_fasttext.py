@@ -14,6 +14,7 @@ from nlpcli.commands.opening import refuse_same_file
 from nlpcli.errors import NegativeAnswer, UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
+from nlpcli.shell.sizes import size_limit
 
 if TYPE_CHECKING:
     from nlpcli.formats.fasttext_training import FastTextCutting
@@ -127,6 +128,9 @@ def train_fasttext(
             help="Train what models export can write [--dim 100, --buckets 2000000].",
         ),
     ] = False,
+    model_size: Annotated[
+        str | None, typer.Option(help="At most so many bytes, as 2M: pruned and quantised.")
+    ] = None,
     segmenter: Annotated[
         SegmenterName, typer.Option(help="Chinese: characters, or a dictionary.")
     ] = SegmenterName.char,
@@ -240,6 +244,7 @@ def train_fasttext(
         save_every=save_every,
         gate=parse_gate(publish_if or [], multi_label=several, has_dev=has_dev),
         if_changed=if_changed,
+        model_size=size_limit(model_size, continued=base is not None),
     )
     _execute(request, models, console, rejects, force=force, wait=wait, keep=keep,
              dry_run=dry_run, as_json=json)  # fmt: skip

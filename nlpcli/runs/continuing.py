@@ -86,6 +86,11 @@ def read_base(spec: str, store: Store, console: Reporter) -> Base:
         console.warn(warning)
     files = sorted((name, entry.sha256) for name, entry in folder.manifest.files.items())
     classifier = read_classifier(folder)
+    if classifier.compact is not None:
+        raise UsageError(
+            f"--continue-from {spec}: its size was limited, so it cannot be gone on from",
+            hint="a model that was trained without --model-size",
+        )
     digest = hashlib.sha256(repr(files).encode()).hexdigest()
     loss = next((n for n in LOSSES if n == folder.manifest.config.get("loss")), None)
     if loss is None:

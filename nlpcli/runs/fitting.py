@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nlpcli.runs.reporting import Rejects, Reporter
     from nlpcli.runs.request import Request
     from nlpcli.runs.resuming import Resumption
+    from nlpcli.runs.shrinking import Small
     from nlpcli.store.classifier import Classifier
     from nlpcli.store.draft import Draft
     from nlpcli.text.tokenizer import Bags, Tokenizer
@@ -236,9 +237,13 @@ def watch(
 
 
 def measure(
-    request: Request, parts: Parts, prepared: Prepared, fitting: Fitting, report: dict[str, Any]
-) -> Outcome:
-    """The model to keep, with its threshold; loss and dev metrics go into the report."""
+    request: Request, parts: Parts, prepared: Prepared, fitting: Fitting, report: dict[str, Any],
+    small: Small | None,
+) -> Outcome:  # fmt: skip
+    """The model to keep, with its threshold; loss and dev metrics go into the report.
+
+    ``small``: the model of limited size that takes the place of the one that was trained.
+    """
     if isinstance(prepared.tokenizer, TrainingCutter):
         from nlpcli.runs.compatible import measure_compatible
 
@@ -253,17 +258,25 @@ def measure(
     from nlpcli.runs.scoring import plain_metrics
     from nlpcli.store.classifier import KIND, TextClassifier, write_classifier
 
-    arrays = fitting.arrays
-    optimizer = {n[8:]: a for n, a in arrays.items() if n.startswith("squares.")}
-    optimizer["label_counts"] = _label_counts(
-        request, LabelSets.of(parts.train.labels, parts.names)
-    ).sum(axis=0)
-    classifier = TextClassifier(
-        prepared.tokenizer, fitting.scorer, parts.names, None, request.separator
-    )
     report |= {"loss": round(fitting.loss, 6), "epochs": fitting.epochs, "metrics": {}}
-    outside = dev_evidence(classifier, parts) or held_out_evidence(parts, fitting)
+    optimizer: dict[str, npt.NDArray[Any]] = {}
+    if small is not None:
+        classifier = small.classifier
+        report["features"] = classifier.tokenizer.n_features
+        outside = dev_evidence(classifier, parts) or small.held_out
+    else:
+        arrays = fitting.arrays
+        optimizer = {n[8:]: a for n, a in arrays.items() if n.startswith("squares.")}
+        optimizer["label_counts"] = _label_counts(
+            request, LabelSets.of(parts.train.labels, parts.names)
+        ).sum(axis=0)
+        classifier = TextClassifier(
+            prepared.tokenizer, fitting.scorer, parts.names, None, request.separator
+        )
+        outside = dev_evidence(classifier, parts) or held_out_evidence(parts, fitting)
     classifier = calibrated(classifier, outside, request.threshold)
+    if small is not None:
+        classifier = small.thinned(classifier)
     if classifier.multi_label:
         report["threshold"] = classifier.threshold
     if outside is not None:
@@ -302,6 +315,7 @@ def save(
             seed=request.seed,
             metrics=outcome.report["metrics"],
             published=published,
+            limit=request.model_size,
         )
         interrupts.complete()  # a signal now must not make the next run publish it again
     return path

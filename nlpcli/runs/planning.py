@@ -79,7 +79,7 @@ def make_plan(
         epochs=config.epochs,
         steps=config.epochs * n_batches - config.epochs // 2 * held_out,
         parameters=parameters,
-        model_bytes=model_bytes,
+        model_bytes=min(model_bytes, request.model_size or model_bytes),
         memory_bytes=copies * 4 * parameters
         + _WHOLE * whole
         + _ENTRY_BYTES * entries

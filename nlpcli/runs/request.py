@@ -44,6 +44,7 @@ class Request:
     save_every: float
     gate: list[Condition | None]
     if_changed: bool
+    model_size: int | None = None
 
     @property
     def label_prefix(self) -> str:
@@ -93,13 +94,16 @@ def run_record(request: Request, parts: Parts, program: str) -> dict[str, Any]:
         "device": request.device,
         "continue_from": None if request.base is None else request.base.sha256,
     }
+    if request.model_size is not None:  # not at all, so that older records still compare
+        record["model_size"] = request.model_size
     plain: dict[str, Any] = json.loads(json.dumps(record))
     return plain
 
 
 def training_part(record: dict[str, Any]) -> dict[str, Any]:
-    """What the trained weights depend on."""
-    return {key: value for key, value in record.items() if key != "publish_if"}
+    """What the trained weights depend on, before they are made smaller."""
+    after = ("publish_if", "model_size")
+    return {key: value for key, value in record.items() if key not in after}
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

@@ -33,11 +33,13 @@ class TrainingRun:
         self._request, self._store, self._console = request, store, console
         self._reject, self._program = reject, f"nlpcli {__version__}"
         self._stages: dict[str, float] = {}
+        self._room: int | None = None
         self._begun = self._last = time.perf_counter()
 
     def plan(self) -> Plan:
         """What ``run`` would do; nothing is written. Raises as ``run`` until training begins."""
         from nlpcli.runs.fitting import prepare, settle
+        from nlpcli.runs.shrinking import file_room
         from nlpcli.training.device import choose_device
 
         choose_device(self._request.device)
@@ -46,6 +48,9 @@ class TrainingRun:
         prepared = prepare(self._request, parts)
         plan = make_plan(self._request, parts, prepared.tokenizer, prepared.bags)
         check_plan(plan, None)
+        if self._request.model_size is not None:
+            record = run_record(self._request, parts, self._program)
+            file_room(self._request, parts, record)
         return plan
 
     def run(self, draft: Draft) -> dict[str, Any]:
@@ -102,6 +107,7 @@ class TrainingRun:
 
     def _train(self, draft: Draft, parts: Parts, record: dict[str, Any]) -> dict[str, Any]:
         from nlpcli.runs.fitting import make_fitting, prepare, settle
+        from nlpcli.runs.shrinking import file_room
 
         self._request = request = settle(self._request, parts)
         self._console.detail(f"cutting {len(parts.train.texts):,} texts")
@@ -113,6 +119,8 @@ class TrainingRun:
         threads = set_threads(request.threads)
         plan = make_plan(request, parts, prepared.tokenizer, prepared.bags)
         check_plan(plan, draft)
+        if request.model_size is not None:
+            self._room = file_room(request, parts, record)
         fitting = make_fitting(request, parts, prepared)
         self._lap("import_and_prepare")
         resumption = Resumption(draft.states, record, self._console, minutes=request.save_every)
@@ -145,6 +153,7 @@ class TrainingRun:
     ) -> None:
         """Trains, measures and saves; fills the report."""
         from nlpcli.runs.fitting import measure, save, watch
+        from nlpcli.runs.shrinking import fits_as_it_is, shrink
 
         self._console.detail(
             f"training: {report['features']:,} features, {report['labels']:,} labels"
@@ -152,8 +161,12 @@ class TrainingRun:
         watch(fitting, self._request.config.epochs, parts, resumption, self._console)
         rows = report["rows"] * fitting.epochs
         report["rows_per_second"] = round(rows / max(self._lap("train"), 1e-9))
+        small = None
+        if self._room is not None and not fits_as_it_is(prepared, fitting, self._room):
+            small = shrink(self._request, parts, prepared, fitting, self._room, self._console)
+            self._lap("shrink")
         self._console.detail(f"measuring on {report['dev_rows']:,} rows")
-        outcome = measure(self._request, parts, prepared, fitting, report)
+        outcome = measure(self._request, parts, prepared, fitting, report, small)
         report["refused"] = self._refused(outcome, parts)
         report["published"] = not report["refused"]
         self._lap("measure")
@@ -161,6 +174,7 @@ class TrainingRun:
             self._console.detail("saving")
             path = save(draft, outcome, parts, self._request, record, published=report["published"])
             report["path"] = str(path)
+            report["model_bytes"] = sum(file.stat().st_size for file in path.iterdir())
         else:
             report["path"] = None
         self._lap("save")

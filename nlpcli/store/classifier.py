@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from nlpcli.errors import DataError, UsageError, shown
 from nlpcli.models.additive import AdditiveClassifier
+from nlpcli.store.compact import KEY, Compact, read_compact
 from nlpcli.store.draft import Draft
 from nlpcli.store.folder import ModelFolder
 from nlpcli.store.strict_json import parse_object
@@ -62,6 +63,7 @@ class TextClassifier:
 
     ``abstention``: (probability, share of texts, error) of answering from that probability on, as
     it was on texts that were not learnt from; empty where there were none.
+    ``compact``: what is written in place of the dense tensors, and nothing to go on from.
     """
 
     tokenizer: Tokenizer
@@ -70,6 +72,7 @@ class TextClassifier:
     threshold: float | None = None
     separator: str | None = None
     abstention: tuple[tuple[float, float, float], ...] = ()
+    compact: Compact | None = None
 
     @property
     def multi_label(self) -> bool:
@@ -115,7 +118,7 @@ def write_classifier(draft: Draft, classifier: TextClassifier, optimizer: Arrays
     ``optimizer`` is what training goes on from when rows are added later: the accumulators by the
     name of their table, and ``label_counts``.
     """
-    tokenizer, scorer = classifier.tokenizer, classifier.scorer
+    tokenizer, scorer, compact = classifier.tokenizer, classifier.scorer, classifier.compact
     arrays: Arrays = {
         "hashes": tokenizer.index.keys,
         "idf": tokenizer.idf,
@@ -124,11 +127,13 @@ def write_classifier(draft: Draft, classifier: TextClassifier, optimizer: Arrays
     }
     if scorer.output is not None:
         arrays["output"] = scorer.output
-    head = scorer.head
-    if head is not None:
-        arrays["head"] = head.structure
+    if compact is not None:
+        arrays = compact.tensors()
+    if scorer.head is not None:
+        arrays["head"] = scorer.head.structure
     write_tensors(draft, WEIGHTS, arrays)
-    write_tensors(draft, OPTIMIZER, optimizer)
+    if compact is None:
+        write_tensors(draft, OPTIMIZER, optimizer)
     document = {
         "config": tokenizer.config.to_json(),
         "n_texts": tokenizer.n_texts,
@@ -138,13 +143,14 @@ def write_classifier(draft: Draft, classifier: TextClassifier, optimizer: Arrays
     return {
         "tokenizer": tokenizer.config.to_json(),
         "one_vs_all": scorer.one_vs_all,
-        "head": None if head is None else head.name,
+        "head": None if scorer.head is None else scorer.head.name,
         "calibration": {"scale": scorer.scale, "offset": scorer.offset},
         "threshold": classifier.threshold,
         "label_separator": classifier.separator,
         "abstention": [list(point) for point in classifier.abstention],
         "n_features": tokenizer.n_features,
         "n_words": len(tokenizer.words),
+        **({} if compact is None else {KEY: compact.numbers}),
     }
 
 
@@ -157,9 +163,12 @@ def read_classifier(folder: ModelFolder) -> TextClassifier:
         raise DataError(f"{where}: no labels")
     config = manifest.config
     threshold, separator = check_output_options(config, where)
-    arrays = load_tensors(folder, WEIGHTS)
+    arrays, compact = load_tensors(folder, WEIGHTS), None
     head = check_head(arrays.pop("head", None), config, len(manifest.labels), where)
     n_rows = len(manifest.labels) if head is None else head.n_rows
+    if KEY in config:
+        compact = read_compact(arrays, config, n_rows, where)
+        arrays = compact.dense()
     check_tensors(arrays, len(manifest.labels), where, n_rows)
     document = check_tokenizer(
         parse_object(folder.read(TOKENIZER), f"{where}/{TOKENIZER}"), config, len(arrays["hashes"]),
@@ -169,6 +178,7 @@ def read_classifier(folder: ModelFolder) -> TextClassifier:
         tokenizer = Tokenizer(
             TokenizerConfig.from_json(document["config"]), arrays["hashes"], arrays["idf"],
             document["words"], document["n_texts"],
+            64 if compact is None else compact.hash_bits,
         )  # fmt: skip
     except (DataError, ValueError) as error:
         raise DataError(f"{where}: {error}") from None
@@ -179,7 +189,7 @@ def read_classifier(folder: ModelFolder) -> TextClassifier:
     )  # fmt: skip
     return TextClassifier(
         tokenizer, scorer, list(manifest.labels), threshold, separator,
-        check_abstention(config, where),
+        check_abstention(config, where), compact,
     )  # fmt: skip
 
 

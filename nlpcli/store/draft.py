@@ -134,8 +134,12 @@ class Draft:
         seed: int,
         metrics: dict[str, Any],
         published: bool = True,
+        limit: int | None = None,
     ) -> Path:
-        """Manifest last, sync, one rename; gives the published path. Raises OutputFailed."""
+        """Manifest last, sync, one rename; gives the published path.
+
+        Raises OutputFailed, also when all files together are of more than ``limit`` bytes.
+        """
         self._still_open()
         version = self._next_version() if self._name is not None else None
         manifest = Manifest(
@@ -152,7 +156,11 @@ class Draft:
             version=version,
             created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         )
-        write_file(self.path / MANIFEST, manifest.to_json())
+        document = manifest.to_json()
+        size = len(document) + sum(entry.size for entry in self._files.values())
+        if limit is not None and size > limit:
+            raise OutputFailed(f"{self._place}: the model has {size:,} bytes, at most {limit:,}")
+        write_file(self.path / MANIFEST, document)
         target = self._place if version is None else self._place / str(version)
         try:
             fsync_folder(self.path)

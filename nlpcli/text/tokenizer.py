@@ -63,9 +63,10 @@ class Tokenizer:
         idf: F32,
         words: Sequence[str] = (),
         n_texts: int = 0,
+        hash_bits: int = 64,
     ) -> None:
         self.config = config
-        self.index = HashIndex(hashes)
+        self.index = HashIndex(hashes, hash_bits)
         self.idf = np.ascontiguousarray(idf, dtype=np.float32)
         self.words = list(words)
         self.n_texts = n_texts
@@ -134,7 +135,8 @@ class Tokenizer:
         """(1 + ln tf) · idf, divided by the text's Euclidean norm; float32 [nnz].
 
         A feature without a row adds to the norm as one that occurred in a single training text:
-        such a one lengthened its own text when the rows were learnt.
+        such a one lengthened its own text when the rows were learnt. Among shortened hashes it does
+        not: what was unknown cannot be told from what was dropped.
         """
         weights = self.idf[ids].astype(np.float64)
         often = np.flatnonzero(tf > 1)
@@ -142,7 +144,8 @@ class Tokenizer:
         filled = np.flatnonzero(np.diff(indptr))
         if len(filled):
             squares = np.add.reduceat(weights * weights, indptr[filled])
-            squares += unknown[filled] * float(_idf(np.ones(1), self.n_texts)[0]) ** 2
+            if self.index.bits == 64:
+                squares += unknown[filled] * float(_idf(np.ones(1), self.n_texts)[0]) ** 2
             sizes = np.diff(indptr)[filled]
             weights /= np.repeat(np.sqrt(squares), sizes)
         return weights.astype(np.float32)

@@ -16,16 +16,18 @@ _EMPTY = np.int32(-1)
 class HashIndex:
     """An open-addressing table from 64-bit hashes to their positions, probed a whole array at once.
 
-    ``keys`` are distinct uint64 [V]; row i is keys[i]. Raises ValueError when too many want one
-    place.
+    ``keys`` are distinct uint64 [V]; row i is keys[i]. With ``bits`` below 64 only the highest
+    bits of a hash are looked at; the rest of the keys must be zero. Raises ValueError when too many
+    want one place.
     """
 
-    def __init__(self, keys: U64) -> None:
+    def __init__(self, keys: U64, bits: int = 64) -> None:
         self.keys = np.ascontiguousarray(keys, dtype=np.uint64)
-        bits = max(4, (4 * max(1, len(keys)) - 1).bit_length())
-        self._shift = np.uint64(64 - bits)
-        self._wrap = (1 << bits) - 1
-        self._slots: I32 = np.full(1 << bits, _EMPTY, dtype=np.int32)
+        self.bits = bits
+        room = max(4, (4 * max(1, len(keys)) - 1).bit_length())
+        self._shift = np.uint64(64 - room)
+        self._wrap = (1 << room) - 1
+        self._slots: I32 = np.full(1 << room, _EMPTY, dtype=np.int32)
         self._insert()
 
     def _insert(self) -> None:
@@ -47,6 +49,8 @@ class HashIndex:
         """Row of each hash, -1 where the hash is not known; int32, same shape [N]."""
         if not len(self.keys):
             return np.full(len(hashes), _EMPTY, dtype=np.int32)
+        if self.bits < 64:
+            hashes = highest(hashes, self.bits)
         slots = (hashes >> self._shift).astype(np.int64)
         found = self._slots[slots]
         wrong = (found != _EMPTY) & (self.keys[found] != hashes)
@@ -59,6 +63,11 @@ class HashIndex:
             again = (candidate != _EMPTY) & (self.keys[candidate] != hashes[pending])
             pending, slots = pending[again], slots[again]
         return found
+
+
+def highest(hashes: U64, bits: int) -> U64:
+    """The same with all but the highest ``bits`` bits, 1 to 64, set to zero."""
+    return hashes & np.uint64((1 << 64) - (1 << (64 - bits)))
 
 
 def count_hashes(hashes: U64) -> tuple[U64, npt.NDArray[np.int64]]:

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlpcli.text.vocab import HashIndex, count_hashes
+from nlpcli.text.vocab import HashIndex, count_hashes, highest
 
 HASHES = st.lists(st.integers(0, 2**64 - 1), max_size=200)
 
@@ -30,3 +30,15 @@ def test_counts() -> None:
     assert distinct.tolist() == [1, 2, 5]
     assert counts.tolist() == [1, 1, 3]
     assert len(count_hashes(np.empty(0, np.uint64))[0]) == 0
+
+
+@given(st.integers(1, 64), HASHES)
+def test_of_shortened_hashes_the_highest_bits_decide(bits: int, hashes: list[int]) -> None:
+    every = np.array(hashes, dtype=np.uint64)
+    keys = np.unique(highest(every, bits))
+    assert [int(k) for k in keys] == sorted({h >> (64 - bits) << (64 - bits) for h in hashes})
+    try:
+        index = HashIndex(keys, bits)
+    except ValueError:  # they all begin alike
+        return
+    assert keys[index.rows(every)].tolist() == highest(every, bits).tolist()
