@@ -33,7 +33,12 @@ MAY_IMPORT["__main__"] = {*MAY_IMPORT["commands"], "__main__"}
 
 TORCH_LAYERS = {"batching", "models", "training"}
 TORCH_FREE_FILES = {"nlpcli.models.additive", "nlpcli.models.quantisation"}
-SHARED_COMMAND_FILES = {"opening", "after_training", "abstaining"}  # command files may import these
+SHARED_COMMAND_FILES = {
+    "opening",
+    "after_training",
+    "abstaining",
+    "configuring",
+}  # command files may import these
 COMMAND_REGISTRY = "app"  # and this one may import every command
 
 FILE_LINES = 350

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nlpcli.commands.after_training import prune_after, show_report, tell_pin, why_not
+from nlpcli.commands.configuring import (
+    LossName,
+    check_loss,
+    configuration,
+    has_dev_part,
+    same_again,
+    tuning_of,
+    typed_options,
+)
 from nlpcli.commands.opening import refuse_same_file
 from nlpcli.errors import NegativeAnswer, UsageError
 from nlpcli.shell import options as opt
@@ -17,38 +27,15 @@ from nlpcli.shell.console import Console, RejectFile
 from nlpcli.shell.sizes import size_limit
 
 if TYPE_CHECKING:
-    from nlpcli.formats.fasttext_training import FastTextCutting
-    from nlpcli.models.config import FastTextConfig, Loss
     from nlpcli.runs.request import Request
     from nlpcli.store.store import Store
-    from nlpcli.text.config import TokenizerConfig
 
-T = TypeVar("T")
-GRADIENT: tuple[Loss, ...] = ("softmax", "one-vs-all", "hs", "ns", "adaptive")
-USED_BY: dict[str, tuple[Loss, ...]] = {
-    "lr": GRADIENT, "cost": ("squared-hinge",), "label_smoothing": ("softmax",),
-    "negatives": ("ns",),
-}  # fmt: skip
-"""The losses that an option means something to."""
-Configuration = tuple["TokenizerConfig | FastTextCutting", "FastTextConfig"]
 EXAMPLES = """\b
 Examples:
   nlpcli train-fasttext sample_data/reviews_en.csv -o reviews
   nlpcli train-fasttext sample_data/tags_en.csv -o tags \\
       --label-column labels --label-separator ';'
 """
-
-
-class LossName(StrEnum):
-    """What training makes small."""
-
-    auto = "auto"
-    squared_hinge = "squared-hinge"
-    softmax = "softmax"
-    one_vs_all = "one-vs-all"
-    hs = "hs"
-    ns = "ns"
-    adaptive = "adaptive"
 
 
 class SegmenterName(StrEnum):
@@ -150,6 +137,13 @@ def train_fasttext(
     on_error: opt.ErrorMode = opt.OnError.fail,
     rejects: opt.Rejects = None,
     max_field: opt.MaxField = 64,
+    autotune: Annotated[
+        bool, typer.Option("--autotune", help="Search for the best options that are not typed.")
+    ] = False,
+    minutes: Annotated[float, typer.Option(min=0, max=100000, help="Of --autotune.")] = 5.0,
+    autotune_metric: Annotated[
+        str | None, typer.Option(help="Or f1:LABEL [default: accuracy, multi-label micro_f1].")
+    ] = None,
     continue_from: Annotated[
         str | None, typer.Option(help="Go on from this model; new words and labels may join.")
     ] = None,
@@ -196,21 +190,22 @@ def train_fasttext(
         raise UsageError(f"--min-n {min_n} is more than --max-n {max_n}")
     refuse_same_file({"TRAIN": train, "--dev": dev}, {"--rejects": rejects, "--output": output})
     options = {**context.params, "min_n": min_n if min_n or not max_n else 1}
-    typed = _typed(context)
-    tokenizer, config = _configuration(options, typed)
+    typed = typed_options(context)
+    tokenizer, config = configuration(options, typed)
     base = None
     if continue_from is not None and isinstance(tokenizer, TokenizerConfig):
         from nlpcli.runs.continuing import read_base
 
         base = read_base(continue_from, models, console)
         tokenizer, config, label_separator = base.inherit(tokenizer, config, label_separator, typed)
-    _check_loss(config, typed)
+    check_loss(config, typed)
     several = label_separator is not None or (
         fasttext_compatible and config.loss == "one-vs-all"  # whose answers such files decide
     )
-    has_dev = dev is not None or dev_fraction > 0 or label_separator is not None
-    if patience is not None and not has_dev:
-        raise UsageError("--patience needs rows to measure on", hint="--dev-fraction 0.1")
+    tuning = tuning_of(options, typed, several=several)
+    has_dev = has_dev_part(options)
+    if tuning is not None and dev is None:  # without a gate the model learns from all rows
+        dev_fraction = tuning.fraction if publish_if or patience else 0.0
     request = Request(
         output=output,
         train=train,
@@ -244,74 +239,11 @@ def train_fasttext(
         save_every=save_every,
         gate=parse_gate(publish_if or [], multi_label=several, has_dev=has_dev),
         if_changed=if_changed,
+        tuning=tuning,
         model_size=size_limit(model_size, continued=base is not None),
     )
     _execute(request, models, console, rejects, force=force, wait=wait, keep=keep,
              dry_run=dry_run, as_json=json)  # fmt: skip
-
-
-def _from_options(kind: type[T], options: dict[str, Any], **more: Any) -> T:
-    """A configuration whose fields are named as the options are."""
-    names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    given = {n: v for n, v in options.items() if n in names and n not in more and v is not None}
-    return kind(**given, **more)
-
-
-def _configuration(options: dict[str, Any], typed: set[str]) -> Configuration:
-    """How texts are cut and what is trained. Raises UsageError for what does not go together."""
-    from nlpcli.models.config import SPARSE, SPARSE_LR, FastTextConfig
-
-    dim, separator = options["dim"], options["label_separator"]
-    if options["fasttext_compatible"]:
-        from nlpcli.formats.fasttext_training import FastTextCutting
-        from nlpcli.runs.compatible import BUCKETS, check_compatible
-
-        dim = check_compatible(options, typed)
-        options = {**options, "buckets": options["buckets"] or BUCKETS, "bias": False}
-    width, loss = _dim_and_loss(dim, options["loss"], separator)
-    if options["lr"] is None and loss in SPARSE:
-        options = {**options, "lr": SPARSE_LR}
-    config = _from_options(FastTextConfig, options, dim=width, loss=loss)
-    if options["fasttext_compatible"]:
-        return _from_options(FastTextCutting, options), config
-    from nlpcli.text.config import TokenizerConfig
-    from nlpcli.text.normalize import Cleaning
-
-    cleaning = _from_options(Cleaning, options)
-    return _from_options(TokenizerConfig, options, cleaning=cleaning), config
-
-
-def _dim_and_loss(dim: int | None, asked: LossName, separator: str | None) -> tuple[int, Loss]:
-    """What ``auto`` and no --dim stand for. Raises UsageError for two that do not go together."""
-    from nlpcli.models.config import DIM, SPARSE
-
-    if asked != LossName.auto:
-        loss = cast("Loss", asked.value)
-    elif dim:  # a bottleneck needs a loss with a gradient everywhere
-        loss = "softmax" if separator is None else "one-vs-all"
-    else:
-        loss = "squared-hinge"
-    if dim == 0 and loss in SPARSE:
-        raise UsageError(f"--loss {loss} needs embeddings, --dim is 0", hint=f"--dim {DIM}")
-    if dim and loss == "squared-hinge":
-        raise UsageError(f"--loss {loss} has no embeddings, --dim is {dim}")
-    return dim or (DIM if loss in SPARSE else 0), loss
-
-
-def _check_loss(config: FastTextConfig, typed: set[str]) -> None:
-    """Raises UsageError for an option that the loss has no use for."""
-    for name, losses in USED_BY.items():
-        if name in typed and config.loss not in losses:
-            raise UsageError(
-                f"--{name.replace('_', '-')} has no meaning with --loss {config.loss}",
-                hint=f"--loss {losses[0]}",
-            )
-
-
-def _typed(context: typer.Context) -> set[str]:
-    """Names of the options that did not get their default."""
-    source = context.get_parameter_source
-    return {n for n in context.params if getattr(source(n), "name", "DEFAULT") != "DEFAULT"}
 
 
 def _execute(
@@ -339,6 +271,11 @@ def _execute(
         return
     with draft:
         report = TrainingRun(request, store, console, RejectFile(rejects, console)).run(draft)
+    if "autotune" in report:
+        split = request.dev is None and not request.dev_fraction
+        again = same_again(sys.argv[1:], report["autotune"]["options"], split=split)
+        report["autotune"]["command"] = again
+        console.say(f"the same again: {again}")
     show_report(report, console, as_json=as_json)
     if report["refused"]:
         raise NegativeAnswer(why_not(report))

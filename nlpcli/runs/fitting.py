@@ -118,14 +118,19 @@ def _all_names(request: Request, train: Labelled) -> list[str]:
 
 
 def _held_out(rows: Labelled, request: Request) -> tuple[Labelled, Labelled | None, str]:
-    from nlpcli.data.split import holdout
-
     fraction = request.dev_fraction
     # the squared hinge has held-out rows of its own; what decides on a metric needs a dev part
     needed = request.config.loss != "squared-hinge" or request.gate or request.patience
     if request.separator is not None and needed and not fraction:
         fraction = MULTI_LABEL_DEV
-    kept, held = holdout(rows.labels, fraction, request.seed)
+    return split_rows(rows, fraction, request.seed)
+
+
+def split_rows(rows: Labelled, fraction: float, seed: int) -> tuple[Labelled, Labelled | None, str]:
+    """Rows to learn, rows set apart (None when they are too few), and what is said of them."""
+    from nlpcli.data.split import holdout
+
+    kept, held = holdout(rows.labels, fraction, seed)
     if not len(held):
         return rows, None, "none"
     return _subset(rows, kept), _subset(rows, held), f"{fraction:g} of the rows"

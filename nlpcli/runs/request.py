@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nlpcli.models.config import FastTextConfig
     from nlpcli.runs.conditions import Condition
     from nlpcli.runs.continuing import Base
+    from nlpcli.runs.tuning import Tuning
     from nlpcli.text.config import TokenizerConfig
 
 
@@ -45,6 +46,7 @@ class Request:
     gate: list[Condition | None]
     if_changed: bool
     model_size: int | None = None
+    tuning: Tuning | None = None
 
     @property
     def label_prefix(self) -> str:
@@ -96,6 +98,8 @@ def run_record(request: Request, parts: Parts, program: str) -> dict[str, Any]:
     }
     if request.model_size is not None:  # not at all, so that older records still compare
         record["model_size"] = request.model_size
+    if request.tuning is not None:
+        record["autotune"] = request.tuning.to_json()
     plain: dict[str, Any] = json.loads(json.dumps(record))
     return plain
 

@@ -109,7 +109,10 @@ class TrainingRun:
         from nlpcli.runs.fitting import make_fitting, prepare, settle
         from nlpcli.runs.shrinking import file_room
 
-        self._request = request = settle(self._request, parts)
+        self._request = settle(self._request, parts)
+        found = self._tune(draft, parts, record)
+        resume_as = record if found is None else {**record, "chosen": found["options"]}
+        request = self._request
         self._console.detail(f"cutting {len(parts.train.texts):,} texts")
         prepared = prepare(request, parts)
         self._lap("tokenize")
@@ -123,7 +126,7 @@ class TrainingRun:
             self._room = file_room(request, parts, record)
         fitting = make_fitting(request, parts, prepared)
         self._lap("import_and_prepare")
-        resumption = Resumption(draft.states, record, self._console, minutes=request.save_every)
+        resumption = Resumption(draft.states, resume_as, self._console, minutes=request.save_every)
         report: dict[str, Any] = {
             "rows": plan.rows,
             "dev_rows": plan.dev_rows,
@@ -133,6 +136,8 @@ class TrainingRun:
             "threads": threads,
             "resumed_after_step": resumption.take_up(fitting, asked=request.resume),
         }
+        if found is not None:
+            report["autotune"] = found
         try:
             self._finish(draft, parts, prepared, fitting, resumption, record, report)
         except Interrupted:
@@ -140,6 +145,28 @@ class TrainingRun:
             raise
         resumption.clear()
         return report
+
+    def _tune(self, draft: Draft, parts: Parts, record: dict[str, Any]) -> dict[str, Any] | None:
+        """The search that was asked for; the request is then what it chose."""
+        from nlpcli.runs.tuning import Tuner, tuning_parts
+
+        request = self._request
+        if request.tuning is None:
+            return None
+        tuner = Tuner(
+            request, request.tuning, tuning_parts(request, request.tuning, parts), self._console,
+            draft.states, record, as_it_will_be=parts.dev is not None,
+        )  # fmt: skip
+        search = tuner.run()
+        self._request = search.chosen(request)
+        found = search.summary(request.tuning)
+        first = found["first"]
+        self._console.say(
+            f"autotune: {found['trials']} trials in {search.spent:.0f} s, {found['metric']} "
+            f"{found['value']:.4f}" + (f", {first:.4f} as typed" if first is not None else "")
+        )
+        self._lap("autotune")
+        return found
 
     def _finish(
         self,

@@ -44,6 +44,10 @@ class RunStates:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def part(self, name: str) -> RunStates:
+        """States of a part of the run that has steps of its own; cleared with the run's."""
+        return RunStates(self.folder / name)
+
     def steps(self) -> list[int]:
         """The steps at which states were saved, ascending."""
         try:
@@ -61,7 +65,7 @@ class RunStates:
         data = save(arrays, metadata={"document": document})
         path = self.folder / f"{step}.state"
         try:
-            self.folder.mkdir(exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             with AtomicFile(path) as stream:
                 stream.write(hashlib.sha256(data).digest())
                 stream.write(data)

@@ -1,0 +1,140 @@
+import json
+import shlex
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import PROGRAM, SAMPLES, Run, environment
+
+TRAIN = SAMPLES / "reviews_en.csv"
+FEW = ("--word-ngrams", 2, "--min-count", 1, "--lowercase", "--min-n", 0)
+"""So that only the cost is free."""
+
+
+SOME = ("--word-ngrams", "2", "--min-count", "1")
+
+
+def _search(fresh: Run, *options: Any) -> dict[str, Any]:
+    done = fresh("train-fasttext", TRAIN, "-o", "m", "--autotune", "--json", *options)
+    assert done.code == 0, done.err
+    report: dict[str, Any] = json.loads(done.out)
+    return report
+
+
+def test_the_command_that_is_printed_trains_the_same_model(fresh: Run, tmp_path: Path) -> None:
+    found = _search(fresh, "--minutes", "0.2", "--dev-fraction=0.3")["autotune"]
+    assert found["metric"] == "accuracy" and found["trials"] >= 3
+    assert found["value"] >= found["first"]
+    words = shlex.split(found["command"])
+    assert words[0] == "nlpcli" and "--autotune" not in words and "--dev-fraction=0.3" not in words
+    assert fresh(*words[1:]).code == 0
+    store = tmp_path / "store" / "m"
+    one, two = ((store / v / "model.safetensors").read_bytes() for v in "12")
+    assert one == two
+
+
+def test_with_a_dev_file_the_metrics_are_its_and_the_command_keeps_it(
+    fresh: Run, tmp_path: Path
+) -> None:
+    report = _search(fresh, "--dev", TRAIN, "--minutes", 0.1, "--autotune-metric", "macro_f1", *FEW)
+    assert report["metrics"]["macro_f1"] == pytest.approx(report["autotune"]["value"], abs=1e-6)
+    assert fresh(*shlex.split(report["autotune"]["command"])[1:]).code == 0
+    store = tmp_path / "store" / "m"
+    one, two = ((store / v / "model.safetensors").read_bytes() for v in "12")
+    assert one == two
+
+
+def test_without_time_the_first_trial_is_all(fresh: Run) -> None:
+    found = _search(fresh, "--minutes", 0)["autotune"]
+    assert (found["trials"], found["options"]) == (1, [])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--autotune-metric", "f1:billing", *FEW),
+        ("--model-size", "20K", *FEW),
+        ("--dim", 5, "--epochs", 5, *FEW),
+        ("--publish-if", "accuracy>=0.1", *FEW),
+        ("--fasttext-compatible", "--dim", 5, "--buckets", 1000, "--epochs", 2, "--min-count", 1),
+    ],
+)
+def test_with_other_options(fresh: Run, options: tuple[Any, ...]) -> None:
+    report = _search(fresh, "--minutes", 0.05, *options)
+    assert report["published"] and report["autotune"]["trials"] >= 1
+    if "--model-size" in options:
+        assert report["model_bytes"] <= 20_000
+    if "--publish-if" in options:
+        assert report["metrics"]["accuracy"] >= 0.1
+    assert fresh("predict", "-m", "m", TRAIN).code == 0
+
+
+def test_several_labels_a_row(fresh: Run) -> None:
+    options = ("--label-column", "labels", "--label-separator", ";", "--minutes", 0.05, *FEW)
+    done = fresh(
+        "train-fasttext", SAMPLES / "tags_en.csv", "-o", "m", "--autotune", "--json", *options
+    )
+    assert done.code == 0 and json.loads(done.out)["autotune"]["metric"] == "micro_f1"
+
+
+def test_nothing_to_do_for_the_same_search(fresh: Run) -> None:
+    first = _search(fresh, "--minutes", 0.05, *FEW)
+    again = _search(fresh, "--minutes", 0.05, "--if-changed", *FEW)
+    assert again["unchanged"] and again["path"] == first["path"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--minutes", 3), "--minutes has no meaning alone"),
+        (("--autotune-metric", "accuracy"), "--autotune-metric has no meaning alone"),
+        (("--autotune", "--autotune-metric", "acuracy"), "no metric acuracy"),
+        (("--autotune", "--autotune-metric", "f1:colour"), "no such label"),
+        (("--autotune", "--continue-from", "x"), "--continue-from has its options"),
+    ],
+)
+def test_what_cannot_be_searched(fresh: Run, options: tuple[Any, ...], reason: str) -> None:
+    done = fresh("train-fasttext", TRAIN, "-o", "m", *options)
+    assert done.code == 2 and reason in done.err and not done.out
+    assert len(done.err.strip().splitlines()) <= 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_search_that_was_stopped_is_taken_up(
+    fresh: Run, tmp_path: Path, number: signal.Signals
+) -> None:
+    command = [
+        PROGRAM,
+        "train-fasttext",
+        str(TRAIN),
+        "-o",
+        "m",
+        "--autotune",
+        "--minutes",
+        "50",
+        *SOME,
+    ]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment(tmp_path / "store"),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "trial 1:" in line:
+            break
+    time.sleep(0.5)
+    process.send_signal(number)
+    process.communicate(timeout=20)
+    assert process.returncode == (143 if number == signal.SIGTERM else -9)
+    done = fresh(
+        "train-fasttext", TRAIN, "-o", "m", "--autotune", "--minutes", 50, "--resume", *SOME
+    )
+    assert done.code == 0 and "resuming a search after" in done.err
+    assert not list((tmp_path / "store").rglob("*.state"))
