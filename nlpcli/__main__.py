@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import io
 import os
 import signal
@@ -13,6 +12,7 @@ from typing import NoReturn
 
 from nlpcli.errors import NlpcliError, shown
 from nlpcli.runs import interrupts
+from nlpcli.shell import machine
 
 TRAINERS = ("train-", "pretrain-", "finetune")
 """They outlive the reader of their output; every other command dies quietly with it."""
@@ -26,19 +26,6 @@ def _prepare_streams(arguments: list[str]) -> None:
     if not "".join(arguments[:1]).startswith(TRAINERS):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     interrupts.install(_tell, os._exit)
-
-
-def _prepare_threads() -> None:
-    """Idle threads of an operation wait instead of turning in circles for milliseconds.
-
-    On a busy machine those circles make training with two threads ten times as slow as with one.
-    """
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-
-
-def _prepare_memory() -> None:
-    """Rows are freed by counting references; looking for cycles in them took a sixth of a run."""
-    gc.set_threshold(1_000_000, 20, 100)
 
 
 def _tell(message: str) -> None:
@@ -106,8 +93,7 @@ def main() -> NoReturn:
     code = 70
     try:
         _prepare_streams(arguments)
-        _prepare_threads()
-        _prepare_memory()
+        machine.prepare()
         code = _run(arguments)
     except NlpcliError as error:
         code = _show(error)

@@ -17,7 +17,7 @@ from nlpcli.text import hashing
 from nlpcli.text.config import TokenizerConfig
 from nlpcli.text.normalize import join_texts
 from nlpcli.text.segment import segment_dictionary
-from nlpcli.text.vocab import HashIndex, count_hashes
+from nlpcli.text.vocab import HashIndex, count_hashes, number_hashes
 
 CHUNK_CHARS = 1 << 18
 """Characters hashed at once: the tables of powers and the temporary arrays stay in the cache."""
@@ -33,14 +33,20 @@ Run = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 @dataclass(frozen=True)
 class Chunk:
-    """Features of a few texts: hash uint64 [T] and text int32 [T] of each occurrence.
+    """Features of a few texts, in CSR form over the texts, by their number in this chunk.
 
-    The first of them are the words, which stand at ``starts`` to ``ends`` of ``joined``.
+    ``hashes`` uint64 [U] distinct, ascending, and ``counts`` [U] how often each occurs; ``sizes``
+    [B] distinct features of each text, ``ids`` int32 [nnz] their numbers, ascending in each text,
+    ``tf`` [nnz] how often. ``words`` int32 [W]: numbers of the words in the order in which they
+    stand, from ``starts`` to ``ends`` of ``joined``.
     """
 
-    n_texts: int
     hashes: U64
-    texts: I32
+    counts: I64
+    sizes: I64
+    ids: I32
+    tf: I64
+    words: I32
     joined: str
     starts: I32
     ends: I32
@@ -50,15 +56,15 @@ class Chunk:
 class Counts:
     """Known features of a few texts: how many in each text [B], their rows ascending, counts.
 
-    ``unknown`` [B]: occurrences of features without a row. ``words``: the row of each word as it
-    stands in the texts, -1 where it has none.
+    ``unknown`` [B]: occurrences of features without a row. ``rows`` [U]: of the chunk's distinct
+    features, -1 where there is none.
     """
 
     sizes: I64
     unknown: I64
     ids: I32
     tf: I64
-    words: I32
+    rows: I32
 
 
 def text_chunks(texts: Sequence[str], limit: int = CHUNK_CHARS) -> Iterator[Sequence[str]]:
@@ -88,14 +94,29 @@ def cut(config: TokenizerConfig, texts: Sequence[str]) -> Chunk:
         parts.append(hashing.hash_subwords(words, config.min_n, config.max_n))
     hashes = [words.hashes, *(bucketed(h, config.buckets) for h, _ in parts)]
     owners = [words.documents, *(d for _, d in parts)]
+    distinct, counts, numbers = number_hashes(np.concatenate(hashes))
+    keys = np.concatenate(owners, dtype=np.uint64, casting="unsafe") << np.uint64(32)
+    keys |= numbers.astype(np.uint64)
+    sizes, ids, tf = _by_text(keys, len(texts))
     return Chunk(
-        len(texts),
-        np.concatenate(hashes),
-        np.concatenate(owners, dtype=np.int32, casting="same_kind"),
+        distinct,
+        counts,
+        sizes,
+        ids,
+        tf,
+        numbers[: len(words.starts)].copy(),
         joined,
         words.starts.astype(np.int32),
         words.ends.astype(np.int32),
     )
+
+
+def _by_text(keys: U64, n_texts: int) -> tuple[I64, I32, I64]:
+    """Sizes [B], ids and counts of occurrences, each given as text · 2^32 + id."""
+    distinct, tf = count_hashes(keys)
+    ids = (distinct & np.uint64(0xFFFFFFFF)).astype(np.int32)
+    owners = (distinct >> np.uint64(32)).astype(np.int64)
+    return np.bincount(owners, minlength=n_texts), ids, tf
 
 
 def bucketed(hashes: U64, buckets: int | None) -> U64:
@@ -105,13 +126,22 @@ def bucketed(hashes: U64, buckets: int | None) -> U64:
     return hashing.mix(((hashes >> np.uint64(32)) * np.uint64(buckets)) >> np.uint64(32))
 
 
-def frequent(parts: Sequence[U64], min_count: int, run: Run) -> U64:
-    """The distinct hashes that occur ``min_count`` times, ascending."""
-    shift = np.uint64(64 - (PARTS - 1).bit_length())
+def frequent(parts: Sequence[tuple[U64, I64]], min_count: int, run: Run) -> U64:
+    """The distinct hashes that occur ``min_count`` times, ascending.
+
+    ``parts``: distinct hashes, ascending, and how often each occurs.
+    """
+    edges = np.arange(1, PARTS, dtype=np.uint64) << np.uint64(64 - (PARTS - 1).bit_length())
+    borders = [[0, *np.searchsorted(h, edges).tolist(), len(h)] for h, _ in parts]
 
     def count(number: int) -> U64:
-        mine = [hashes[hashes >> shift == number] for hashes in parts]
-        distinct, counts = count_hashes(np.concatenate([np.empty(0, np.uint64), *mine]))
+        mine = [np.empty(0, np.uint64)]
+        for (hashes, counts), border in zip(parts, borders, strict=True):
+            piece = slice(border[number], border[number + 1])
+            # more than min_count of one kind tell nothing more
+            often = min_count > 1 and np.minimum(counts[piece], min_count)
+            mine.append(np.repeat(hashes[piece], often) if min_count > 1 else hashes[piece])
+        distinct, counts = count_hashes(np.concatenate(mine))
         return distinct if min_count == 1 else distinct[counts >= min_count]
 
     return np.concatenate(list(run(count, range(PARTS))))
@@ -120,32 +150,59 @@ def frequent(parts: Sequence[U64], min_count: int, run: Run) -> U64:
 def count_features(chunk: Chunk, index: HashIndex) -> Counts:
     """The features of a chunk that have a row."""
     rows = index.rows(chunk.hashes)
-    known = rows >= 0
-    keys = (chunk.texts[known].astype(np.uint64) << np.uint64(32)) | rows[known].astype(np.uint64)
-    distinct, tf = count_hashes(keys)
-    ids = (distinct & np.uint64(0xFFFFFFFF)).astype(np.int32)
-    owners = (distinct >> np.uint64(32)).astype(np.int64)
-    sizes = np.bincount(owners, minlength=chunk.n_texts)
-    unknown = np.bincount(chunk.texts[~known], minlength=chunk.n_texts)
-    return Counts(sizes, unknown, ids, tf, rows[: len(chunk.starts)].copy())
+    ids, n_texts = rows[chunk.ids], len(chunk.sizes)
+    if index.ordered and (not len(rows) or rows.min() >= 0):
+        return Counts(chunk.sizes, np.zeros(n_texts, np.int64), ids, chunk.tf, rows)
+    owners = np.repeat(np.arange(n_texts), chunk.sizes)
+    known = ids >= 0
+    missing = np.bincount(owners[~known], weights=chunk.tf[~known], minlength=n_texts)
+    unknown = missing.astype(np.int64)
+    ids, owners, tf = ids[known], owners[known], chunk.tf[known]
+    if index.ordered:
+        return Counts(np.bincount(owners, minlength=n_texts), unknown, ids, tf, rows)
+    # rows of another order, or one row for several hashes
+    keys = (owners.astype(np.uint64) << np.uint64(32)) | ids.astype(np.uint64)
+    sizes, ids, tf = _by_text(np.repeat(keys, tf), n_texts)
+    return Counts(sizes, unknown, ids, tf, rows)
+
+
+def document_frequency(
+    chunks: Sequence[Chunk], counted: Sequence[Counts], n_rows: int
+) -> npt.NDArray[np.float64]:
+    """In how many of these texts each row occurs, float64 [V]; the rows of a chunk are distinct."""
+    found = np.zeros(n_rows)
+    for chunk, part in zip(chunks, counted, strict=True):
+        here = np.bincount(chunk.ids, minlength=len(chunk.hashes))
+        known = part.rows >= 0
+        if known.all():
+            found[part.rows] += here
+        else:
+            found[part.rows[known]] += here[known]
+    return found
 
 
 def known_words(
     chunks: Sequence[Chunk], counted: Sequence[Counts], n_rows: int, but: set[str]
 ) -> list[str]:
     """The words (not n-grams) that have a row, most frequent first, then by code point."""
-    every = np.concatenate([np.empty(0, np.int32), *(part.words for part in counted)])
-    counts = np.bincount(every[every >= 0], minlength=n_rows)
-    seen = np.zeros(n_rows, bool)
-    found: list[tuple[str, int]] = []
+    counts, seen = np.zeros(n_rows, np.int64), np.zeros(n_rows, bool)
+    found: list[str] = []
+    fresh: list[I32] = []
     for chunk, part in zip(chunks, counted, strict=True):
-        rows = part.words
-        at = np.flatnonzero((rows >= 0) & ~seen[rows])
-        fresh, first = np.unique(rows[at], return_index=True)
-        seen[fresh] = True
-        at = at[first]
+        here = np.bincount(chunk.words, minlength=len(chunk.hashes))
+        numbers = np.flatnonzero((here > 0) & (part.rows >= 0))
+        rows = part.rows[numbers]
+        counts[rows] += here[numbers]
+        new = ~seen[rows]
+        seen[rows[new]] = True
+        first = np.zeros(len(here), np.int64)
+        first[chunk.words[::-1]] = np.arange(len(chunk.words))[::-1]
+        at = first[numbers[new]]
         borders = zip(chunk.starts[at].tolist(), chunk.ends[at].tolist(), strict=True)
-        words = [chunk.joined[start:end] for start, end in borders]
-        found += zip(words, fresh.tolist(), strict=True)
-    ordered = sorted((-int(counts[row]), word) for word, row in found if word not in but)
-    return [word for _, word in ordered]
+        found += [chunk.joined[start:end] for start, end in borders]
+        fresh.append(rows[new])
+    order = sorted(range(len(found)), key=found.__getitem__)
+    often = counts[np.concatenate([np.empty(0, np.int32), *fresh])][order]
+    most = np.argsort(-often, kind="stable").tolist()
+    words = [found[order[i]] for i in most]
+    return [word for word in words if word not in but] if but else words

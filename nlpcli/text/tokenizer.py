@@ -25,6 +25,7 @@ from nlpcli.text.features import (
     Run,
     count_features,
     cut,
+    document_frequency,
     frequent,
     known_words,
     text_chunks,
@@ -96,28 +97,28 @@ class Tokenizer:
         with ThreadPoolExecutor(workers or parallel.workers()) as pool:
             chunks = _cut_all(config, texts, room, pool.map)
             old = np.empty(0, np.uint64) if base is None else base.index.keys
-            hashes = [chunk.hashes for chunk in chunks]
+            parts = [(chunk.hashes, chunk.counts) for chunk in chunks]
             if base is not None:
-                hashes = [h[base.index.rows(h) < 0] for h in hashes]
-            known = np.concatenate([old, frequent(hashes, config.min_count, pool.map)])
-            del hashes
+                new = [base.index.rows(hashes) < 0 for hashes, _ in parts]
+                parts = [(h[at], n[at]) for (h, n), at in zip(parts, new, strict=True)]
+            known = np.concatenate([old, frequent(parts, config.min_count, pool.map)])
+            del parts
             if not len(known):
                 raise _nothing_left(config, len(texts))
-            _check_room(len(known) * FEATURE_BYTES, room, sum(len(c.hashes) for c in chunks))
+            _check_room(len(known) * FEATURE_BYTES, room, sum(len(c.ids) for c in chunks))
             tokenizer = Tokenizer(config, known, np.ones(len(known), np.float32))
             counts = list(pool.map(lambda chunk: count_features(chunk, tokenizer.index), chunks))
-        old_words = [] if base is None else base.words
-        fresh = known_words(chunks, counts, len(known), set(old_words))
-        tokenizer.words = [*old_words, *fresh]
-        del chunks
-        indptr, ids, tf, unknown = _put_together(counts)
-        frequency = np.bincount(ids, minlength=len(known)).astype(np.float64)
-        tokenizer.n_texts = len(texts)
-        if base is not None:
-            tokenizer.n_texts += base.n_texts
-            frequency[: base.n_features] += base.document_frequency()
-        tokenizer.idf = _idf(frequency, tokenizer.n_texts)
-        return tokenizer, Bags(indptr, ids, tokenizer._weigh(indptr, ids, tf, unknown))
+            old_words = [] if base is None else base.words
+            words = pool.submit(known_words, chunks, counts, len(known), set(old_words))
+            frequency = document_frequency(chunks, counts, len(known))
+            tokenizer.n_texts = len(texts)
+            if base is not None:
+                tokenizer.n_texts += base.n_texts
+                frequency[: base.n_features] += base.document_frequency()
+            tokenizer.idf = _idf(frequency, tokenizer.n_texts)
+            bags = _put_together(counts, list(pool.map(tokenizer._weigh, counts)))
+            tokenizer.words = [*old_words, *words.result()]
+        return tokenizer, bags
 
     def document_frequency(self) -> npt.NDArray[np.float64]:
         """In how many of ``n_texts`` texts each feature occurred, float64 [V]; from ``idf``."""
@@ -128,25 +129,24 @@ class Tokenizer:
         counts = [
             count_features(cut(self.config, chunk), self.index) for chunk in text_chunks(texts)
         ]
-        indptr, ids, tf, unknown = _put_together(counts)
-        return Bags(indptr, ids, self._weigh(indptr, ids, tf, unknown))
+        return _put_together(counts, [self._weigh(part) for part in counts])
 
-    def _weigh(self, indptr: I64, ids: I32, tf: I64, unknown: I64) -> F32:
+    def _weigh(self, part: Counts) -> F32:
         """(1 + ln tf) · idf, divided by the text's Euclidean norm; float32 [nnz].
 
         A feature without a row adds to the norm as one that occurred in a single training text:
         such a one lengthened its own text when the rows were learnt. Among shortened hashes it does
         not: what was unknown cannot be told from what was dropped.
         """
-        weights = self.idf[ids].astype(np.float64)
-        often = np.flatnonzero(tf > 1)
-        weights[often] *= 1 + np.log(tf[often])
-        filled = np.flatnonzero(np.diff(indptr))
+        weights = self.idf[part.ids].astype(np.float64)
+        often = np.flatnonzero(part.tf > 1)
+        weights[often] *= 1 + np.log(part.tf[often])
+        filled = np.flatnonzero(part.sizes)
         if len(filled):
-            squares = np.add.reduceat(weights * weights, indptr[filled])
+            sizes = part.sizes[filled]
+            squares = np.add.reduceat(weights * weights, np.cumsum(sizes) - sizes)
             if self.index.bits == 64:
-                squares += unknown[filled] * float(_idf(np.ones(1), self.n_texts)[0]) ** 2
-            sizes = np.diff(indptr)[filled]
+                squares += part.unknown[filled] * float(_idf(np.ones(1), self.n_texts)[0]) ** 2
             weights /= np.repeat(np.sqrt(squares), sizes)
         return weights.astype(np.float32)
 
@@ -158,7 +158,7 @@ def _cut_all(
     n_hashes = 0
     for chunk in run(lambda part: cut(config, part), text_chunks(texts)):
         chunks.append(chunk)
-        n_hashes += len(chunk.hashes)
+        n_hashes += len(chunk.ids)
         _check_room(n_hashes * HASH_BYTES, room, n_hashes)
     return chunks
 
@@ -171,13 +171,11 @@ def _nothing_left(config: TokenizerConfig, n_texts: int) -> DataError:
     )
 
 
-def _put_together(parts: Sequence[Counts]) -> tuple[I64, I32, I64, I64]:
-    """CSR of consecutive texts: indptr int64 [B + 1], ids, counts; unknown features [B]."""
+def _put_together(parts: Sequence[Counts], weights: Sequence[F32]) -> Bags:
+    """The bags of consecutive texts."""
     sizes = np.concatenate([np.zeros(1, np.int64), *(part.sizes for part in parts)])
     ids = np.concatenate([np.empty(0, np.int32), *(part.ids for part in parts)])
-    tf = np.concatenate([np.empty(0, np.int64), *(part.tf for part in parts)])
-    unknown = np.concatenate([np.empty(0, np.int64), *(part.unknown for part in parts)])
-    return np.cumsum(sizes), ids, tf, unknown
+    return Bags(np.cumsum(sizes), ids, np.concatenate([np.empty(0, np.float32), *weights]))
 
 
 def _check_room(needed: int, room: int | None, n_hashes: int) -> None:

@@ -24,6 +24,8 @@ class HashIndex:
     def __init__(self, keys: U64, bits: int = 64) -> None:
         self.keys = np.ascontiguousarray(keys, dtype=np.uint64)
         self.bits = bits
+        self.ordered = bits == 64 and bool((self.keys[1:] > self.keys[:-1]).all())
+        """Whether rows ascend as hashes do."""
         room = max(4, (4 * max(1, len(keys)) - 1).bit_length())
         self._shift = np.uint64(64 - room)
         self._wrap = (1 << room) - 1
@@ -77,3 +79,27 @@ def count_hashes(hashes: U64) -> tuple[U64, npt.NDArray[np.int64]]:
         return ordered, np.empty(0, np.int64)
     first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
     return ordered[first], np.diff(np.append(first, len(ordered)))
+
+
+def number_hashes(hashes: U64) -> tuple[U64, npt.NDArray[np.int64], I32]:
+    """Distinct hashes in ascending order, how often each occurs, the number of each occurrence.
+
+    As np.unique with its inverse, but by a sort of numbers alone: the highest bits of a hash and
+    the place where it stands.
+    """
+    n_hashes = len(hashes)
+    if not n_hashes:
+        return hashes, np.empty(0, np.int64), np.empty(0, np.int32)
+    bits = np.uint64(n_hashes.bit_length())
+    keys = (hashes >> bits << bits) | np.arange(n_hashes, dtype=np.uint64)
+    keys.sort()
+    places = (keys & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64)
+    ordered = hashes[places]
+    if (ordered[1:] < ordered[:-1]).any():  # the highest bits of two are the same
+        places = np.argsort(hashes, kind="stable")
+        ordered = hashes[places]
+    new = np.concatenate(([True], ordered[1:] != ordered[:-1]))
+    first = np.flatnonzero(new)
+    numbers = np.empty(n_hashes, np.int32)
+    numbers[places] = np.cumsum(new, dtype=np.int32) - np.int32(1)
+    return ordered[first], np.diff(np.append(first, n_hashes)), numbers
