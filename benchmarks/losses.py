@@ -8,6 +8,7 @@ one-vs-all would take hours they are left out. Whole processes that train and sa
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 import re
@@ -19,7 +20,7 @@ from typing import Any
 from accuracy import TASKS, fasttext_lines, files, write
 from measure import NLPCLI, ROOT, run, write_result
 
-N_LABELS, N_ROWS, N_TEST = 100_000, 200_000, 20_000
+N_LABELS, N_ROWS, N_TEST = 100_000, 200_000, 5_000
 COOKING = {
     "squared-hinge": [], "softmax": ["--dim", "100"], "one-vs-all": ["--dim", "100"],
     "hs": [], "ns": [], "adaptive": [],
@@ -53,14 +54,16 @@ def ours(train: Path, test: Path, work: Path, options: list[str], columns: list[
     command = [*NLPCLI, "train-fasttext", str(train), "-o", str(work / "m"), "--force", "-q",
                "--json", "--threads", "2", *columns, *options]  # fmt: skip
     trained = run(command)
-    column = columns[:2] if columns[:1] == ["--label-column"] else []
-    done = run([*NLPCLI, "eval", "-m", str(work / "m"), str(test), "--json", "-q", *column])
-    document, report = json.loads(done.stdout), json.loads(trained.stdout)
-    metric = document.get("precision_at_1") or document["accuracy"]
+    report = json.loads(trained.stdout)
+    extra = ["--threshold", "0", "--top-k", "2"] if columns else []
+    done = run([*NLPCLI, "predict", "-m", str(work / "m"), str(test), *extra])
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    name, given = ("labels", "predicted_labels") if columns else ("label", "predicted_label")
+    hits = [row[given].split(";")[0] in row[name].split(";") for row in rows if row[name]]
     return {
-        "value": metric["value"], "seconds": round(trained.seconds, 2),
+        "value": round(sum(hits) / len(hits), 4), "seconds": round(trained.seconds, 2),
         "train_stage_seconds": report["stage_seconds"]["train"],
-        "eval_seconds": round(done.seconds, 2),
+        "predict_rows_per_second": round(len(rows) / done.seconds),
     }  # fmt: skip
 
 

@@ -51,11 +51,11 @@ def good_batch_size(n_texts: int, n_entries: int) -> int:
 
 
 def gradient_batch_size(n_texts: int, n_scores: int = 1) -> int:
-    """Texts a step of gradient training: 64, and up to 512 where there are steps enough.
+    """Texts a step of gradient training: 64, and up to 2,048 where there are steps enough.
 
     ``n_scores`` a text are held at once: at most 2^24 of them where 64 texts need not more.
     """
-    return min(512, max(64, n_texts // 256), max(64, 2**24 // n_scores))
+    return min(2048, max(64, n_texts // 256), max(64, 2**24 // n_scores))
 
 
 def n_held_out(n_batches: int, batch_size: int) -> int:

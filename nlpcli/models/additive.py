@@ -7,6 +7,7 @@ their ids, and the product with ``output`` is exact integer arithmetic held in f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,8 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
 _GRID_BITS = 20
+_AT_LEAST = 16
+"""Texts that are answered together, however many labels there are."""
 _SHORTEST = 0.05
 _BLOCK = 1 << 18
 """Floats worked on at once: they stay in the cache."""
@@ -48,7 +51,7 @@ class AdditiveClassifier:
         """Logits float64 [B, K] of B bags in CSR form; an empty bag has the bias alone."""
         hidden = bag_sums(self.weight, indptr, ids, weights)
         wide = hidden.astype(np.float64)
-        scores = wide if self.output is None else _exact_product(wide, self.output)
+        scores = wide if self.output is None else _exact_product(wide, *self._grid)
         if self.head is not None:
             return self.head.logits(scores + self.bias)
         length = bag_lengths(indptr, weights)[:, None]
@@ -59,12 +62,18 @@ class AdditiveClassifier:
         self, indptr: npt.NDArray[np.int64], ids: npt.NDArray[np.int32], weights: F32
     ) -> F64:
         """Probabilities float64 [B, K]; rows sum to 1 unless ``one_vs_all``."""
-        room = max(1, _BLOCK // (4 * max(1, len(self.bias))))
+        room = max(_AT_LEAST, _BLOCK // (4 * max(1, len(self.bias))))
         blocks = [
             self.activate(self.logits(indptr[first : first + room + 1], ids, weights))
             for first in range(0, len(indptr) - 1, room)
         ]
         return np.concatenate(blocks) if blocks else np.empty((0, self.n_labels))
+
+    @cached_property
+    def _grid(self) -> tuple[F64, F64]:
+        """``output`` on its grid, and the grid's steps; made once, as it may be large."""
+        assert self.output is not None
+        return _on_grid(self.output.astype(np.float64))
 
     @property
     def n_labels(self) -> int:
@@ -128,14 +137,13 @@ def bag_sums(
     return sums
 
 
-def _exact_product(hidden: F64, output: F32) -> F64:
+def _exact_product(hidden: F64, right: F64, right_scale: F64) -> F64:
     """``hidden @ output.T`` [B, K], the same bits whatever stands in the other rows.
 
     Both sides are rounded to 20 bits below their largest value, so that every partial sum is an
     integer below 2^53 and the order in which a BLAS adds cannot matter.
     """
     left, left_scale = _on_grid(hidden)
-    right, right_scale = _on_grid(output.astype(np.float64))
     product: F64 = np.asarray(left @ right.T, dtype=np.float64)
     return product * left_scale * right_scale.T
 
