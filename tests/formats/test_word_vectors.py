@@ -212,7 +212,19 @@ def test_memory_grows_with_what_was_read(tmp_path: Path, monkeypatch: pytest.Mon
 def test_vectors_of_the_fasttext_program(tmp_path: Path) -> None:
     text = tmp_path / "text"
     text.write_text("one two three four five six\n" * 50, encoding="utf-8")
-    run("skipgram", "-input", text, "-output", tmp_path / "v", "-dim", 7, "-minCount", 1)
+    run(
+        "skipgram",
+        "-input",
+        text,
+        "-output",
+        tmp_path / "v",
+        "-dim",
+        7,
+        "-minCount",
+        1,
+        "-bucket",
+        1000,
+    )
     found = VectorFile(str(tmp_path / "v.vec")).read()
     assert {"one", "two", "</s>"} <= set(found.words)
     said = run("print-word-vectors", tmp_path / "v.bin", data="two").split()
