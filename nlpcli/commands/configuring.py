@@ -52,14 +52,17 @@ def configuration(options: dict[str, Any], typed: set[str]) -> Configuration:
 
     if options["autotune"] and options["continue_from"] is not None:
         raise UsageError("--autotune: --continue-from has its options from the model")
-    dim, separator = options["dim"], options["label_separator"]
+    min_n, max_n, dim = options["min_n"], options["max_n"], options["dim"]
+    if min_n > max_n:
+        raise UsageError(f"--min-n {min_n} is more than --max-n {max_n}")
+    options = {**options, "min_n": min_n if min_n or not max_n else 1}
     if options["fasttext_compatible"]:
         from nlpcli.formats.fasttext_training import FastTextCutting
         from nlpcli.runs.compatible import BUCKETS, check_compatible
 
         dim = check_compatible(options, typed)
         options = {**options, "buckets": options["buckets"] or BUCKETS, "bias": False}
-    width, loss = _dim_and_loss(dim, options["loss"], separator)
+    width, loss = _dim_and_loss(dim, options["loss"], options["label_separator"])
     if options["lr"] is None and loss in SPARSE:
         options = {**options, "lr": SPARSE_LR}
     config = from_options(FastTextConfig, options, dim=width, loss=loss)
@@ -121,7 +124,9 @@ def tuning_of(options: dict[str, Any], typed: set[str], *, several: bool) -> Tun
 
     goal = parse_goal(options["autotune_metric"], multi_label=several)
     fraction = options["dev_fraction"] or DEV_FRACTION
-    return Tuning(options["minutes"], goal, fraction, frozenset(typed))
+    # vectors are of one width, and their words were matched with one way of cleaning
+    fixed = {"dim", "lowercase"} if options["pretrained_vectors"] is not None else set[str]()
+    return Tuning(options["minutes"], goal, fraction, frozenset(typed | fixed))
 
 
 def has_dev_part(options: dict[str, Any]) -> bool:

@@ -23,6 +23,8 @@ class ExportFormat(StrEnum):
     """Programs whose files can be written."""
 
     fasttext = "fasttext"
+    word2vec = "word2vec"
+    word2vec_binary = "word2vec-binary"
 
 
 def build() -> typer.Typer:
@@ -66,7 +68,8 @@ def build() -> typer.Typer:
     app.command(
         "export",
         epilog="\b\nExamples:\n  nlpcli models export imported copy.bin --to fasttext\n"
-        "  nlpcli models export imported@1 copy.bin --to fasttext --force",
+        "  nlpcli models export imported@1 copy.bin --to fasttext --force\n"
+        "  nlpcli models export imported words.vec --to word2vec",
     )(export_model)
     return app
 
@@ -288,17 +291,29 @@ def import_model(
 def export_model(
     src: Annotated[str, typer.Argument(help="A name, NAME@VERSION, a path, a fastText file.")],
     dst: Annotated[str, typer.Argument(help="The file to write.")],
-    to: Annotated[ExportFormat, typer.Option("--to", help="The program that is to read it.")],
+    to: Annotated[
+        ExportFormat, typer.Option("--to", help="fasttext, or word2vec for the vectors of words.")
+    ],
     store: opt.Store = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Write a model as the file of another program."""
+    """Write a model, or its words' vectors, as the file of another program."""
+    from nlpcli.runs import exchanging
     from nlpcli.runs.exchanging import check_free, export_fasttext, stored_fasttext
 
     refuse_same_file({"SRC": src}, {"DST": dst})
     check_free(Path(dst), force=force)
     foreign = fasttext_file(src, store)
+    if to != ExportFormat.fasttext:
+        if foreign is not None:
+            vectors = exchanging.file_vectors(foreign)
+        else:
+            vectors = exchanging.stored_vectors(open_model(src, store, Console(quiet=quiet)))
+        binary = to == ExportFormat.word2vec_binary
+        exchanging.export_vectors(vectors, Path(dst), binary=binary, force=force)
+        write_path(Path(dst))
+        return
     if foreign is not None:
         from nlpcli.formats.fasttext_bin import read_fasttext
 

@@ -105,6 +105,10 @@ def train_fasttext(
     min_n: Annotated[int, typer.Option(min=0, max=32, help="Shortest character n-gram.")] = 0,
     max_n: Annotated[int, typer.Option(min=0, max=32, help="Longest; 0: none.")] = 0,
     min_count: Annotated[int, typer.Option(min=1, help="Rarer features are dropped.")] = 1,
+    pretrained_vectors: Annotated[
+        str | None,
+        typer.Option(help="Words begin at these: word2vec, fastText .vec, GloVe [sets --dim]."),
+    ] = None,
     buckets: Annotated[
         int | None, typer.Option(min=1, max=2**31, help="Hash n-grams [default: a row each].")
     ] = None,
@@ -177,6 +181,7 @@ def train_fasttext(
 ) -> None:
     """Train a text classifier from labelled rows and publish it."""
     from nlpcli.data.rows import RowFormat
+    from nlpcli.runs.pretrained import open_vectors
     from nlpcli.runs.publishing import parse_gate
     from nlpcli.runs.request import Request
     from nlpcli.store.store import Store
@@ -186,11 +191,10 @@ def train_fasttext(
     models = Store(opt.store_root(store))
     if dev is not None and dev_fraction:
         raise UsageError("--dev and --dev-fraction: give one of them")
-    if min_n > max_n:
-        raise UsageError(f"--min-n {min_n} is more than --max-n {max_n}")
-    refuse_same_file({"TRAIN": train, "--dev": dev}, {"--rejects": rejects, "--output": output})
-    options = {**context.params, "min_n": min_n if min_n or not max_n else 1}
+    inputs = {"TRAIN": train, "--dev": dev, "--pretrained-vectors": pretrained_vectors}
+    refuse_same_file(inputs, {"--rejects": rejects, "--output": output})
     typed = typed_options(context)
+    vectors, options = open_vectors(context.params)
     tokenizer, config = configuration(options, typed)
     base = None
     if continue_from is not None and isinstance(tokenizer, TokenizerConfig):
@@ -240,6 +244,7 @@ def train_fasttext(
         gate=parse_gate(publish_if or [], multi_label=several, has_dev=has_dev),
         if_changed=if_changed,
         tuning=tuning,
+        vectors=vectors,
         model_size=size_limit(model_size, continued=base is not None),
     )
     _execute(request, models, console, rejects, force=force, wait=wait, keep=keep,

@@ -27,6 +27,8 @@ class Source:
         self._digest = hashlib.sha256()
         self._opened: os.stat_result | None = None
         self._is_own = path != "-"
+        self.plain_size: int | None = None
+        """Bytes of a regular file that is not packed; known when its first block was yielded."""
         self._handle = self._open(path) if self._is_own else _stdin()
 
     def _open(self, path: str) -> int:
@@ -57,6 +59,8 @@ class Source:
             if not may_be_packed(head):
                 break
         packing = packing_of(head, self.name)
+        if packing is None and self._opened is not None:
+            self.plain_size = self._opened.st_size or None  # files of the kernel's own say 0
         stream = _chain(head, raw)
         for block in stream if packing is None else unpacked(stream, packing, self.name):
             self._digest.update(block)

@@ -93,6 +93,23 @@ class FeatureCutter:
             tokens, ids = tokens.only(kept), ids[kept]
         return self._arrange(codes, tokens, ids, len(texts))
 
+    def find_words(self, words: Sequence[bytes]) -> I64:
+        """The row of each word, int64 [N], or -1."""
+        codes = np.frombuffer(b"".join(words), dtype=np.uint8)
+        lengths = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
+        starts = np.cumsum(lengths) - lengths
+        return self._index.find(codes, starts, lengths, hash_words(codes, starts, lengths))
+
+    def word_bags(self, first: int, last: int) -> tuple[I64, I64]:
+        """CSR of the rows of the dictionary's words ``first`` to ``last``: their own, then those of
+        their sub-words; no bag is empty."""
+        ids = np.arange(first, last)
+        ends = self._dictionary.ends[first:last]
+        starts = np.where(ids > 0, self._dictionary.ends[ids - 1], 0)
+        hashes, is_end = np.zeros(len(ids), np.uint32), ids == self._index.find_one(END)
+        tokens = Tokens(starts, ends - starts, ids - first, hashes, is_end)
+        return self._arrange(self._dictionary.text, tokens, ids, len(ids))
+
     def _is_label(self, data: bytes, codes: U8, tokens: Tokens, ids: I64) -> Bools:
         """Labels, known ones and words that look like one, are no features."""
         known = ids >= self._dictionary.n_words

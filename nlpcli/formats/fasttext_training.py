@@ -92,8 +92,10 @@ class TrainingCutter:
         entries = len(self.dictionary.text) + 10 * len(self.dictionary.ends)
         return 4 * self.arguments.dim * (self._n_rows + self.dictionary.n_labels) + entries
 
-    def fit(self, texts: Sequence[str], *, room: int | None = None) -> Bags:
-        """The bags of training texts, whose rows are those that are trained.
+    def fit(
+        self, texts: Sequence[str], words: Sequence[bytes] = (), *, room: int | None = None
+    ) -> Bags:
+        """The bags of training texts, whose rows are those that are trained; of ``words`` as well.
 
         ``room``: bytes of memory there are. Raises DataError when no text has any feature,
         Unavailable when they need more memory.
@@ -112,12 +114,17 @@ class TrainingCutter:
         used = np.zeros(self._n_rows, dtype=bool)
         for _, rows, _ in parts:
             used[rows] = True
+        used[self._cutter.find_words(words)] = True
         self.rows = np.flatnonzero(used)
         if not len(self.rows):
             raise DataError(f"no words are left in {len(texts)} texts")
         self._position = np.full(self._n_rows, -1, dtype=np.int32)
         self._position[self.rows] = np.arange(len(self.rows), dtype=np.int32)
         return self._put_together(parts)
+
+    def word_rows(self, words: Sequence[bytes]) -> I64:
+        """Where the rows of words that ``fit`` was given are among the trained ones, int64 [N]."""
+        return self._position[self._cutter.find_words(words)].astype(np.int64)
 
     def bags(self, texts: Sequence[str]) -> Bags:
         """Bags of any texts; rows that are not trained are zero, and only count in the mean."""
@@ -160,25 +167,25 @@ def learn_dictionary(
     texts: Sequence[str],
     labels: Sequence[tuple[str, ...]],
     names: Sequence[str],
+    more: Sequence[bytes] = (),
 ) -> Dictionary:
     """The words that occur ``min_count`` times, the most frequent first, then the labels.
 
-    Words that look like labels are left out, as the program leaves them out.
+    Words that look like labels are left out, as the program leaves them out. ``more``: words that
+    have vectors; they join however rare they are, and count once more.
     """
     counts: Counter[bytes] = Counter()
     for chunk in text_chunks(texts):
         counts.update(encode_lines(chunk).replace(b"\0", b" ").split())
     counts[END] += len(texts)
     prefix = cutting.label_prefix.encode()
-    words = [
-        (word, n)
-        for word, n in counts.items()
-        if n >= cutting.min_count and not word.startswith((LABEL, prefix))
-    ]
+    kept = Counter({word: n for word, n in counts.items() if n >= cutting.min_count})
+    kept.update(more)
+    words = [(word, n) for word, n in kept.items() if not word.startswith((LABEL, prefix))]
     words.sort(key=lambda entry: (-entry[1], entry[0]))
     rows = Counter(name for several in labels for name in several)
     entries = [*words, *((prefix + name.encode(), rows[name]) for name in names)]
     return Dictionary.of(
         [entry for entry, _ in entries], [n for _, n in entries], len(words),
-        counts.total() + rows.total(),
+        counts.total() + len(more) + rows.total(),
     )  # fmt: skip

@@ -13,6 +13,7 @@ INDEPENDENT: tuple[Loss, ...] = ("squared-hinge", "one-vs-all")
 """Each label is decided by itself."""
 SPARSE_LR = 0.1
 """Rate of the sparse losses, whose steps are larger; chosen on held-out rows, see LOG.md."""
+MOST_DIM = 4096
 DIM = 100
 """Of embeddings, where a loss needs them and none is asked for; fastText's."""
 
@@ -44,7 +45,7 @@ class FastTextConfig:
 
     def __post_init__(self) -> None:
         for name, low, high in (
-            ("dim", 0, 4096),
+            ("dim", 0, MOST_DIM),
             ("epochs", 1, 10_000),
             ("cost", 1e-6, 1e6),
             ("lr", 1e-6, 100.0),

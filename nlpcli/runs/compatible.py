@@ -57,9 +57,10 @@ def cut_compatible(
     config, train = request.config, parts.train
     more = {"negatives": config.negatives} if config.loss == "ns" else {}
     arguments = cutting.arguments(dim=config.dim, epochs=config.epochs, loss=config.loss, **more)
-    dictionary = learn_dictionary(cutting, train.texts, train.labels, parts.names)
+    words = [] if parts.vectors is None else [word.encode() for word in parts.vectors.words]
+    dictionary = learn_dictionary(cutting, train.texts, train.labels, parts.names, words)
     cutter = TrainingCutter(arguments, dictionary)
-    return cutter, cutter.fit(train.texts, room=free_memory())
+    return cutter, cutter.fit(train.texts, words, room=free_memory())
 
 
 def measure_compatible(

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nlpcli.errors import CannotCreate, InputMissing, UsageError, shown
+import numpy as np
+import numpy.typing as npt
+
+from nlpcli.errors import CannotCreate, DataError, InputMissing, UsageError, shown
 from nlpcli.formats.fasttext_bin import FastTextFile, read_fasttext, write_fasttext
 from nlpcli.formats.fasttext_dictionary import LABEL
+from nlpcli.formats.fasttext_words import word_vectors
+from nlpcli.formats.word_vector_output import VectorBlocks, write_vectors
 from nlpcli.runs import interrupts
 from nlpcli.store import fasttext_folder
 from nlpcli.store.atomic import AtomicFile
 
 if TYPE_CHECKING:
+    from nlpcli.store.classifier import TextClassifier
     from nlpcli.store.draft import Draft
     from nlpcli.store.folder import ModelFolder
+
+_BLOCK = 1 << 12
+"""Words written at once."""
 
 
 def import_fasttext(source: Path, draft: Draft, prefix: str = LABEL.decode()) -> Path:
@@ -68,6 +78,62 @@ def export_fasttext(model: FastTextFile, target: Path, *, force: bool) -> None:
     check_free(target, force=force)
     with AtomicFile(target) as stream:
         write_fasttext(model, stream)
+
+
+def file_vectors(path: Path) -> VectorBlocks:
+    """The words of a fastText file, classifier or not. Raises InputMissing, DataError."""
+    return word_vectors(read_fasttext(path, classifier=False))
+
+
+def stored_vectors(folder: ModelFolder) -> VectorBlocks:
+    """The words of a model that has embeddings; of fastText's with their sub-words.
+
+    Raises UsageError for a model that has none, DataError.
+    """
+    from nlpcli.store.classifier import KIND, read_classifier
+
+    if folder.manifest.kind == fasttext_folder.KIND:
+        return word_vectors(fasttext_folder.read_fasttext_folder(folder))
+    if folder.manifest.kind != KIND:
+        kind = shown(folder.manifest.kind)
+        raise UsageError(f"{folder.path}: a model of kind {kind} has no vectors of words")
+    classifier = read_classifier(folder)
+    if classifier.scorer.output is None:
+        raise UsageError(
+            f"{folder.path}: no vectors of words: each has its logits directly",
+            hint="train-fasttext --dim 100",
+        )
+    if classifier.compact is not None:
+        raise UsageError(f"{folder.path}: its size was limited, and its words were not kept")
+    return _our_vectors(classifier, str(folder.path))
+
+
+def _our_vectors(classifier: TextClassifier, where: str) -> VectorBlocks:
+    from nlpcli.text.hashing import hash_words
+    from nlpcli.text.normalize import BORDER
+
+    tokenizer, table = classifier.tokenizer, classifier.scorer.weight
+
+    def blocks() -> Iterator[tuple[list[bytes], npt.NDArray[np.float32]]]:
+        for first in range(0, len(tokenizer.words), _BLOCK):
+            words = tokenizer.words[first : first + _BLOCK]
+            joined = BORDER.join(words) + BORDER
+            rows = tokenizer.index.rows(hash_words(joined, tokenizer.config.segmenter).hashes)
+            if len(rows) != len(words) or (rows < 0).any():
+                raise DataError(f"{where}: the words of its tokenizer are not those of its rows")
+            yield [word.encode("utf-8", "surrogatepass") for word in words], table[rows]
+
+    return VectorBlocks(len(tokenizer.words), table.shape[1], blocks())
+
+
+def export_vectors(vectors: VectorBlocks, target: Path, *, binary: bool, force: bool) -> None:
+    """Writes word2vec's text or binary file, whole or not at all.
+
+    Raises CannotCreate for a file that is there unless ``force``, OutputFailed, DataError.
+    """
+    check_free(target, force=force)
+    with AtomicFile(target) as stream:
+        write_vectors(vectors, stream, binary=binary)
 
 
 def check_free(target: Path, *, force: bool) -> None:

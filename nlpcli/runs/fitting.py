@@ -59,9 +59,10 @@ class Outcome:
 
 
 def read_parts(request: Request, reject: Rejects) -> Parts:
-    """Training and dev rows; the dev part from a file, or held out, or none.
+    """Training and dev rows, and vectors; the dev part from a file, or held out, or none.
 
-    Raises InputMissing, and DataError for bad rows or fewer labels than a classifier needs.
+    Raises InputMissing, and DataError for bad rows, fewer labels than a classifier needs, or bad
+    vectors; Unavailable when there is no memory for these.
     """
     from nlpcli.data.labelled import read_labelled
 
@@ -70,8 +71,14 @@ def read_parts(request: Request, reject: Rejects) -> Parts:
     if request.dev is not None:
         columns = {**columns, "weight_column": None}
         dev = read_labelled(request.dev, request.fmt, on_reject=reject, **columns)
-        return _with_names(request, rows, dev, request.dev)
-    return _with_names(request, *_held_out(rows, request))
+        parts = _with_names(request, rows, dev, request.dev)
+    else:
+        parts = _with_names(request, *_held_out(rows, request))
+    if request.vectors is None:
+        return parts
+    from nlpcli.runs.pretrained import read_pretrained
+
+    return replace(parts, vectors=read_pretrained(request.vectors, request.tokenizer))
 
 
 def settle(request: Request, parts: Parts) -> Request:
@@ -158,6 +165,8 @@ def prepare(request: Request, parts: Parts) -> Prepared:
         cutter, bags = cut_compatible(request, request.tokenizer, parts)
         return Prepared(cutter, bags, time.perf_counter() - begun)
     base = None if request.base is None else request.base.classifier.tokenizer
+    if parts.vectors is not None:
+        base = parts.vectors.vocabulary(request.tokenizer)
     tokenizer, bags = Tokenizer.fit(request.tokenizer, parts.train.texts, base, room=free_memory())
     return Prepared(tokenizer, bags, time.perf_counter() - begun)
 
@@ -166,7 +175,7 @@ def make_fitting(request: Request, parts: Parts, prepared: Prepared) -> Fitting:
     """The training run, ready to go. Raises Unavailable for a device that is not there."""
     from nlpcli.batching.labels import LabelSets
     from nlpcli.training.device import choose_device
-    from nlpcli.training.fit import Examples, Fitting, class_importance
+    from nlpcli.training.fit import Examples, Fitting, Pretrained, class_importance
 
     device = choose_device(request.device)
     sets = LabelSets.of(parts.train.labels, parts.names)
@@ -175,6 +184,10 @@ def make_fitting(request: Request, parts: Parts, prepared: Prepared) -> Fitting:
     if parts.dev is not None:
         bags = prepared.tokenizer.bags(parts.dev.texts)
         dev = Examples(bags, LabelSets.of(parts.dev.labels, parts.names))
+    pretrained = None
+    if parts.vectors is not None:
+        rows = parts.vectors.rows(prepared.tokenizer)
+        pretrained = Pretrained(rows, parts.vectors.vectors)
     return Fitting(
         request.config,
         Examples(prepared.bags, sets, importance),
@@ -187,6 +200,7 @@ def make_fitting(request: Request, parts: Parts, prepared: Prepared) -> Fitting:
         label_shift=_label_shift(request, sets),
         multi_label=request.separator is not None,
         head=None if request.base is None else request.base.classifier.scorer.head,
+        pretrained=pretrained,
     )
 
 

@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from nlpcli.data.labelled import Labelled
     from nlpcli.data.rows import RowFormat
     from nlpcli.formats.fasttext_training import FastTextCutting
+    from nlpcli.formats.word_vectors import VectorFile
     from nlpcli.models.config import FastTextConfig
     from nlpcli.runs.conditions import Condition
     from nlpcli.runs.continuing import Base
+    from nlpcli.runs.pretrained import Pretrained
     from nlpcli.runs.tuning import Tuning
     from nlpcli.text.config import TokenizerConfig
 
@@ -47,6 +49,7 @@ class Request:
     if_changed: bool
     model_size: int | None = None
     tuning: Tuning | None = None
+    vectors: VectorFile | None = None
 
     @property
     def label_prefix(self) -> str:
@@ -61,13 +64,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Parts:
-    """The training and the dev part, where the dev part came from, and weights of classes."""
+    """The training and the dev part, where the dev part came from, weights of classes, vectors."""
 
     train: Labelled
     dev: Labelled | None
     source: str
     names: list[str]
     class_weight: dict[int, float] | None
+    vectors: Pretrained | None = None
 
 
 def run_record(request: Request, parts: Parts, program: str) -> dict[str, Any]:
@@ -100,6 +104,8 @@ def run_record(request: Request, parts: Parts, program: str) -> dict[str, Any]:
         record["model_size"] = request.model_size
     if request.tuning is not None:
         record["autotune"] = request.tuning.to_json()
+    if parts.vectors is not None:
+        record["pretrained_vectors"] = parts.vectors.sha256
     plain: dict[str, Any] = json.loads(json.dumps(record))
     return plain
 

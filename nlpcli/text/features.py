@@ -119,6 +119,23 @@ def _by_text(keys: U64, n_texts: int) -> tuple[I64, I32, I64]:
     return np.bincount(owners, minlength=n_texts), ids, tf
 
 
+def single_words(config: TokenizerConfig, texts: Sequence[str]) -> tuple[I64, list[str], U64]:
+    """Which of the texts are one word each, as texts are cleaned and cut; these words and hashes.
+
+    The numbers are int64 [N], ascending; words may be alike.
+    """
+    joined = join_texts(texts, config.cleaning)
+    if config.segmenter == "jieba":
+        joined = segment_dictionary(joined)
+    words = hashing.hash_words(joined, config.segmenter)
+    if config.cleaning.strip_punctuation:
+        words = words.without_signs()
+    counts = np.bincount(words.documents, minlength=len(texts))
+    at = np.flatnonzero(counts[words.documents] == 1)
+    borders = zip(words.starts[at].tolist(), words.ends[at].tolist(), strict=True)
+    return words.documents[at], [joined[start:end] for start, end in borders], words.hashes[at]
+
+
 def bucketed(hashes: U64, buckets: int | None) -> U64:
     """The same for hashes that fall into one bucket; untouched without buckets."""
     if buckets is None:

@@ -24,6 +24,11 @@ from nlpcli.training.loop import FastTextUpdate, Step, Training, as_arrays
 PRIOR_SMOOTHING = 0.2
 """Of the label shares of new rows; chosen on held-out training rows, see benchmarks/LOG.md."""
 
+PRETRAINED_SQUARES = 0.01
+"""Times the mean square of the features' weights, which gradients grow with: what rows with vectors
+begin with as the square of their gradients, so that they take smaller steps at first; the output
+matrix then begins at zero. See benchmarks/LOG.md."""
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -32,6 +37,14 @@ class Examples:
     bags: Bags
     labels: LabelSets
     importance: npt.NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """``vectors`` float32 [N, D] that the embeddings ``rows`` int64 [N] begin as; no row twice."""
+
+    rows: npt.NDArray[np.int64]
+    vectors: npt.NDArray[np.float32]
 
 
 @dataclass
@@ -77,6 +90,7 @@ class Fitting:
         label_shift: npt.NDArray[np.float32] | None = None,
         multi_label: bool = False,
         head: Head | None = None,
+        pretrained: Pretrained | None = None,
     ) -> None:
         generator = torch.Generator().manual_seed(seed)
         shift = None if label_shift is None else torch.from_numpy(label_shift).to(device)
@@ -112,8 +126,18 @@ class Fitting:
         for name, tensor in self._training.tables().items():
             if start is not None and name in start and not (hinge and name == "squares.weight"):
                 _overlay(tensor, start[name])
+        if pretrained is not None:
+            weights = examples.bags.weights
+            self._begin_with(pretrained, float(np.square(weights, dtype=np.float64).mean()))
         self._dev, self._patience = dev, patience
         self._best: _Best | None = None
+
+    def _begin_with(self, pretrained: Pretrained, squared_weight: float) -> None:
+        tables = self._training.tables()
+        rows = torch.from_numpy(pretrained.rows).to(self.device)
+        tables["weight"][rows] = torch.from_numpy(pretrained.vectors).to(self.device)
+        tables["squares.weight"][rows] = PRETRAINED_SQUARES * squared_weight
+        tables["output"].zero_()
 
     def __iter__(self) -> Iterator[Progress]:
         if self._out_of_patience():  # a run taken up again after its last epoch
