@@ -151,6 +151,37 @@ def size_table() -> str:
     return "\n".join(lines)
 
 
+def stages_table() -> str:
+    """Where the time of the runs at the program's settings goes; the rest is Python's start."""
+    stages = ("read", "tokenize", "import_and_prepare", "train", "measure", "save")
+    names = ("read", "split and hash", "import and prepare", "train", "measure", "save")
+    lines = [f"| job | {' | '.join(names)} | start and end |", "|---" * 8 + "|"]
+    for name, row in result("fasttext_speed")["jobs"].items():
+        whole, parts = row["nlpcli"]["seconds"], row["nlpcli"]["stage_seconds"]
+        shares = [parts[stage] / whole for stage in stages]
+        cells = " | ".join(f"{share:.0%}" for share in [*shares, max(0.0, 1 - sum(shares))])
+        lines.append(f"| {name} | {cells} |")
+    return "\n".join(lines)
+
+
+def losses_table() -> str:
+    """A row a loss."""
+    lines = ["| labels | program and loss | P@1 | s |", "|---|---|---|---|"]
+    names = {"cooking": "cooking, 736", "synthetic": "made up, 100,000"}
+    for job, rows in result("losses")["jobs"].items():
+        for name, row in rows.items():
+            lines.append(f"| {names[job]} | {name} | {row['value']:.3f} | {row['seconds']:.1f} |")
+    return "\n".join(lines)
+
+
+def none_table() -> str:
+    """A row a way of telling that a text has no known label."""
+    lines = ["| by | AUROC | passing at 95 % recall |", "|---|---|---|"]
+    for name, row in result("none_of_these")["rows"].items():
+        lines.append(f"| {name} | {row['auroc']:.3f} | {row['fpr95']:.1%} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Replaces what stands between the markers."""
     path = ROOT / "README.md"
@@ -158,6 +189,7 @@ def main() -> None:
     tables = {
         "accuracy": accuracy_table, "same": same_table, "speed": speed_table,
         "faults": faults_table, "warm": warm_table, "size": size_table,
+        "stages": stages_table, "losses": losses_table, "none": none_table,
     }  # fmt: skip
     for name, make in tables.items():
         table = make()
