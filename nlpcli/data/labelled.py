@@ -47,12 +47,29 @@ class _Collector:
     lines: list[int] = field(default_factory=list)
     n_rows: int = 0
     n_blank: int = 0
+    _sets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def add_all(self, texts: list[str], labels: list[str], lines: list[int]) -> bool:
+        """Keeps many rows of one label each; False, and nothing is kept, where one needs a look."""
+        if self.separator is not None or not all(map(str.strip, labels)):
+            return False
+        if not all(map(str.strip, texts)):
+            return False
+        known = self._sets
+        for label in set(labels) - known.keys():
+            known[label] = (label,)  # one tuple a label: equal ones are then the same object
+        self.texts += texts
+        self.labels += [known[label] for label in labels]
+        self.weights += [1.0] * len(texts)
+        self.lines += lines
+        self.n_rows += len(texts)
+        return True
 
     def add(self, text: str, label: str, weight: str | None, line: int) -> str | None:
         """Keeps a row, or gives the reason why it is bad."""
         self.n_rows += 1
         if self.separator is None:
-            names: tuple[str, ...] = (label,)
+            names = self._sets.setdefault(label, (label,))
             if not label.strip():
                 return "the label is blank"
         else:
@@ -100,6 +117,10 @@ def read_labelled(
     kept = _Collector(label_separator, keep_blank)
     skipped = 0
     for batch in rows.batches():
+        if weight is None and kept.add_all(
+            [row[text] for row in batch.rows], [row[label] for row in batch.rows], batch.lines
+        ):
+            continue
         for row, line in zip(batch.rows, batch.lines, strict=True):
             reason = kept.add(row[text], row[label], None if weight is None else row[weight], line)
             if reason is None:
@@ -140,6 +161,7 @@ def _conflicts(texts: list[str], labels: list[tuple[str, ...]]) -> int:
     seen: dict[str, tuple[str, ...]] = {}
     conflicts: set[str] = set()
     for text, names in zip(texts, labels, strict=True):
-        if set(seen.setdefault(text, names)) != set(names):
+        first = seen.setdefault(text, names)
+        if first is not names and set(first) != set(names):
             conflicts.add(text)
     return len(conflicts)

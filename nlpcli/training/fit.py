@@ -200,7 +200,10 @@ class Fitting:
     @property
     def arrays(self) -> Arrays:
         """Weights and the optimizer's squares, of the best epoch, or the last without dev rows."""
-        return self._current(copy=True) if self._best is None else self._best.arrays
+        if self._best is not None:
+            return self._best.arrays
+        finished = self.epochs >= self._config.epochs  # then nothing moves them any more
+        return self._current(copy=not finished)
 
     @property
     def scorer(self) -> AdditiveClassifier:

@@ -56,9 +56,9 @@ def test_without_time_the_first_trial_is_all(fresh: Run) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        ("--autotune-metric", "f1:billing", *FEW),
+        pytest.param(("--autotune-metric", "f1:billing", *FEW), marks=pytest.mark.slow),
         ("--model-size", "20K", *FEW),
-        ("--dim", 5, "--epochs", 5, *FEW),
+        pytest.param(("--dim", 5, "--epochs", 5, *FEW), marks=pytest.mark.slow),
         ("--publish-if", "accuracy>=0.1", *FEW),
         ("--fasttext-compatible", "--dim", 5, "--buckets", 1000, "--epochs", 2, "--min-count", 1),
     ],
@@ -103,7 +103,9 @@ def test_what_cannot_be_searched(fresh: Run, options: tuple[Any, ...], reason: s
     assert len(done.err.strip().splitlines()) <= 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_a_search_that_was_stopped_is_taken_up(
     fresh: Run, tmp_path: Path, number: signal.Signals
 ) -> None:

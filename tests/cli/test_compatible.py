@@ -43,13 +43,17 @@ def table(texts: list[str]) -> str:
 @pytest.mark.parametrize(
     ("train", "options"),
     [
-        ("reviews_en.csv", []),
-        ("reviews_en.csv", ["--word-ngrams", "1"]),
+        pytest.param("reviews_en.csv", [], marks=pytest.mark.slow),
+        pytest.param("reviews_en.csv", ["--word-ngrams", "1"], marks=pytest.mark.slow),
         ("reviews_en.csv", ["--min-n", "2", "--max-n", "4", "--word-ngrams", "3"]),
         ("messages_zh.csv", ["--max-n", "3", "--min-count", "2"]),
         ("reviews_en.csv", ["--dev-fraction", "0.2", "--label-smoothing", "0"]),
         ("reviews_en.csv", ["--loss", "hs", "--epochs", "20"]),
-        ("messages_zh.csv", ["--loss", "ns", "--negatives", "3", "--epochs", "20"]),
+        pytest.param(
+            "messages_zh.csv",
+            ["--loss", "ns", "--negatives", "3", "--epochs", "20"],
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_the_program_gives_the_same_labels(

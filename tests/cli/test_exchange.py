@@ -83,7 +83,13 @@ def test_what_cannot_be_is_said_in_one_line(fresh: Run, nlpcli: Run, tmp_path: P
 
 
 @needs_program
-@pytest.mark.parametrize("loss", ["softmax", "hs", "ns", "ova", "qnorm", "qout", "cutoff"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "softmax", "qout",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("hs", "ns", "ova", "qnorm", "cutoff")),
+    ],
+)  # fmt: skip
 def test_files_of_the_program(fresh: Run, tmp_path: Path, loss: str) -> None:
     ways = {
         "qnorm": ["-qnorm"],

@@ -49,7 +49,16 @@ def row(path: str, word: str) -> np.ndarray | None:
     return arrays["weight"][at[0]] if len(at) else None
 
 
-@pytest.mark.parametrize("loss", ["auto", "softmax", "one-vs-all", "hs", "ns", "adaptive"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "auto", "hs",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("softmax", "one-vs-all", "ns", "adaptive")
+        ),
+    ],
+)  # fmt: skip
 def test_words_without_a_text_keep_their_vectors(fresh: Run, vectors: Path, loss: str) -> None:
     path = train(fresh, vectors, "--loss", loss)["path"]
     manifest = json.loads(Path(path, "manifest.json").read_text(encoding="utf-8"))
