@@ -16,15 +16,16 @@ def abstain_from(model: Classifier, error: float, console: Console) -> float:
 
     Raises UsageError where it kept nothing, or no threshold reaches that error.
     """
-    from nlpcli.evaluation.abstention import Abstention, best_abstention
+    from nlpcli.evaluation.abstention import FEWEST, Abstention, best_abstention
 
     if model.multi_label:
         raise UsageError("--abstain-error: this model gives any number of labels, or none")
     curve = [Abstention(*point) for point in getattr(model, "abstention", ())]
     if not curve:
         raise UsageError(
-            "--abstain-error: the model kept no curve of errors on held-out rows",
-            hint="train-fasttext --dev FILE or --dev-fraction 0.1",
+            "--abstain-error: the model kept no curve of errors: it had fewer than "
+            f"{FEWEST} held-out rows, or its format has no place for one",
+            hint="--abstain-below, or train-fasttext with a larger --dev-fraction",
         )
     found = best_abstention(curve, error)
     if found is None:

@@ -140,14 +140,25 @@ def has_dev_part(options: dict[str, Any]) -> bool:
     return there
 
 
-def same_again(words: list[str], options: list[str], *, split: bool) -> str:
+def learnt_without(options: dict[str, Any], tuning: Tuning | None, *, must: bool) -> float:
+    """The share of the rows that the model itself does not learn from.
+
+    After a search it learns from all of them, unless a gate, patience or the loss (``must``) need
+    some apart.
+    """
+    if tuning is None or options["dev"] is not None:
+        return float(options["dev_fraction"])
+    return tuning.fraction if must or options["publish_if"] or options["patience"] else 0.0
+
+
+def same_again(words: list[str], options: list[str], dev_fraction: float) -> str:
     """The command that trains the chosen model without the search, for a shell.
 
-    ``words`` were typed; ``split``: rows were set apart for the search alone.
+    ``words`` were typed; ``dev_fraction`` of the rows is not learnt from.
     """
-    dropped = {"--autotune": 0, "--resume": 0, "--minutes": 1, "--autotune-metric": 1}
-    if split:
-        dropped["--dev-fraction"] = 1
+    dropped = {
+        "--autotune": 0, "--resume": 0, "--minutes": 1, "--autotune-metric": 1, "--dev-fraction": 1,
+    }  # fmt: skip
     kept: list[str] = []
     rest = iter(words)
     for word in rest:
@@ -156,4 +167,8 @@ def same_again(words: list[str], options: list[str], *, split: bool) -> str:
             kept.append(word)
         elif dropped[name] and not value:
             next(rest, None)
+    if dev_fraction:
+        kept += ["--dev-fraction", f"{dev_fraction:g}"]
+    if "--autotune" not in words:  # the environment or a file asks for it
+        kept.append("--no-autotune")
     return shlex.join(["nlpcli", *kept, *options])

@@ -264,6 +264,12 @@ def _warn(warnings: list[str], console: Console) -> None:
         console.warn(warning)
 
 
+def _refuse_streams(paths: dict[str, str]) -> None:
+    for name, path in paths.items():
+        if path == "-":
+            raise UsageError(f"{name} -: a model is a file, not a stream", hint="./- for that name")
+
+
 def import_model(
     src: Annotated[str, typer.Argument(help="A fastText classifier, .bin or .ftz.")],
     dst: Annotated[str, typer.Argument(help="Name in the store, or a path.")],
@@ -280,6 +286,7 @@ def import_model(
     from nlpcli.runs.exchanging import import_fasttext
     from nlpcli.store.store import Store, parse_spec
 
+    _refuse_streams({"SRC": src, "DST": dst})
     if parse_spec(dst).version is not None:
         raise UsageError(f"DST {dst}: a version is never changed", hint=dst.partition("@")[0])
     RowFormat(label_prefix=label_prefix)  # refuses one that no label could be told by
@@ -302,6 +309,7 @@ def export_model(
     from nlpcli.runs import exchanging
     from nlpcli.runs.exchanging import check_free, export_fasttext, stored_fasttext
 
+    _refuse_streams({"SRC": src, "DST": dst})
     refuse_same_file({"SRC": src}, {"DST": dst})
     check_free(Path(dst), force=force)
     foreign = fasttext_file(src, store)

@@ -16,6 +16,7 @@ from nlpcli.commands.configuring import (
     check_loss,
     configuration,
     has_dev_part,
+    learnt_without,
     same_again,
     tuning_of,
     typed_options,
@@ -142,7 +143,8 @@ def train_fasttext(
     rejects: opt.Rejects = None,
     max_field: opt.MaxField = 64,
     autotune: Annotated[
-        bool, typer.Option("--autotune", help="Search for the best options that are not typed.")
+        bool,
+        typer.Option("--autotune/--no-autotune", help="Search for the best of untyped options."),
     ] = False,
     minutes: Annotated[float, typer.Option(min=0, max=100000, help="Of --autotune.")] = 5.0,
     autotune_metric: Annotated[
@@ -208,8 +210,7 @@ def train_fasttext(
     )
     tuning = tuning_of(options, typed, several=several)
     has_dev = has_dev_part(options)
-    if tuning is not None and dev is None:  # without a gate the model learns from all rows
-        dev_fraction = tuning.fraction if publish_if or patience else 0.0
+    dev_fraction = learnt_without(options, tuning, must=several and config.loss != "squared-hinge")
     request = Request(
         output=output,
         train=train,
@@ -277,8 +278,7 @@ def _execute(
     with draft:
         report = TrainingRun(request, store, console, RejectFile(rejects, console)).run(draft)
     if "autotune" in report:
-        split = request.dev is None and not request.dev_fraction
-        again = same_again(sys.argv[1:], report["autotune"]["options"], split=split)
+        again = same_again(sys.argv[1:], report["autotune"]["options"], request.dev_fraction)
         report["autotune"]["command"] = again
         console.say(f"the same again: {again}")
     show_report(report, console, as_json=as_json)

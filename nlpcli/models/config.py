@@ -14,6 +14,7 @@ INDEPENDENT: tuple[Loss, ...] = ("squared-hinge", "one-vs-all")
 SPARSE_LR = 0.1
 """Rate of the sparse losses, whose steps are larger; chosen on held-out rows, see LOG.md."""
 MOST_DIM = 4096
+NEGATIVES = 20
 DIM = 100
 """Of embeddings, where a loss needs them and none is asked for; fastText's."""
 
@@ -40,7 +41,7 @@ class FastTextConfig:
     lr_end: float = 0.3
     batch_size: int | None = None
     label_smoothing: float = 0.1
-    negatives: int = 20
+    negatives: int = NEGATIVES
     bias: bool = True
 
     def __post_init__(self) -> None:

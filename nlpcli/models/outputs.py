@@ -270,6 +270,8 @@ def logistic_gradient(
 
     ``texts`` ascend; ``correction`` [R] is taken off the scores.
     """
+    if not len(rows):
+        return Learnt(bias.new_zeros(()), torch.zeros_like(hidden), [])
     scores = (weight[rows] * hidden[texts]).sum(dim=1) + bias[rows]
     if correction is not None:
         scores -= correction[rows]

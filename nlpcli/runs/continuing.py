@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nlpcli.errors import DataError, UsageError
-from nlpcli.models.config import LOSSES, Loss
+from nlpcli.models.config import LOSSES, NEGATIVES, SPARSE, SPARSE_LR, Loss
 
 if TYPE_CHECKING:
     from nlpcli.models.config import FastTextConfig
@@ -30,6 +30,7 @@ class Base:
     classifier: TextClassifier
     arrays: Arrays
     loss: Loss
+    negatives: int
 
     def inherit(
         self,
@@ -63,7 +64,9 @@ class Base:
             self._refuse_other("dim", dim, asked.dim)
         if "loss" in typed:
             self._refuse_other("loss", self.loss, asked.loss)
-        return replace(asked, dim=dim, loss=self.loss)
+        lr = SPARSE_LR if self.loss in SPARSE and "lr" not in typed else asked.lr
+        negatives = asked.negatives if "negatives" in typed else self.negatives
+        return replace(asked, dim=dim, loss=self.loss, lr=lr, negatives=negatives)
 
     def _separator(self, asked: str | None) -> str | None:
         multi = self.classifier.multi_label
@@ -95,4 +98,7 @@ def read_base(spec: str, store: Store, console: Reporter) -> Base:
     loss = next((n for n in LOSSES if n == folder.manifest.config.get("loss")), None)
     if loss is None:
         raise DataError(f"{folder.path}: its loss is none of {', '.join(LOSSES)}")
-    return Base(spec, digest, classifier, read_arrays(folder, classifier), loss)
+    negatives = folder.manifest.config.get("negatives", NEGATIVES)
+    if type(negatives) is not int or not 1 <= negatives <= 10_000:
+        raise DataError(f"{folder.path}: negatives is not a whole number from 1 to 10000")
+    return Base(spec, digest, classifier, read_arrays(folder, classifier), loss, negatives)

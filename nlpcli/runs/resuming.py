@@ -40,13 +40,16 @@ class Resumption:
         self._seconds, self._saved_at = minutes * 60, time.monotonic()
         self._saved_step = -1
 
-    def take_up(self, run: Run, *, asked: bool) -> int:
-        """Loads the newest state of the same options and data, when asked to; gives its step."""
+    def take_up(self, run: Run, *, asked: bool, aloud: bool = True) -> int:
+        """Loads the newest state of the same options and data, when asked to; gives its step.
+
+        ``aloud``: says so when there is none.
+        """
         state, warnings = self._states.newest()
         for warning in warnings:
             self._console.warn(warning)
         if state is None:
-            if asked:
+            if asked and aloud:
                 self._console.say("--resume: no unfinished run is there; starting afresh")
             return 0
         other = differences(state.options, self._record)

@@ -49,6 +49,10 @@ class TrainingRun:
         prepared = prepare(self._request, parts)
         plan = make_plan(self._request, parts, prepared.tokenizer, prepared.bags)
         check_plan(plan, None)
+        if self._request.tuning is not None:
+            from nlpcli.runs.tuning import tuning_parts
+
+            tuning_parts(self._request, self._request.tuning, parts)
         if self._request.model_size is not None:
             record = run_record(self._request, parts, self._program)
             file_room(self._request, parts, record)
@@ -141,7 +145,9 @@ class TrainingRun:
             "features": plan.features,
             "device": str(fitting.device),
             "threads": threads,
-            "resumed_after_step": resumption.take_up(fitting, asked=request.resume),
+            "resumed_after_step": resumption.take_up(
+                fitting, asked=request.resume, aloud=found is None or not found["resumed"]
+            ),
         }
         if found is not None:
             report["autotune"] = found
@@ -167,6 +173,7 @@ class TrainingRun:
         search = tuner.run()
         self._request = search.chosen(request)
         found = search.summary(request.tuning)
+        found["resumed"] = tuner.resumed
         first = found["first"]
         self._console.say(
             f"autotune: {found['trials']} trials in {search.spent:.0f} s, {found['metric']} "

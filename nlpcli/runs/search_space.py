@@ -30,6 +30,8 @@ _CUTTING: dict[str, Axis] = {
     "characters": (CHARACTERS, False), "word_ngrams": ((1, 2, 3, 4), True),
     "lowercase": ((True, False), False), "min_count": ((1, 2, 3, 5, 10), True),
 }  # fmt: skip
+SEARCHED = frozenset({*_HINGE, *_GRADIENT, *_WIDTH, *_CUTTING, "min_n", "max_n"})
+"""Names of the options that a search may change."""
 DRAWS = 200
 """Of two options at once, before the space counts as searched."""
 

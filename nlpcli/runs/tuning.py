@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from nlpcli.errors import Busy, InputMissing, NlpcliError, UsageError
+from nlpcli.errors import NlpcliError, UsageError
 from nlpcli.runs import interrupts
 from nlpcli.runs.conditions import check_metric, metric_names
-from nlpcli.runs.request import Parts
-from nlpcli.runs.search_space import Choice, SearchSpace, as_options, with_choice
+from nlpcli.runs.request import Parts, differences
+from nlpcli.runs.search_space import SEARCHED, Choice, SearchSpace, as_options, with_choice
 
 if TYPE_CHECKING:
     from nlpcli.runs.fitting import Outcome, Prepared
@@ -34,15 +34,18 @@ class Goal:
     def __str__(self) -> str:
         return self.metric if self.label is None else f"f1:{self.label}"
 
-    def value(self, document: dict[str, Any]) -> float:
-        """From a metrics document, so that more is better; undefined is worst."""
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether it is to be made small."""
+        return self.metric in LOWER_IS_BETTER
+
+    def value(self, document: dict[str, Any]) -> float | None:
+        """From a metrics document; None where it is undefined."""
         if self.label is not None:
             found = document["per_label"].get(self.label)
             return float(found["f1"]) if found else 0.0
         value = document[self.metric]["value"]
-        if value is None:
-            return float("-inf")
-        return -float(value) if self.metric in LOWER_IS_BETTER else float(value)
+        return None if value is None else float(value)
 
 
 def parse_goal(text: str | None, *, multi_label: bool) -> Goal:
@@ -66,12 +69,15 @@ class Tuning:
 
     def to_json(self) -> dict[str, Any]:
         """What the choice depends on, the speed of the machine apart."""
-        return {"minutes": self.minutes, "metric": str(self.goal), "fraction": self.fraction}
+        return {
+            "minutes": self.minutes, "metric": str(self.goal), "fraction": self.fraction,
+            "typed": sorted(self.typed & SEARCHED),
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One choice and how good it was: None where it could not be trained."""
+    """One choice and its metric: None where it could not be trained, or is undefined."""
 
     choice: Choice
     score: float | None
@@ -80,17 +86,19 @@ class Trial:
 
 @dataclass
 class Search:
-    """Trials so far; what a killed run is taken up from."""
+    """Trials so far; what a killed run is taken up from. ``lower``: a small metric is good."""
 
+    lower: bool = False
     trials: list[Trial] = field(default_factory=list)
     spent: float = 0.0
     finished: bool = False
 
     @property
     def best(self) -> Trial | None:
-        """The first of those with the highest score."""
-        scored = [trial for trial in self.trials if trial.score is not None]
-        return max(scored, key=lambda trial: trial.score or 0.0) if scored else None
+        """The first of the best."""
+        sign = -1 if self.lower else 1
+        scored = [(sign * t.score, -i) for i, t in enumerate(self.trials) if t.score is not None]
+        return self.trials[-max(scored)[1]] if scored else None
 
     def chosen(self, request: Request) -> Request:
         """The request with the best options."""
@@ -103,8 +111,8 @@ class Search:
         moved = {n: v for n, v in self.best.choice.items() if v != start[n]}
         first = self.trials[0].score
         return {
-            "metric": str(tuning.goal), "value": round(abs(self.best.score), 6),
-            "first": None if first is None else round(abs(first), 6),
+            "metric": str(tuning.goal), "value": round(self.best.score, 6),
+            "first": None if first is None else round(first, 6),
             "trials": len(self.trials), "seconds": round(self.spent, 1),
             "options": as_options(moved),
         }  # fmt: skip
@@ -112,7 +120,9 @@ class Search:
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
         trials = [[list(t.choice.items()), t.score, t.seconds] for t in self.trials]
-        return {"trials": trials, "spent": self.spent, "finished": self.finished}
+        return {
+            "lower": self.lower, "trials": trials, "spent": self.spent, "finished": self.finished,
+        }  # fmt: skip
 
     @staticmethod
     def from_json(values: dict[str, Any]) -> Search:
@@ -121,7 +131,8 @@ class Search:
             Trial({n: tuple(v) if isinstance(v, list) else v for n, v in choice}, score, seconds)
             for choice, score, seconds in values["trials"]
         ]
-        return Search(trials, float(values["spent"]), bool(values["finished"]))
+        lower, finished = bool(values["lower"]), bool(values["finished"])
+        return Search(lower, trials, float(values["spent"]), finished)
 
 
 class OutOfTime(Exception):
@@ -135,12 +146,7 @@ class Tuner:
         self, request: Request, tuning: Tuning, parts: Parts, console: Reporter,
         states: RunStates, record: dict[str, Any], *, as_it_will_be: bool,
     ) -> None:  # fmt: skip
-        """``as_it_will_be``: the model will be trained beside this dev part, not on it too.
-
-        Raises UsageError for a label that there is not.
-        """
-        if tuning.goal.label is not None and tuning.goal.label not in parts.names:
-            raise UsageError(f"--autotune-metric {tuning.goal}: no such label in the rows")
+        """``as_it_will_be``: the model will be trained beside this dev part, not on it too."""
         self._request, self._tuning, self._console = request, tuning, console
         self._parts, self._dev = parts, parts.dev
         if not as_it_will_be:
@@ -148,7 +154,9 @@ class Tuner:
         self._states, self._record = states.part(STATES), record
         self._space = SearchSpace.of(request, tuning.typed)
         self._cut: tuple[Any, Prepared] | None = None
-        self._search = Search()
+        self.resumed = False
+        """Whether trials of an earlier run were taken up."""
+        self._search = Search(tuning.goal.lower_is_better)
 
     def run(self) -> Search:
         """All trials there is time for. Whatever ends it sooner, finished trials are saved."""
@@ -174,8 +182,6 @@ class Tuner:
         self._cut = None
         search.finished = True
         self._save()
-        if search.best is None:
-            raise UsageError("--autotune: no trial could be trained")
         return search
 
     def _following(self, draw: random.Random) -> Choice | None:
@@ -191,34 +197,38 @@ class Tuner:
         begun, number = time.monotonic(), len(self._search.trials) + 1
         score: float | None = None
         words = " ".join(as_options(choice))
-        before = self._search.best
         try:
             with self._console:
                 score = self._score(with_choice(self._request, choice), deadline, number)
         except OutOfTime:
             return False
-        except (Busy, InputMissing):
-            raise
         except NlpcliError as error:
+            if number == 1:  # what was typed does not work
+                raise
             self._console.detail(f"trial {number}: {words}: {error.message}")
+        if score is None and number == 1:
+            metric = self._tuning.goal
+            raise UsageError(f"--autotune-metric {metric}: it is undefined on the dev rows")
         seconds = round(time.monotonic() - begun, 2)
-        self._search.trials.append(Trial(choice, score, seconds))
+        trial = Trial(choice, score, seconds)
+        self._search.trials.append(trial)
         if score is not None:
-            shown = (
-                f"trial {number}: {self._tuning.goal} {abs(score):.4f} in {seconds:.1f} s: {words}"
-            )
-            better = before is None or before.score is None or score > before.score
+            shown = f"trial {number}: {self._tuning.goal} {score:.4f}, {seconds:.1f} s: {words}"
+            better = self._search.best is trial
             (self._console.say if better else self._console.detail)(shown)
         return True
 
     def _score(self, request: Request, deadline: float | None, number: int) -> float | None:
         from nlpcli.runs.fitting import make_fitting, prepare
+        from nlpcli.runs.planning import check_plan, make_plan
         from nlpcli.runs.scoring import score
 
-        if self._cut is None or self._cut[0] != request.tokenizer:
+        key = _cut_by(request)
+        if self._cut is None or self._cut[0] != key:
             self._cut = None  # two at a time would take twice the memory
-            self._cut = request.tokenizer, prepare(request, self._parts)
+            self._cut = key, prepare(request, self._parts)
         prepared = self._cut[1]
+        check_plan(make_plan(request, self._parts, prepared.tokenizer, prepared.bags), None)
         fitting = make_fitting(request, self._parts, prepared)
         for now in fitting:
             step = now.step
@@ -249,16 +259,23 @@ class Tuner:
         state, warnings = self._states.newest()
         for warning in warnings:
             self._console.warn(warning)
-        if state is None or state.options != self._record:
-            return Search()
-        if not self._request.resume:
+        afresh = Search(self._tuning.goal.lower_is_better)
+        if state is None:
+            return afresh
+        other = differences(state.options, self._record)
+        if other and self._request.resume:
+            what = ", ".join(other[:6])
+            self._console.say(f"--resume: the unfinished search differs: {what}; starting afresh")
+        elif not self._request.resume and not other:
             self._console.say("an unfinished search of these options is there: see --resume")
-            return Search()
+        if other or not self._request.resume:
+            return afresh
         try:
             found = Search.from_json(state.numbers)
         except (ValueError, TypeError, KeyError) as error:
             self._console.warn(f"the unfinished search does not fit: {error}; starting afresh")
-            return Search()
+            return afresh
+        self.resumed = True
         self._console.say(f"resuming a search after {len(found.trials)} trials")
         return found
 
@@ -274,10 +291,23 @@ class Tuner:
                 self._console.warn(f"the search is not saved: {error.message}")
 
 
+def _cut_by(request: Request) -> tuple[Any, ...]:
+    """What the cut texts depend on: fastText's way of cutting holds the sizes of the model too."""
+    from nlpcli.text.config import TokenizerConfig
+
+    ours = isinstance(request.tokenizer, TokenizerConfig)
+    return (request.tokenizer,) if ours else (request.tokenizer, request.config)
+
+
 def tuning_parts(request: Request, tuning: Tuning, parts: Parts) -> Parts:
-    """The rows that trials learn and those they are measured on. Raises UsageError for too few."""
+    """The rows that trials learn and those they are measured on.
+
+    Raises UsageError when they are too few, and for a label that there is not.
+    """
     from nlpcli.runs.fitting import split_rows
 
+    if tuning.goal.label is not None and tuning.goal.label not in parts.names:
+        raise UsageError(f"--autotune-metric {tuning.goal}: no such label in the rows")
     if parts.dev is not None:
         return parts
     train, dev, source = split_rows(parts.train, tuning.fraction, request.seed)

@@ -60,7 +60,7 @@ def test_without_time_the_first_trial_is_all(fresh: Run) -> None:
         ("--model-size", "20K", *FEW),
         pytest.param(("--dim", 5, "--epochs", 5, *FEW), marks=pytest.mark.slow),
         ("--publish-if", "accuracy>=0.1", *FEW),
-        ("--fasttext-compatible", "--dim", 5, "--buckets", 1000, "--epochs", 2, "--min-count", 1),
+        ("--fasttext-compatible", "--buckets", 1000, "--epochs", 2, "--min-count", 1),
     ],
 )
 def test_with_other_options(fresh: Run, options: tuple[Any, ...]) -> None:
@@ -70,6 +70,7 @@ def test_with_other_options(fresh: Run, options: tuple[Any, ...]) -> None:
         assert report["model_bytes"] <= 20_000
     if "--publish-if" in options:
         assert report["metrics"]["accuracy"] >= 0.1
+        assert "--dev-fraction 0.2" in report["autotune"]["command"]
     assert fresh("predict", "-m", "m", TRAIN).code == 0
 
 
@@ -140,3 +141,38 @@ def test_a_search_that_was_stopped_is_taken_up(
     )
     assert done.code == 0 and "resuming a search after" in done.err
     assert not list((tmp_path / "store").rglob("*.state"))
+
+
+def test_the_command_switches_a_search_off_that_was_not_typed(fresh: Run, tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text("train-fasttext:\n  autotune: true\n  minutes: 0\n")
+    done = fresh("train-fasttext", TRAIN, "-o", "m", "--config", config, "--json")
+    command = json.loads(done.out)["autotune"]["command"]
+    assert command.endswith("--no-autotune")
+
+
+def test_what_is_typed_belongs_to_the_record(fresh: Run) -> None:
+    _search(fresh, "--minutes", 0, *FEW)
+    again = _search(fresh, "--minutes", 0, "--if-changed", "--cost", 1, *FEW)
+    assert "unchanged" not in again
+
+
+def test_a_share_that_was_asked_for_is_set_apart(fresh: Run) -> None:
+    options = ("--label-column", "labels", "--label-separator", ";", "--dim", 5, "--epochs", 2)
+    done = fresh(
+        "train-fasttext", SAMPLES / "tags_en.csv", "-o", "m", "--autotune", "--minutes", 0,
+        "--json", "--dev-fraction", 0.4, *options,
+    )  # fmt: skip
+    report = json.loads(done.out)
+    assert report["dev_rows"] == round(0.4 * (report["rows"] + report["dev_rows"]))
+
+
+def test_what_does_not_work_without_a_search_is_said_as_without(fresh: Run) -> None:
+    options = ("--model-size", "600", "-o", "m")
+    plain = fresh("train-fasttext", TRAIN, *options)
+    found = fresh("train-fasttext", TRAIN, *options, "--autotune", "--minutes", 0)
+    assert found.code == plain.code == 2
+    assert "bytes at least" in found.err
+    done = fresh("train-fasttext", TRAIN, "-o", "m", "--autotune", "--dry-run",
+                 "--autotune-metric", "f1:colour")  # fmt: skip
+    assert done.code == 2 and "no such label" in done.err

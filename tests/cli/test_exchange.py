@@ -111,3 +111,12 @@ def test_files_of_the_program(fresh: Run, tmp_path: Path, loss: str) -> None:
     rows.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
     answers = [fresh("predict", "-m", m, rows, "--only") for m in ("m", file)]
     assert answers[0].code == 0 and answers[0] == answers[1]
+
+
+def test_models_are_no_streams(fresh: Run, tmp_path: Path) -> None:
+    sample = SAMPLES / "reviews_en.bin"
+    for arguments in (
+        ("import", "-", "m"), ("import", sample, "-"), ("export", sample, "-", "--to", "fasttext"),
+    ):  # fmt: skip
+        done = fresh("models", *arguments)
+        assert done.code == 2 and "not a stream" in done.err and not done.out

@@ -221,3 +221,24 @@ def test_losses_and_options_that_do_not_go_together(fresh: Run) -> None:
     ):
         done = fresh("train-fasttext", TRAIN, "-o", "m", *options)
         assert done.code == 2 and reason in done.err and not done.out
+
+
+@pytest.mark.parametrize("loss", ["hs", "ns", "adaptive"])
+def test_rows_without_labels_and_a_single_label(fresh: Run, tmp_path: Path, loss: str) -> None:
+    path = tmp_path / "sparse.csv"
+    rows = [f"text {i} of many,{'a;b' if i % 40 == 0 else ''}" for i in range(400)]
+    path.write_text("\n".join(["text,label", *rows]) + "\n")
+    for separated in (("a;b", "a;b"), ("a;b", "a")):
+        path.write_text(path.read_text().replace(*separated))
+        options = ("--loss", loss, "--label-separator", ";", "--dim", 3, "-q")
+        assert fresh("train-fasttext", path, "-o", "m", *options).code == 0
+        assert fresh("predict", "-m", "m", path).code == 0
+
+
+def test_going_on_keeps_the_rate_and_the_draws_of_a_loss(fresh: Run, tmp_path: Path) -> None:
+    options = ("--loss", "ns", "--negatives", 7, "--dim", 5, "-q")
+    assert fresh("train-fasttext", TRAIN, "-o", "m", *options).code == 0
+    assert fresh("train-fasttext", TRAIN, "-o", "m", "--continue-from", "m", "-q").code == 0
+    for version in "12":
+        manifest = json.loads((tmp_path / "store" / "m" / version / "manifest.json").read_bytes())
+        assert (manifest["config"]["lr"], manifest["config"]["negatives"]) == (0.1, 7)
