@@ -46,8 +46,14 @@ def table(texts: list[str]) -> str:
         pytest.param("reviews_en.csv", [], marks=pytest.mark.slow),
         pytest.param("reviews_en.csv", ["--word-ngrams", "1"], marks=pytest.mark.slow),
         ("reviews_en.csv", ["--min-n", "2", "--max-n", "4", "--word-ngrams", "3"]),
-        ("messages_zh.csv", ["--max-n", "3", "--min-count", "2"]),
-        ("reviews_en.csv", ["--dev-fraction", "0.2", "--label-smoothing", "0"]),
+        pytest.param(
+            "messages_zh.csv", ["--max-n", "3", "--min-count", "2"], marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "reviews_en.csv",
+            ["--dev-fraction", "0.2", "--label-smoothing", "0"],
+            marks=pytest.mark.slow,
+        ),
         ("reviews_en.csv", ["--loss", "hs", "--epochs", "20"]),
         pytest.param(
             "messages_zh.csv",
@@ -104,6 +110,7 @@ def test_several_labels_and_another_prefix(fresh: Run, tmp_path: Path) -> None:
     assert shown[0] == shown[1]
 
 
+@pytest.mark.slow
 def test_lines_of_the_program_with_another_prefix(fresh: Run, tmp_path: Path) -> None:
     with TRAIN.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -167,6 +174,7 @@ def test_options_that_say_what_is_so_anyway(fresh: Run) -> None:
     assert small["model_bytes"] < 10**6  # without n-grams there are no buckets
 
 
+@pytest.mark.slow
 def test_gates_and_versions_as_with_any_model(fresh: Run) -> None:
     line = ["train-fasttext", TRAIN, "-o", "m", *SMALL, "--dev-fraction", 0.2, "--epochs", 10]
     assert fresh(*line, "--publish-if", "macro_f1>=0.3", "--publish-if", "better").code == 0

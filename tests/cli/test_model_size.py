@@ -202,6 +202,7 @@ def test_a_signal_while_it_is_made_smaller_and_the_same_bytes_in_the_end(tmp_pat
     assert one.read_bytes() == two.read_bytes()
 
 
+@pytest.mark.slow
 def test_if_changed_knows_the_size(fresh: Run) -> None:
     line = ("train-fasttext", TRAIN, "-o", "m", "--if-changed", "--json", "-q")
     for size, unchanged in (("20K", None), ("20000", True), ("21K", None)):

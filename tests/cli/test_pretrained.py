@@ -183,6 +183,7 @@ def test_vectors_from_stdin(fresh: Run, vectors: Path) -> None:
     assert both.code == 2
 
 
+@pytest.mark.slow
 def test_a_search_leaves_the_width_and_the_matching_of_words(fresh: Run, vectors: Path) -> None:
     done = fresh(
         "train-fasttext", TRAIN, "-o", "m", "--pretrained-vectors", vectors, "--autotune",

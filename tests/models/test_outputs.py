@@ -179,10 +179,10 @@ def _distribution(make: Callable[[Tensor, Tensor], OutputLayer], n_rows: int) ->
     labels = np.repeat(np.arange(K), 3 * np.maximum(COUNTS, 1).astype(int))
     sets = LabelSets(np.arange(len(labels) + 1), labels, K)
     batch = sets.chosen(np.arange(len(labels)))
-    for step in range(3000):
+    for step in range(900):
         learnt = layer.learn(torch.zeros(len(labels), D), batch)
         for part in learnt.rows:
-            bias[part.rows] -= (8 if step < 2000 else 1) * part.bias / len(labels)
+            bias[part.rows] -= (8 if step < 600 else 1) * part.bias / len(labels)
     return bias[None].double().numpy()
 
 
