@@ -2,8 +2,8 @@
 
     python benchmarks/losses.py [cooking] [synthetic]
 
-The fastText program at its own losses, dimension and epochs beside it; where its softmax and
-one-vs-all would take hours they are left out. Whole processes that train and save, two threads.
+The fastText program at its own losses, dimension and epochs beside it; its softmax and
+one-vs-all over 100,000 labels were not run. Whole processes that train and save, two threads.
 """
 
 from __future__ import annotations

@@ -212,7 +212,7 @@ def _label_counts(request: Request, sets: LabelSets) -> npt.NDArray[np.float64]:
     if request.base is not None:
         old = request.base.arrays["label_counts"]
         counts[0, : len(old)] = old
-    counts[1] = np.bincount(sets.ids, minlength=sets.n_labels)
+    counts[1] = sets.counts()
     return counts
 
 

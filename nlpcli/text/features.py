@@ -79,14 +79,20 @@ def text_chunks(texts: Sequence[str], limit: int = CHUNK_CHARS) -> Iterator[Sequ
         yield texts[begin:]
 
 
-def cut(config: TokenizerConfig, texts: Sequence[str]) -> Chunk:
-    """Hashes all words, runs of words and character n-grams of a chunk, kind by kind."""
+def hashed_words(config: TokenizerConfig, texts: Sequence[str]) -> tuple[str, hashing.Words]:
+    """The texts, cleaned and joined, and their words."""
     joined = join_texts(texts, config.cleaning)
     if config.segmenter == "jieba":
         joined = segment_dictionary(joined)
     words = hashing.hash_words(joined, config.segmenter)
     if config.cleaning.strip_punctuation:
         words = words.without_signs()
+    return joined, words
+
+
+def cut(config: TokenizerConfig, texts: Sequence[str]) -> Chunk:
+    """Hashes all words, runs of words and character n-grams of a chunk, kind by kind."""
+    joined, words = hashed_words(config, texts)
     parts = [hashing.hash_ngrams(words, n) for n in range(2, config.word_ngrams + 1)]
     if config.word_ngrams == 1:
         parts.append(hashing.hash_cjk_bigrams(words))
@@ -124,12 +130,7 @@ def single_words(config: TokenizerConfig, texts: Sequence[str]) -> tuple[I64, li
 
     The numbers are int64 [N], ascending; words may be alike.
     """
-    joined = join_texts(texts, config.cleaning)
-    if config.segmenter == "jieba":
-        joined = segment_dictionary(joined)
-    words = hashing.hash_words(joined, config.segmenter)
-    if config.cleaning.strip_punctuation:
-        words = words.without_signs()
+    joined, words = hashed_words(config, texts)
     counts = np.bincount(words.documents, minlength=len(texts))
     at = np.flatnonzero(counts[words.documents] == 1)
     borders = zip(words.starts[at].tolist(), words.ends[at].tolist(), strict=True)

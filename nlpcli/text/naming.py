@@ -7,10 +7,9 @@ import numpy.typing as npt
 
 from nlpcli.text import hashing
 from nlpcli.text.config import TokenizerConfig
-from nlpcli.text.features import bucketed
+from nlpcli.text.features import bucketed, hashed_words
 from nlpcli.text.ngrams import WORD_END, WORD_START, char_ngrams, word_ngrams
-from nlpcli.text.normalize import join_texts
-from nlpcli.text.segment import CJK, LETTER, segment_dictionary
+from nlpcli.text.segment import CJK, LETTER
 from nlpcli.text.tokenizer import Tokenizer
 
 U64 = npt.NDArray[np.uint64]
@@ -31,12 +30,7 @@ def feature_names(tokenizer: Tokenizer, text: str) -> dict[int, str]:
 
 def _names(config: TokenizerConfig, text: str) -> tuple[list[str], U64]:
     """All features of a text and their hashes, in the order in which they are hashed."""
-    joined = join_texts([text], config.cleaning)
-    if config.segmenter == "jieba":
-        joined = segment_dictionary(joined)
-    words = hashing.hash_words(joined, config.segmenter)
-    if config.cleaning.strip_punctuation:
-        words = words.without_signs()
+    joined, words = hashed_words(config, [text])
     spans = zip(words.starts.tolist(), words.ends.tolist(), strict=True)
     strings = [joined[start:end] for start, end in spans]
     names, parts = list(strings), []
