@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
@@ -40,11 +39,10 @@ MOST_DUALS = 2**28
 
 @dataclass(frozen=True)
 class Prepared:
-    """Texts that are cut: the tokenizer, the bags of the training rows, seconds it took."""
+    """Texts that are cut: the tokenizer, the bags of the training rows."""
 
     tokenizer: Tokenizer | TrainingCutter
     bags: Bags
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -158,17 +156,16 @@ def prepare(request: Request, parts: Parts) -> Prepared:
     """Cuts the training texts. Raises DataError when nothing is left, Unavailable: no memory."""
     from nlpcli.text.tokenizer import Tokenizer
 
-    begun = time.perf_counter()
     if isinstance(request.tokenizer, FastTextCutting):
         from nlpcli.runs.compatible import cut_compatible
 
         cutter, bags = cut_compatible(request, request.tokenizer, parts)
-        return Prepared(cutter, bags, time.perf_counter() - begun)
+        return Prepared(cutter, bags)
     base = None if request.base is None else request.base.classifier.tokenizer
     if parts.vectors is not None:
         base = parts.vectors.vocabulary(request.tokenizer)
     tokenizer, bags = Tokenizer.fit(request.tokenizer, parts.train.texts, base, room=free_memory())
-    return Prepared(tokenizer, bags, time.perf_counter() - begun)
+    return Prepared(tokenizer, bags)
 
 
 def make_fitting(request: Request, parts: Parts, prepared: Prepared) -> Fitting:

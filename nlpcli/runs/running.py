@@ -194,7 +194,7 @@ class TrainingRun:
     ) -> None:
         """Trains, measures and saves; fills the report."""
         from nlpcli.runs.fitting import measure, save, watch
-        from nlpcli.runs.shrinking import fits_as_it_is, shrink
+        from nlpcli.runs.shrinking import shrink_to_fit
 
         self._console.detail(
             f"training: {report['features']:,} features, {report['labels']:,} labels"
@@ -203,8 +203,9 @@ class TrainingRun:
         rows = report["rows"] * fitting.epochs
         report["rows_per_second"] = round(rows / max(self._lap("train"), 1e-9))
         small = None
-        if self._room is not None and not fits_as_it_is(prepared, fitting, self._room):
-            small = shrink(self._request, parts, prepared, fitting, self._room, self._console)
+        if self._room is not None:
+            args = self._request, parts, prepared, fitting, self._room, self._console
+            small = shrink_to_fit(*args)
             self._lap("shrink")
         self._console.detail(f"measuring on {report['dev_rows']:,} rows")
         outcome = measure(self._request, parts, prepared, fitting, report, small)

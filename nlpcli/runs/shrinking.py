@@ -109,6 +109,16 @@ def file_room(request: Request, parts: Parts, record: dict[str, Any]) -> int:
     return request.model_size - others
 
 
+def shrink_to_fit(
+    request: Request, parts: Parts, prepared: Prepared, fitting: Fitting, room: int,
+    console: Reporter,
+) -> Small | None:  # fmt: skip
+    """The model made smaller; None when it has room as it is."""
+    if fits_as_it_is(prepared, fitting, room):
+        return None
+    return shrink(request, parts, prepared, fitting, room, console)
+
+
 def fits_as_it_is(prepared: Prepared, fitting: Fitting, room: int) -> bool:
     """Whether the model and what a later run goes on from need not be made smaller."""
     tokenizer, scorer = _tokenizer(prepared), fitting.scorer

@@ -246,13 +246,12 @@ class Tuner:
     def _finished(self, request: Request, prepared: Prepared, fitting: Any) -> Outcome:
         """The model of a trial as it would be saved: no larger than allowed."""
         from nlpcli.runs.fitting import measure
-        from nlpcli.runs.shrinking import file_room, fits_as_it_is, shrink
+        from nlpcli.runs.shrinking import file_room, shrink_to_fit
 
         small = None
         if request.model_size is not None:
             room = file_room(request, self._parts, self._record)
-            if not fits_as_it_is(prepared, fitting, room):
-                small = shrink(request, self._parts, prepared, fitting, room, self._console)
+            small = shrink_to_fit(request, self._parts, prepared, fitting, room, self._console)
         return measure(request, self._parts, prepared, fitting, {}, small)
 
     def _taken_up(self) -> Search:
