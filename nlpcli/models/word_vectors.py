@@ -21,6 +21,8 @@ Bools = npt.NDArray[np.bool_]
 
 _BLOCK = 1 << 24
 """Cosines worked on at once."""
+SHORTEST = 1e-30
+"""A shorter vector has no direction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +67,12 @@ class WordVectors:
         return {word: i for i, word in enumerate(self.words)}
 
     @cached_property
-    def _inverse_norms(self) -> F64:
-        """One over the length of each row, float64 [V]; 0 for a row of zeros."""
-        squares = np.einsum("vd,vd->v", self.vectors, self.vectors, dtype=np.float64)
-        found = np.zeros_like(squares)
-        np.divide(1.0, np.sqrt(squares), out=found, where=squares > 0)
+    def _inverse_norms(self) -> F32:
+        """One over the length of each row, float32 [V]; 0 for a row without a direction."""
+        squares: F64 = np.einsum("vd,vd->v", self.vectors, self.vectors, dtype=np.float64)
+        lengths = np.sqrt(squares)
+        found = np.zeros(len(lengths), dtype=np.float32)
+        np.divide(1.0, lengths, out=found, where=lengths > SHORTEST, casting="same_kind")
         return found
 
     def lookup(self, words: Sequence[str]) -> tuple[F32, Bools]:
@@ -91,8 +94,9 @@ class WordVectors:
         exclude: Sequence[Sequence[int]] | None = None,
         *,
         limit: int | None = None,
-    ) -> tuple[I64, F64]:
-        """The ``k`` words of the highest cosine to each query: rows int64 and cosines [Q, K].
+    ) -> tuple[I64, F32]:
+        """The ``k`` words of the highest cosine to each query: rows int64 and cosines float32
+        [Q, K].
 
         ``queries`` float32 [Q, D]; ``exclude``: for each the rows that are no answer; ``limit``:
         only the first so many words answer. Of equal cosines the lower row comes first. K is
@@ -101,11 +105,11 @@ class WordVectors:
         n_words = len(self.words) if limit is None else min(limit, len(self.words))
         k = min(k, n_words)
         rows = np.full((len(queries), k), -1, dtype=np.int64)
-        cosines = np.zeros((len(queries), k))
+        cosines = np.zeros((len(queries), k), dtype=np.float32)
         units = unit_rows(queries)
         step = max(1, _BLOCK // max(1, n_words))
         for first in range(0, len(queries), step):
-            found = (units[first : first + step] @ self.vectors[:n_words].T).astype(np.float64)
+            found = units[first : first + step] @ self.vectors[:n_words].T
             found *= self._inverse_norms[:n_words]
             for at, scores in enumerate(found, first):
                 barred = () if exclude is None else exclude[at]
@@ -117,15 +121,19 @@ class WordVectors:
 
 
 def unit_rows(vectors: F32) -> F32:
-    """Each row at length one, float32 [N, D]; a row of zeros stays as it is."""
+    """Each row at length one, float32 [N, D]; one without a direction becomes zeros."""
     wide = vectors.astype(np.float64)
     lengths = np.sqrt(np.square(wide).sum(axis=1, keepdims=True))
-    found: F32 = np.divide(wide, lengths, out=wide, where=lengths > 0).astype(np.float32)
-    return found
+    found = np.zeros_like(wide)
+    np.divide(wide, lengths, out=found, where=lengths > SHORTEST)
+    return found.astype(np.float32)
 
 
-def _highest(scores: F64, k: int) -> I64:
+def _highest(scores: F32, k: int) -> I64:
     """The places of the ``k`` highest finite scores, highest first, of equal ones the lower."""
+    if k == 1:
+        best = int(scores.argmax())
+        return np.array([best] * bool(scores[best] > -np.inf), dtype=np.int64)
     if k < 1:
         return np.empty(0, dtype=np.int64)
     least = np.partition(scores, len(scores) - k)[len(scores) - k]
