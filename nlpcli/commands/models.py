@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import json as json_module
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from nlpcli.commands.opening import fasttext_file, open_model
+from nlpcli.commands.opening import (
+    fasttext_file,
+    open_model,
+    open_word_vectors,
+    refuse_same_file,
+)
 from nlpcli.errors import DataError, NlpcliError, UsageError, shown
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console
 from nlpcli.shell.streams import write_path
+
+
+class Projection(StrEnum):
+    """What makes points on a plane of vectors."""
+
+    tsne = "tsne"
+    pca = "pca"
+
 
 Name = Annotated[str, typer.Argument(help="A name, NAME@VERSION, or a path with a /.")]
 
@@ -30,7 +44,9 @@ def build() -> typer.Typer:
         list_models
     )
     app.command(
-        "show", epilog="\b\nExamples:\n  nlpcli models show reviews\n  nlpcli models show tags@1"
+        "show",
+        epilog="\b\nExamples:\n  nlpcli models show reviews\n  nlpcli models show tags@1\n"
+        "  nlpcli models show sample_data/words_en.vec --plot words.html",
     )(show)
     app.command(
         "verify", epilog="\b\nExamples:\n  nlpcli models verify reviews\n  nlpcli models verify"
@@ -93,14 +109,59 @@ def list_models(store: opt.Store = None, json: opt.Json = False) -> None:
 
 
 def show(
-    name: Name, store: opt.Store = None, json: opt.Json = False, quiet: opt.Quiet = False
+    name: Name,
+    store: opt.Store = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Of word vectors: write a page with a map of the words.")
+    ] = None,
+    plot_words: Annotated[
+        int, typer.Option(min=1, max=5000, help="On the map, the most frequent ones.")
+    ] = 1000,
+    plot_method: Annotated[
+        Projection, typer.Option(help="What lays them flat; both are scikit-learn's.")
+    ] = Projection.tsne,
+    seed: opt.Seed = 1,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
 ) -> None:
-    """What a model is: its manifest and the sizes of its files, or what a fastText file says."""
+    """What a model is: its manifest and the sizes of its files, or what a fastText file says.
+
+    --plot writes one HTML file that asks for nothing: zoom, find a word, see its neighbours.
+    """
+    if plot is not None:
+        if json:
+            raise UsageError("--plot and --json: give one of them")
+        _plot(name, store, plot, plot_words, plot_method, seed, Console(quiet=quiet))
+        return
     document = _document(name, store, Console(quiet=quiet))
     if json:
         typer.echo(json_module.dumps(document))
         return
     _print(document, "")
+
+
+def _plot(
+    name: str,
+    store: Path | None,
+    target: Path,
+    n_words: int,
+    method: Projection,
+    seed: int,
+    console: Console,
+) -> None:
+    from nlpcli.evaluation.projection import METHODS
+    from nlpcli.evaluation.word_map import WordMap
+    from nlpcli.store.atomic import AtomicFile
+
+    refuse_same_file({"NAME": name}, {"--plot": target})
+    with AtomicFile(target) as stream:  # first: what cannot be made is told before any work
+        vectors, path = open_word_vectors(name, store, console)
+        form = next(form for form in METHODS if form == method.value)
+        page = WordMap(n_words, form, seed).page(vectors, name)
+        stream.write(page.encode())
+    n_shown = min(n_words, len(vectors.words))
+    console.say(f"{path}: {n_shown:,} of {len(vectors.words):,} words by {METHODS[form]}")
+    write_path(target)
 
 
 def _document(name: str, store: Path | None, console: Console) -> dict[str, Any]:

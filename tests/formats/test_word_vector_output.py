@@ -68,6 +68,7 @@ def test_words_that_would_not_be_read_as_one_are_refused(word: str, form: Form) 
 
 
 @pytest.mark.parametrize("form", list(FORMS))
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its open file
 def test_gensim_reads_and_writes_the_same(tmp_path: Path, form: Form) -> None:
     models = pytest.importorskip("gensim.models", reason="gensim is not installed")
     table = np.random.default_rng(0).normal(size=(50, 7)).astype(np.float32)
