@@ -164,7 +164,7 @@ class _Chunk:
         # turning a matrix of one entry a row around is a counting sort
         rows = np.arange(len(words) + 1, dtype=np.int32)
         shape = (len(words), len(keep))
-        turned = sparse.csr_matrix((np.ones(len(words), np.int8), words, rows), shape).tocsc()
+        turned: Csr = sparse.csr_matrix((np.ones(len(words), np.int8), words, rows), shape).tocsc()
         return _Chunk(words, before, after, turned.indices, turned.indptr)
 
 
@@ -173,13 +173,15 @@ class _Share:
 
     def __init__(self, first: int, last: int, n_words: int) -> None:
         self._first, self._last = first, last
-        self._sum: Csr = sparse.csr_matrix((last - first, n_words), dtype=np.float32)
+        self._shape = (last - first, n_words)
+        nothing = np.empty(0, np.float32), np.empty(0, np.int32), np.zeros(last - first + 1, int)
+        self._sum: Csr = sparse.csr_matrix(nothing, self._shape)
         self._waiting: list[Csr] = []
 
     @property
     def nnz(self) -> int:
         """Entries in memory."""
-        return self._sum.nnz + sum(part.nnz for part in self._waiting)
+        return sum(int(part.nnz) for part in (self._sum, *self._waiting))
 
     def add(self, chunk: _Chunk, window: Window) -> None:
         """Counts the neighbours of its words in a chunk."""
@@ -192,12 +194,11 @@ class _Share:
         weights = np.array([window.weight(abs(o)) for o in reach.tolist()], np.float32)
         values = np.broadcast_to(weights, inside.shape)[inside]
         ends = np.concatenate(([0], np.cumsum(inside.sum(axis=1))))
-        shape = (len(places), self._sum.shape[1])
-        near = sparse.csr_matrix((values, columns, ends), shape)
+        near = sparse.csr_matrix((values, columns, ends), (len(places), self._shape[1]))
         # sums the rows of each word; a product does it without sorting
         rows = np.arange(len(places), dtype=np.int32)
         owners = (np.ones(len(places), np.float32), rows, bounds - bounds[0])
-        counted: Csr = sparse.csr_matrix(owners, (self._last - self._first, len(places))) @ near
+        counted: Csr = sparse.csr_matrix(owners, (self._shape[0], len(places))) @ near
         counted.sort_indices()
         self._waiting.append(counted)
         # adding is linear in both: each entry is added a few times only, however many chunks

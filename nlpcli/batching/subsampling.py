@@ -23,4 +23,5 @@ def keep_probabilities(
         return np.ones(len(counts), np.float32)
     ratio = sample / np.maximum(counts / max(1, counts.sum()), 1e-300)
     kept = np.sqrt(ratio) if formula == "paper" else np.sqrt(ratio) + ratio
-    return np.minimum(kept, 1).astype(np.float32)
+    found: npt.NDArray[np.float32] = np.minimum(kept, 1).astype(np.float32)
+    return found

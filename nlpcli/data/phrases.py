@@ -136,8 +136,8 @@ def _without_overlap(places: I64) -> npt.NDArray[np.bool_]:
         return np.empty(0, bool)
     begins = np.concatenate(([True], np.diff(places) > 1))
     run = np.cumsum(begins) - 1
-    odd = (places - places[begins][run]) & 1
-    return odd == 0
+    even: npt.NDArray[np.bool_] = (places - places[begins][run]) % 2 == 0
+    return even
 
 
 @dataclass(frozen=True)

