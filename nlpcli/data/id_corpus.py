@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -98,17 +99,32 @@ def encode_corpus(
         raise _nothing_left(paths, table, min_count)
     files.renumber(ranks)
     return IdCorpus(
-        np.memmap(folder / IDS, np.int32, "r"),
-        np.memmap(folder / STARTS, np.int64, "r"),
-        words,
-        counts,
-        table.n_words,
-        np.memmap(folder / BLOCKS, np.int64, "r"),
-        table.n_numbers,
-        n_skipped,
-        table.forgotten,
-        digest.hexdigest(),
+        **mapped(folder),
+        words=words,
+        counts=counts,
+        n_raw=table.n_words,
+        n_different=table.n_numbers,
+        n_skipped=n_skipped,
+        forgotten=table.forgotten,
+        sha256=digest.hexdigest(),
     )
+
+
+class Mapped(TypedDict):
+    """The parts of a corpus that lie on disk."""
+
+    ids: I32
+    starts: I64
+    blocks: I64
+
+
+def mapped(folder: Path) -> Mapped:
+    """Memory maps of the files that ``IdFiles`` wrote."""
+    return {
+        "ids": np.memmap(folder / IDS, np.int32, "r"),
+        "starts": np.memmap(folder / STARTS, np.int64, "r"),
+        "blocks": np.memmap(folder / BLOCKS, np.int64, "r"),
+    }
 
 
 def _cut_ahead(

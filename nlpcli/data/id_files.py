@@ -29,6 +29,23 @@ def told(path: Path) -> Iterator[None]:
         raise OutputFailed(f"{path}: {error.strerror}") from None
 
 
+def sentence_chunks(
+    starts: I64, n_words: int, size: int, *, whole: bool = False
+) -> Iterator[tuple[int, int]]:
+    """Consecutive ranges of about ``size`` words between borders of sentences, int64 [S + 1].
+
+    A sentence that is longer is cut, unless it is to stay ``whole``.
+    """
+    begin = 0
+    while begin < n_words:
+        at = int(np.searchsorted(starts, begin + size, side="right")) - 1
+        end = int(starts[at])
+        if end <= begin:
+            end = int(starts[at + 1]) if whole else min(begin + size, n_words)
+        yield begin, end
+        begin = end
+
+
 class IdFiles:
     """Numbers of words int32, one after the other, and where lines end, in a folder.
 

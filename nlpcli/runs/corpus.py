@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nlpcli.data.id_corpus import IdCorpus, encode_corpus
+from nlpcli.data.phrases import PhraseConfig, joined_phrases
 from nlpcli.errors import CannotCreate
 
 if TYPE_CHECKING:
@@ -28,10 +29,12 @@ def corpus_on_disk(
     min_count: int,
     threads: int | None = None,
     skip_bad: bool = False,
+    phrases: PhraseConfig | None = None,
 ) -> Iterator[IdCorpus]:
     """The corpus, for a ``with`` block; its files lie in ``place`` and are gone after it.
 
-    ``place`` is best the folder of the model in the making: what a killed run leaves there is
+    With ``phrases`` words that belong together are joined before rare ones are left out. ``place``
+    is best the folder of the model in the making: what a killed run leaves there is
     swept by the next one. Raises what ``encode_corpus`` raises, CannotCreate.
     """
     try:
@@ -44,11 +47,14 @@ def corpus_on_disk(
                 paths,
                 config,
                 folder,
-                min_count=min_count,
+                min_count=min_count if phrases is None else 1,
                 workers=threads,
                 skip_bad=skip_bad,
                 progress=_Reading(console),
             )
+            if phrases is not None:
+                corpus, n_phrases = joined_phrases(corpus, folder, phrases, min_count=min_count)
+                console.say(f"phrases: {n_phrases:,} that occur {min_count:,} times")
         _tell(corpus, console)
         yield corpus
     finally:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from nlpcli.data.phrases import PhraseConfig
 from nlpcli.errors import CannotCreate, DataError
 from nlpcli.runs.corpus import corpus_on_disk
 from nlpcli.text.config import TokenizerConfig
@@ -53,6 +54,18 @@ def test_a_corpus_is_there_in_the_block_and_gone_afterwards(tmp_path: Path) -> N
         "corpus: 6 words; 5 words in 2 sentences are used, 2 different ones of 3"
     )
     assert heard.shown == [("reading words", 6, 6)]
+
+
+def test_phrases_are_joined_before_rare_words_go(tmp_path: Path) -> None:
+    text, heard = tmp_path / "text", Heard()
+    text.write_text("".join(f"new york\nnew x{i} york\n" for i in range(9)))
+    phrases = PhraseConfig(discount=1, threshold=0.5)
+    with corpus_on_disk(
+        [str(text)], CONFIG, tmp_path, heard, min_count=2, phrases=phrases
+    ) as corpus:
+        assert corpus.words == ["new", "new_york", "york"]
+        assert corpus.counts.tolist() == [9, 9, 9]
+    assert heard.lines[0] == "phrases: 1 that occur 2 times"
 
 
 def test_nothing_is_left_of_a_corpus_without_words(tmp_path: Path) -> None:
