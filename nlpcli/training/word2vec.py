@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nlpcli.batching.windows import NoiseWords, Windows
+from nlpcli.batching.windows import CHUNK, NoiseWords, Windows
 from nlpcli.errors import NegativeAnswer
 from nlpcli.models.span_outputs import BLOCK, POOL
 from nlpcli.models.word2vec import Span, SpanMoves, Word2Vec
@@ -143,14 +145,10 @@ class Word2VecTraining:
             self._measured += self._threads * SPAN
 
     def _words_before(self, share: float) -> float:
-        from nlpcli.batching.windows import CHUNK
-
         size = min(CHUNK, self._windows.n_words - self._chunk * CHUNK)
         return self._chunk * CHUNK + share * size
 
     def _report(self, words: int) -> WordStep:
-        from nlpcli.batching.windows import CHUNK
-
         if self._measured:
             self.loss = self._loss / self._measured
             self._loss, self._measured = 0.0, 0
@@ -162,3 +160,32 @@ class Word2VecTraining:
     def total(self) -> int:
         """Words of the corpus in all epochs."""
         return self._model.config.epochs * self._windows.n_words
+
+    @property
+    def steps_done(self) -> int:
+        """Steps so far."""
+        return self._steps
+
+    def state(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+        """What ``load`` needs, as arrays and numbers; take it at a WordStep."""
+        model = self._model
+        arrays = {
+            "input": model.input.weight.cpu().numpy(), "output": model.output.weight.cpu().numpy(),
+        }  # fmt: skip
+        return arrays, {
+            "epoch": self._epoch, "chunk": self._chunk, "at": self._at, "steps": self._steps,
+            "loss_sum": self._loss, "measured": self._measured, "loss": self.loss,
+        }  # fmt: skip
+
+    def load(self, arrays: dict[str, npt.NDArray[Any]], numbers: dict[str, Any]) -> None:
+        """Takes up where ``state`` was taken. Raises ValueError for one of another shape."""
+        for name, table in (("input", self._model.input), ("output", self._model.output)):
+            if name not in arrays or arrays[name].shape != tuple(table.weight.shape):
+                raise ValueError(f"{name} is missing or of another shape")
+        at = {name: int(numbers[name]) for name in ("epoch", "chunk", "at", "steps", "measured")}
+        for name, table in (("input", self._model.input), ("output", self._model.output)):
+            table.weight.copy_(torch.from_numpy(arrays[name]))
+        self._epoch, self._chunk, self._at = at["epoch"], at["chunk"], at["at"]
+        self._steps, self._measured = at["steps"], at["measured"]
+        loss = numbers["loss"]
+        self._loss, self.loss = float(numbers["loss_sum"]), None if loss is None else float(loss)
