@@ -232,7 +232,9 @@ def _no_meaning(name: str, where: str, hint: str) -> UsageError:
 
 def _recipe(options: dict[str, Any]) -> Word2VecConfig | Counting:
     """What is trained. Raises UsageError for sizes that do not go together."""
-    plain = {n: v.value if isinstance(v, StrEnum) else v for n, v in options.items()}
+    plain: dict[str, Any] = {
+        n: v.value if isinstance(v, StrEnum) else v for n, v in options.items()
+    }
     if plain["algorithm"] == "svd":
         from nlpcli.batching.cooccurrence import Window
         from nlpcli.models.count_vectors import CountConfig

@@ -105,22 +105,19 @@ class NegativeSampling:
             scores -= self._correction[ids].view(blocks, 1, -1)
         each = pairs.sum(dim=2, keepdim=True).mul_(self._negatives / POOL)
         loss = self._loss(pairs, each) if measured else None
-        torch.sigmoid(self._band, out=self._true)
+        self._true.copy_(self._band).sigmoid_()  # the band itself is read a few numbers at a time
         torch.addcmul(pairs, pairs, self._true, value=-1, out=self._band_weights)
         torch.sigmoid(scores[:, :, width:], out=self._false)
         torch.mul(self._false, -each, out=self._weights[:, :, width:])
         up = torch.bmm(self._weights, rows, out=self._up)
         across = torch.bmm(self._weights.transpose(1, 2), queries, out=self._across)
-        sizes = torch.abs(self._weights, out=self._sizes)
         squares, lengths = _squares(queries), _squares(rows)
-        return SpanLearnt(
-            up.view(-1, dim),
-            torch.bmm(sizes, lengths[:, :, None]).view(-1),
-            RowMoves(
-                ids, across.view(-1, dim), torch.bmm(squares[:, None], sizes).view(-1)
-            ),
-            loss,
-        )  # fmt: skip
+        # weights of true pairs are above 0, those of noise below: sizes need no absolute values
+        curvature = torch.bmm(squares[:, None], self._weights).abs_()
+        lengths[:, width:].neg_()
+        sizes = torch.mul(self._weights, lengths[:, None], out=self._sizes).sum(dim=2)
+        moves = RowMoves(ids, across.view(-1, dim), curvature.view(-1))
+        return SpanLearnt(up.view(-1, dim), sizes.view(-1), moves, loss)
 
     def _loss(self, pairs: Tensor, each: Tensor) -> float:
         true = F.logsigmoid(self._band).mul_(pairs).sum()
@@ -221,7 +218,8 @@ class Softmax:
 
 def _squares(rows: Tensor) -> Tensor:
     """Squared lengths along the last axis."""
-    return torch.linalg.vecdot(rows, rows)
+    found: Tensor = torch.linalg.vecdot(rows, rows)
+    return found
 
 
 def _to_queries(values: Tensor, n: int, half: int) -> Tensor:

@@ -131,7 +131,7 @@ class SkipGram:
         """Gradients of a span."""
         words = span.tokens[self._window : self._window + self._n]
         queries = self._inputs.take(words, self._queries)
-        pairs = self._patterns[span.reach]
+        pairs = self._patterns.index_select(0, span.reach)
         learnt = self._output.learn(queries, span.tokens, pairs, span.noise, measured=measured)
         moves = self._inputs.moves(words, learnt.queries, learnt.curvature)
         return SpanMoves(moves, learnt.moves, learnt.loss)
@@ -159,7 +159,7 @@ class Cbow:
         blocks, dim = len(self._around), self._neighbours.shape[2]
         words, neighbours = span.tokens[self._around].view(-1), self._neighbours
         self._inputs.take(words, neighbours.view(-1, dim))
-        self._band.copy_(self._patterns[span.reach].view(self._band.shape))
+        self._band.copy_(self._patterns.index_select(0, span.reach).view(self._band.shape))
         counts = self._mask.sum(dim=2, keepdim=True)
         queries = torch.bmm(self._mask, neighbours).div_(counts.clamp(min=1)).view(-1, dim)
         centres = span.tokens[self._window : self._window + self._n]

@@ -105,8 +105,10 @@ class Word2VecTraining:
             noise = np.zeros((shape[0], 1, 1), np.int32)
         else:
             noise = self._noise.draw(shape, self._windows.generator(epoch, number, 1))
-        parts = (torch.from_numpy(a).to(device) for a in (chunk.tokens, chunk.reach, noise))
-        return _Ready(*parts, chunk.n_read)
+        tokens, reach, drawn = (
+            torch.from_numpy(part).to(device) for part in (chunk.tokens, chunk.reach, noise)
+        )
+        return _Ready(tokens, reach, drawn, chunk.n_read)
 
     def _step(self, lanes: Lanes, ready: _Ready, share: float) -> None:
         model, first = self._model, self._at * self._threads
