@@ -22,8 +22,6 @@ from nlpcli.models.row_tables import RowMoves, RowTable
 
 BLOCK = 32
 """Queries that share a pool of noise words."""
-POOL = 32
-"""Noise words of a pool, whatever the number of negatives, which their weight makes up for."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +63,13 @@ class NegativeSampling:
 
     def __init__(
         self, table: RowTable, n_queries: int, half: int, *, negatives: int,
-        correction: Tensor | None = None,
+        pool: int, correction: Tensor | None = None,
     ) -> None:  # fmt: skip
-        self.table, self._negatives, self._correction = table, negatives, correction
+        self.table, self._correction = table, correction
+        self._weight = negatives / pool
         dim, device = table.weight.shape[1], table.weight.device
         blocks, width = n_queries // BLOCK, BLOCK + 2 * half
-        self._blocks, self._width, n_rows = blocks, width, width + POOL
+        self._blocks, self._width, n_rows = blocks, width, width + pool
         self._windows = (
             torch.arange(blocks)[:, None] * BLOCK + torch.arange(width)
         ).to(device)  # fmt: skip
@@ -82,7 +81,7 @@ class NegativeSampling:
         self._rows, self._scores = buffer(n_rows, dim), buffer(BLOCK, n_rows)
         self._weights, self._sizes = buffer(BLOCK, n_rows), buffer(BLOCK, n_rows)
         self._up, self._across = buffer(BLOCK, dim), buffer(n_rows, dim)
-        self._true, self._false = buffer(BLOCK, 2 * half + 1), buffer(BLOCK, POOL)
+        self._true, self._false = buffer(BLOCK, 2 * half + 1), buffer(BLOCK, pool)
         # places of the true pairs: zeros beside them stay
         self._band, self._band_weights = (
             values.as_strided(self._true.shape, (BLOCK * n_rows, n_rows + 1, 1))
@@ -103,7 +102,7 @@ class NegativeSampling:
         torch.bmm(queries, rows.transpose(1, 2), out=scores)
         if self._correction is not None:
             scores -= self._correction[ids].view(blocks, 1, -1)
-        each = pairs.sum(dim=2, keepdim=True).mul_(self._negatives / POOL)
+        each = pairs.sum(dim=2, keepdim=True).mul_(self._weight)
         loss = self._loss(pairs, each) if measured else None
         self._true.copy_(self._band).sigmoid_()  # the band itself is read a few numbers at a time
         torch.addcmul(pairs, pairs, self._true, value=-1, out=self._band_weights)

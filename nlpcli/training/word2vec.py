@@ -15,12 +15,12 @@ from torch import Tensor
 
 from nlpcli.batching.windows import CHUNK, NoiseWords, Windows
 from nlpcli.errors import NegativeAnswer
-from nlpcli.models.span_outputs import BLOCK, POOL
-from nlpcli.models.word2vec import Span, SpanMoves, Word2Vec
+from nlpcli.models.span_outputs import BLOCK
+from nlpcli.models.word2vec import POOLS, Span, SpanMoves, Word2Vec
 from nlpcli.models.word2vec_config import LOWEST_RATE
 from nlpcli.training.lanes import Lanes
 
-SPAN = 1024
+SPAN = 2048
 """Words, after sub-sampling, that a thread learns from at once."""
 MEASURED_EVERY = 64
 """Steps between two of which the loss is computed."""
@@ -100,7 +100,7 @@ class Word2VecTraining:
 
     def _ready(self, epoch: int, number: int) -> _Ready:
         chunk, device = self._windows.chunk(epoch, number), self._model.input.weight.device
-        shape = (len(chunk.reach) // SPAN, SPAN // BLOCK, POOL)
+        shape = (len(chunk.reach) // SPAN, SPAN // BLOCK, POOLS[self._model.config.algorithm])
         if self._noise is None:
             noise = np.zeros((shape[0], 1, 1), np.int32)
         else:

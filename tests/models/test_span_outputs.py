@@ -27,7 +27,6 @@ COUNTS = np.array([30, 20, 9, 8, 5, 2, 1])
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(span_outputs, "BLOCK", 4)
-    monkeypatch.setattr(span_outputs, "POOL", 3)
 
 
 class Case:
@@ -69,7 +68,9 @@ def test_negative_sampling_is_the_gradient_of_its_loss(half: int, nce: bool) -> 
     case = Case(half)
     shares = torch.from_numpy(COUNTS / COUNTS.sum()).float()
     correction = torch.log(5 * shares) if nce else None
-    layer = NegativeSampling(RowTable(case.weight), N, half, negatives=5, correction=correction)
+    layer = NegativeSampling(
+        RowTable(case.weight), N, half, negatives=5, pool=3, correction=correction
+    )
     learnt = case.learn(layer)
     queries, weight = (t.clone().requires_grad_() for t in (case.queries, case.weight))
     scores = queries @ weight.T - (correction if correction is not None else 0)
@@ -82,7 +83,7 @@ def test_negative_sampling_is_the_gradient_of_its_loss(half: int, nce: bool) -> 
 
 
 def test_a_second_span_sees_nothing_of_the_first() -> None:
-    layer = NegativeSampling(RowTable(Case().weight), N, HALF, negatives=5)
+    layer = NegativeSampling(RowTable(Case().weight), N, HALF, negatives=5, pool=3)
     first, other = Case(), Case()
     other.pairs = 1 - other.pairs
     once = moved(Case().learn(layer), V)
@@ -134,7 +135,7 @@ def test_softmax_is_that_of_the_other_output_layer(half: int) -> None:
 def test_curvature_bounds_how_far_a_row_may_go() -> None:
     """The sums over the terms of a row or query that its docstring names."""
     case = Case()
-    layer = NegativeSampling(RowTable(case.weight), N, HALF, negatives=5)
+    layer = NegativeSampling(RowTable(case.weight), N, HALF, negatives=5, pool=3)
     learnt = case.learn(layer)
     bounds, query = torch.zeros(V), torch.zeros(N)
     scores = torch.sigmoid(case.queries @ case.weight.T)

@@ -21,7 +21,7 @@ BAGS = (np.array([0, 2, 5, 6, 8, 9, 10, 12]), np.array([0, 7, 1, 7, 8, 2, 3, 8, 
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (span_outputs, word2vec):
         monkeypatch.setattr(module, "BLOCK", 4)
-    monkeypatch.setattr(span_outputs, "POOL", 3)
+    monkeypatch.setattr(word2vec, "POOLS", {"skipgram": 3, "cbow": 3})
 
 
 def span() -> Span:

@@ -26,8 +26,8 @@ V, SENTENCE = 12, 10
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for module in (span_outputs, models, training):
         monkeypatch.setattr(module, "BLOCK", 4)
-    for module in (span_outputs, training):
-        monkeypatch.setattr(module, "POOL", 4)
+    monkeypatch.setattr(models, "POOLS", {"skipgram": 4, "cbow": 4})
+    monkeypatch.setattr(training, "POOLS", {"skipgram": 4, "cbow": 4})
     monkeypatch.setattr(training, "SPAN", 16)
     monkeypatch.setattr(training, "REPORT_SECONDS", 0)
     for module in (windows, training):
