@@ -74,8 +74,6 @@ class SubwordInputs:
     Word i has ``rows[indptr[i] : indptr[i + 1]]``, its own first.
     """
 
-    power = 1.0
-
     def __init__(self, table: RowTable, indptr: I64, rows: I64) -> None:
         self.table, self._indptr, self._rows = table, indptr, rows.astype(np.int32)
 
@@ -99,8 +97,8 @@ class SubwordInputs:
     def moves(self, words: Tensor, gradient: Tensor, curvature: Tensor) -> RowMoves:
         """Each row moves along the gradients of the words that it is part of."""
         indptr, rows = self._bags(words)
-        sizes = indptr.diff()  # a row is but a share of its word's mean
-        return RowMoves(rows, gradient, curvature / sizes**self.power, indptr)
+        # a row is but a share of its word's mean
+        return RowMoves(rows, gradient, curvature / indptr.diff(), indptr)
 
 
 @dataclass(frozen=True)
@@ -202,7 +200,7 @@ class Word2Vec:
         self._bags, self._shares, self._paths = bags, noise_shares, None
         n_outputs = len(counts)
         if config.loss == "hs":
-            self._paths = TreePaths.of(HuffmanTree(counts.tolist()), device)
+            self._paths = TreePaths.of(HuffmanTree(counts.tolist()))
             n_outputs = max(1, len(counts) - 1)
         self.output = RowTable(torch.zeros(n_outputs, config.dim, device=device))
 

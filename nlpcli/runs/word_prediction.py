@@ -89,7 +89,7 @@ def make_prediction(
     from nlpcli.batching.windows import NoiseWords, Windows
     from nlpcli.models.word2vec import Word2Vec
     from nlpcli.training.device import choose_device, set_threads
-    from nlpcli.training.word2vec import SPAN, Word2VecTraining
+    from nlpcli.training.word2vec import Word2VecTraining, span_size
 
     place = choose_device(device)
     set_threads(1)  # a span for each thread is shared out, not a product
@@ -103,6 +103,11 @@ def make_prediction(
     model = Word2Vec(config, corpus.counts, noise_shares=shares, bags=bags, seed=seed, device=place)
     keep = keep_probabilities(corpus.counts, config.sample, config.sample_formula)
     windows = Windows(
-        corpus.ids, corpus.starts, keep, config.window, multiple=lanes * SPAN, seed=seed
+        corpus.ids,
+        corpus.starts,
+        keep,
+        config.window,
+        multiple=lanes * span_size(config),
+        seed=seed,
     )
     return Prediction(model, Word2VecTraining(model, windows, noise, threads=lanes), ngrams)

@@ -17,11 +17,12 @@ from nlpcli.batching.windows import CHUNK, NoiseWords, Windows
 from nlpcli.errors import NegativeAnswer
 from nlpcli.models.span_outputs import BLOCK
 from nlpcli.models.word2vec import POOLS, Span, SpanMoves, Word2Vec
-from nlpcli.models.word2vec_config import LOWEST_RATE
+from nlpcli.models.word2vec_config import LOWEST_RATE, Word2VecConfig
 from nlpcli.training.lanes import Lanes
 
-SPAN = 2048
-"""Words, after sub-sampling, that a thread learns from at once."""
+SPAN, TREE_SPAN = 2048, 512
+"""Words, after sub-sampling, that a thread learns from at once; with a tree each of them has a
+dozen rows, which are to stay in the processor's cache."""
 MEASURED_EVERY = 64
 """Steps between two of which the loss is computed."""
 REPORT_SECONDS = 0.25
@@ -48,6 +49,11 @@ class _Ready:
     n_read: int
 
 
+def span_size(config: Word2VecConfig) -> int:
+    """Words of a span; a chunk is to be a multiple of that for all threads."""
+    return TREE_SPAN if config.loss == "hs" else SPAN
+
+
 class Word2VecTraining:
     """Trains ``model`` in place for its configured epochs; iterate it.
 
@@ -61,7 +67,8 @@ class Word2VecTraining:
     ) -> None:
         self._model, self._windows, self._noise = model, windows, noise
         self._threads = threads
-        self._lanes = [model.lane(SPAN) for _ in range(threads)]
+        self._span = span_size(model.config)
+        self._lanes = [model.lane(self._span) for _ in range(threads)]
         self._epoch = self._chunk = self._at = 0
         self._steps = 0
         self._loss, self._measured = 0.0, 0
@@ -100,7 +107,11 @@ class Word2VecTraining:
 
     def _ready(self, epoch: int, number: int) -> _Ready:
         chunk, device = self._windows.chunk(epoch, number), self._model.input.weight.device
-        shape = (len(chunk.reach) // SPAN, SPAN // BLOCK, POOLS[self._model.config.algorithm])
+        shape = (
+            len(chunk.reach) // self._span,
+            self._span // BLOCK,
+            POOLS[self._model.config.algorithm],
+        )
         if self._noise is None:
             noise = np.zeros((shape[0], 1, 1), np.int32)
         else:
@@ -116,10 +127,10 @@ class Word2VecTraining:
         halo = len(ready.tokens) - len(ready.reach)
 
         def learn(lane: int) -> SpanMoves:
-            at = (first + lane) * SPAN
+            at = (first + lane) * self._span
             span = Span(
-                ready.tokens[at : at + SPAN + halo],
-                ready.reach[at : at + SPAN],
+                ready.tokens[at : at + self._span + halo],
+                ready.reach[at : at + self._span],
                 ready.noise[first + lane],
             )
             return self._lanes[lane].learn(span, measured=measured)
@@ -144,7 +155,7 @@ class Word2VecTraining:
         lanes.run(move)
         if measured:
             self._loss += sum(found.loss or 0.0 for found in moves)
-            self._measured += self._threads * SPAN
+            self._measured += self._threads * self._span
 
     def _words_before(self, share: float) -> float:
         size = min(CHUNK, self._windows.n_words - self._chunk * CHUNK)

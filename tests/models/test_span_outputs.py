@@ -95,7 +95,7 @@ def test_a_second_span_sees_nothing_of_the_first() -> None:
 def test_the_tree_is_that_of_the_other_output_layer(half: int) -> None:
     case = Case(half, rows=V - 1)
     tree = HuffmanTree(COUNTS.tolist())
-    paths = TreePaths.of(tree, torch.device("cpu"))
+    paths = TreePaths.of(tree)
     learnt = case.learn(HierarchicalSoftmax(RowTable(case.weight), N, half, paths))
     queries, weight = (t.clone().requires_grad_() for t in (case.queries, case.weight))
     indptr, rows, turns = tree.paths()
@@ -152,12 +152,8 @@ def test_curvature_bounds_how_far_a_row_may_go() -> None:
 
 def test_paths_hold_every_choice() -> None:
     tree = HuffmanTree([5, 3, 1])
-    paths = TreePaths.of(tree, torch.device("cpu"))
+    paths = TreePaths.of(tree)
     indptr, rows, turns = tree.paths()
-    for word in range(3):
-        size = int(indptr[word + 1] - indptr[word])
-        assert paths.there[word].sum() == size
-        assert paths.nodes[word, :size].tolist() == rows[indptr[word] : indptr[word + 1]].tolist()
-        assert paths.turns[word, :size].tolist() == turns[indptr[word] : indptr[word + 1]].tolist()
-    alone = TreePaths.of(HuffmanTree([4]), torch.device("cpu"))
-    assert alone.depth == 1 and not alone.there.any()
+    assert paths.begins.tolist() == indptr[:-1].tolist()
+    assert paths.sizes.tolist() == np.diff(indptr).tolist()
+    assert paths.nodes.tolist() == rows.tolist() and paths.turns.tolist() == turns.tolist()

@@ -29,6 +29,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(models, "POOLS", {"skipgram": 4, "cbow": 4})
     monkeypatch.setattr(training, "POOLS", {"skipgram": 4, "cbow": 4})
     monkeypatch.setattr(training, "SPAN", 16)
+    monkeypatch.setattr(training, "TREE_SPAN", 16)
     monkeypatch.setattr(training, "REPORT_SECONDS", 0)
     for module in (windows, training):
         monkeypatch.setattr(module, "CHUNK", 400)
