@@ -21,14 +21,13 @@ from torch import Tensor
 from nlpcli.batching.labels import ragged_positions
 from nlpcli.models.huffman import HuffmanTree
 from nlpcli.models.outputs import softmax_gradient
+from nlpcli.models.overlap import Overlap
 from nlpcli.models.row_tables import RowMoves, RowTable
 
 I64 = npt.NDArray[np.int64]
 
 GROUP = 8
 """Targets whose ways in a tree are looked at together."""
-BLOCK = 32
-"""Queries that share a pool of noise words."""
 
 
 @dataclass(frozen=True)
@@ -70,65 +69,120 @@ class NegativeSampling:
 
     def __init__(
         self, table: RowTable, n_queries: int, half: int, *, negatives: int,
-        pool: int, correction: Tensor | None = None,
+        pool: tuple[int, int], correction: Tensor | None = None,
     ) -> None:  # fmt: skip
+        """``pool``: a block's queries b and its noise words M."""
         self.table, self._correction = table, correction
-        self._weight = negatives / pool
+        self._block, self._pool = pool
+        self._weight = negatives / self._pool
         dim, device = table.weight.shape[1], table.weight.device
-        blocks, width = n_queries // BLOCK, BLOCK + 2 * half
-        self._blocks, self._width, n_rows = blocks, width, width + pool
-        self._windows = (
-            torch.arange(blocks)[:, None] * BLOCK + torch.arange(width)
-        ).to(device)  # fmt: skip
-        self._ids = torch.empty(blocks, n_rows, dtype=torch.int32, device=device)
-
-        def buffer(*shape: int) -> Tensor:
-            return torch.zeros(blocks, *shape, device=device)
-
-        self._rows, self._scores = buffer(n_rows, dim), buffer(BLOCK, n_rows)
-        self._weights, self._sizes = buffer(BLOCK, n_rows), buffer(BLOCK, n_rows)
-        self._up, self._across = buffer(BLOCK, dim), buffer(n_rows, dim)
-        self._true, self._false = buffer(BLOCK, 2 * half + 1), buffer(BLOCK, pool)
-        # places of the true pairs: zeros beside them stay
-        self._band, self._band_weights = (
-            values.as_strided(self._true.shape, (BLOCK * n_rows, n_rows + 1, 1))
-            for values in (self._scores, self._weights)
-        )
+        self._near = n_near = n_queries + 2 * half
+        n_rows = n_near + n_queries // self._block * self._pool
+        self._ids = torch.empty(n_rows, dtype=torch.int32, device=device)
+        self._rows, self._across = (torch.zeros(n_rows, dim, device=device) for _ in "ab")
+        self._sizes = torch.zeros(n_rows, device=device)
+        self._up = torch.zeros(n_queries, dim, device=device)
+        self._scores = torch.zeros(n_queries // self._block, *pool, device=device)
+        self._true = Same() if not half else Band(n_queries, half, dim, device)
 
     def learn(
         self, queries: Tensor, targets: Tensor, pairs: Tensor, noise: Tensor, *, measured: bool
     ) -> SpanLearnt:
         """Gradients of a span."""
-        blocks, width = self._blocks, self._width
-        dim = queries.shape[1]
-        queries, pairs = queries.view(blocks, BLOCK, dim), pairs.view(self._true.shape)
-        self._ids[:, :width] = targets[self._windows]
-        self._ids[:, width:] = noise
-        ids, rows, scores = self._ids.view(-1), self._rows, self._scores
-        self.table.take(ids, rows.view(-1, dim))
-        torch.bmm(queries, rows.transpose(1, 2), out=scores)
-        if self._correction is not None:
-            scores -= self._correction[ids].view(blocks, 1, -1)
-        each = pairs.sum(dim=2, keepdim=True).mul_(self._weight)
-        loss = self._loss(pairs, each) if measured else None
-        self._true.copy_(self._band).sigmoid_()  # the band itself is read a few numbers at a time
-        torch.addcmul(pairs, pairs, self._true, value=-1, out=self._band_weights)
-        torch.sigmoid(scores[:, :, width:], out=self._false)
-        torch.mul(self._false, -each, out=self._weights[:, :, width:])
-        up = torch.bmm(self._weights, rows, out=self._up)
-        across = torch.bmm(self._weights.transpose(1, 2), queries, out=self._across)
-        squares, lengths = _squares(queries), _squares(rows)
-        # weights of true pairs are above 0, those of noise below: sizes need no absolute values
-        curvature = torch.bmm(squares[:, None], self._weights).abs_()
-        lengths[:, width:].neg_()
-        sizes = torch.mul(self._weights, lengths[:, None], out=self._sizes).sum(dim=2)
-        moves = RowMoves(ids, across.view(-1, dim), curvature.view(-1))
-        return SpanLearnt(up.view(-1, dim), sizes.view(-1), moves, loss)
+        near, ids, squares = self._near, self._ids, _squares(queries)
+        ids[:near], ids[near:] = targets, noise.view(-1)
+        rows = self.table.take(ids, self._rows)
+        lengths = _squares(rows)
+        bias = None if self._correction is None else self._correction[ids]
+        truth = Truth(queries, squares, rows[:near], lengths[:near], pairs)
+        loss, curvature = self._true.learn(
+            truth, self._up, self._across[:near], self._sizes[:near],
+            None if bias is None else bias[:near], measured=measured,
+        )  # fmt: skip
+        each = pairs.sum(dim=1).mul_(self._weight).view(-1, self._block, 1)
+        shape, dim = (len(noise), self._pool), queries.shape[1]
+        asked, pool = queries.view(-1, self._block, dim), rows[near:].view(*shape, dim)
+        scores = torch.bmm(asked, pool.transpose(1, 2), out=self._scores)
+        if bias is not None:
+            scores -= bias[near:].view(-1, 1, self._pool)
+        if measured:
+            loss -= float(F.logsigmoid(-scores).mul_(each).sum())
+        false = scores.sigmoid_().mul_(each)
+        up, back = self._up.view(-1, self._block, dim), false.transpose(1, 2)
+        torch.baddbmm(up, false, pool, alpha=-1, out=up)
+        across = self._across[near:].view(*shape, dim)
+        torch.baddbmm(across, back, asked, beta=0, alpha=-1, out=across)
+        torch.bmm(back, squares.view(-1, self._block, 1), out=self._sizes[near:].view(*shape, 1))
+        curvature += torch.bmm(false, lengths[near:].view(*shape, 1)).view(-1)
+        moves = RowMoves(ids, self._across, self._sizes)
+        return SpanLearnt(self._up, curvature, moves, loss if measured else None)
 
-    def _loss(self, pairs: Tensor, each: Tensor) -> float:
-        true = F.logsigmoid(self._band).mul_(pairs).sum()
-        false = F.logsigmoid(-self._scores[:, :, self._width :]).mul_(each).sum()
-        return -float(true + false)
+
+@dataclass(frozen=True)
+class Truth:
+    """``queries`` [N, D], ``rows`` [N + 2 h, D] of their targets, squared lengths of both, and the
+    weights ``pairs`` [N, K]."""
+
+    queries: Tensor
+    squares: Tensor
+    rows: Tensor
+    lengths: Tensor
+    pairs: Tensor
+
+
+class Same:
+    """True pairs of the query and the target of the same place: h is 0."""
+
+    def learn(
+        self, truth: Truth, up: Tensor, across: Tensor, sizes: Tensor, bias: Tensor | None,
+        *, measured: bool,
+    ) -> tuple[float, Tensor]:  # fmt: skip
+        """Gradients at queries and at rows into ``up`` and ``across``, curvature of the rows into
+        ``sizes``; gives the loss and the curvature of the queries [N]."""
+        pairs = truth.pairs[:, 0]
+        scores = torch.linalg.vecdot(truth.queries, truth.rows)
+        if bias is not None:
+            scores -= bias
+        loss = -float(F.logsigmoid(scores).mul_(pairs).sum()) if measured else 0.0
+        weights = scores.neg_().sigmoid_().mul_(pairs)
+        torch.mul(truth.rows, weights[:, None], out=up)
+        torch.mul(truth.queries, weights[:, None], out=across)
+        torch.mul(weights, truth.squares, out=sizes)
+        return loss, weights * truth.lengths
+
+
+class Band:
+    """True pairs of a query and the targets around it."""
+
+    def __init__(self, n_queries: int, half: int, dim: int, device: torch.device) -> None:
+        self._overlap = overlap = Overlap(n_queries, half)
+        size, width = overlap.size, overlap.width
+        self._scores, self._weights = (
+            overlap.buffer(size, width, device=device) for _ in "ab"
+        )  # beside the band the weights stay zero
+        self._across = overlap.buffer(width, dim, device=device)
+
+    def learn(
+        self, truth: Truth, up: Tensor, across: Tensor, sizes: Tensor, bias: Tensor | None,
+        *, measured: bool,
+    ) -> tuple[float, Tensor]:  # fmt: skip
+        """As ``Same.learn``."""
+        overlap, dim = self._overlap, up.shape[1]
+        queries, rows = truth.queries.view(overlap.blocks, -1, dim), overlap.windows(truth.rows)
+        scores = torch.bmm(queries, rows.transpose(1, 2), out=self._scores)
+        if bias is not None:
+            scores -= overlap.windows(bias[:, None]).transpose(1, 2)
+        found, weights = overlap.band(scores), overlap.band(self._weights)
+        pairs = truth.pairs.view(found.shape)
+        loss = -float(F.logsigmoid(found).mul_(pairs).sum()) if measured else 0.0
+        torch.mul(torch.sigmoid(-found), pairs, out=weights)
+        torch.bmm(self._weights, rows, out=up.view(queries.shape))
+        back = self._weights.transpose(1, 2)
+        overlap.fold(torch.bmm(back, queries, out=self._across), across)
+        squares = truth.squares.view(overlap.blocks, -1, 1)
+        overlap.fold(torch.bmm(back, squares), sizes[:, None])
+        lengths = overlap.windows(truth.lengths[:, None])
+        return loss, torch.bmm(self._weights, lengths).view(-1)
 
 
 class HierarchicalSoftmax:

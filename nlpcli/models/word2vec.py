@@ -18,9 +18,9 @@ from torch import Tensor
 from nlpcli.batching.labels import ragged_positions
 from nlpcli.batching.windows import reach_patterns
 from nlpcli.models.huffman import HuffmanTree
+from nlpcli.models.overlap import Overlap
 from nlpcli.models.row_tables import RowMoves, RowTable
 from nlpcli.models.span_outputs import (
-    BLOCK,
     HierarchicalSoftmax,
     NegativeSampling,
     Softmax,
@@ -34,8 +34,8 @@ F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
 
-POOLS: dict[Algorithm, int] = {"skipgram": 32, "cbow": 16}
-"""Noise words that a block shares, whatever the number of negatives, which their weight makes up
+POOLS: dict[Algorithm, tuple[int, int]] = {"skipgram": (32, 32), "cbow": (32, 16)}
+"""Words of a block, and the noise words that it shares, whatever the number of negatives, which their weight makes up
 for; chosen by quality, see LOG.md. CBOW has a fifth of the pairs."""
 
 
@@ -150,32 +150,33 @@ class Cbow:
     def __init__(self, inputs: WordInputs, output: SpanOutput, n: int, window: int) -> None:
         table = inputs.table.weight
         self._inputs, self._output, self._window, self._n = inputs, output, window, n
-        device, dim, blocks, width = table.device, table.shape[1], n // BLOCK, BLOCK + 2 * window
+        device, dim = table.device, table.shape[1]
         self._patterns = torch.from_numpy(reach_patterns(window)).to(device)
         self._counts = self._patterns.sum(dim=1, keepdim=True)
-        self._around = torch.arange(blocks)[:, None] * BLOCK + torch.arange(width)
-        self._around = self._around.to(device)
-        self._neighbours = torch.empty(blocks, width, dim, device=device)
-        self._mask = torch.zeros(blocks, BLOCK, width, device=device)
-        self._band = self._mask.as_strided(
-            (blocks, BLOCK, 2 * window + 1), (BLOCK * width, width + 1, 1)
+        self._overlap = overlap = Overlap(n, window)
+        self._neighbours = torch.empty(n + 2 * window, dim, device=device)
+        self._back, self._sizes = (
+            torch.empty_like(self._neighbours),
+            torch.empty(n + 2 * window, 1, device=device),
         )
+        self._mask = overlap.buffer(overlap.size, overlap.width, device=device)
 
     def learn(self, span: Span, *, measured: bool) -> SpanMoves:
         """Gradients of a span."""
-        blocks, dim = len(self._around), self._neighbours.shape[2]
-        words, neighbours = span.tokens[self._around].view(-1), self._neighbours
-        self._inputs.take(words, neighbours.view(-1, dim))
-        self._band.copy_(self._patterns.index_select(0, span.reach).view(self._band.shape))
-        counts = self._counts.index_select(0, span.reach)
+        overlap, dim = self._overlap, self._neighbours.shape[1]
+        neighbours = overlap.windows(self._inputs.take(span.tokens, self._neighbours))
+        reach = self._patterns[span.reach]
+        band = overlap.band(self._mask)
+        band.copy_(reach.view(band.shape))
+        counts = self._counts[span.reach]
         queries = torch.bmm(self._mask, neighbours).view(-1, dim).div_(counts.clamp(min=1))
         centres = span.tokens[self._window : self._window + self._n]
         pairs = (counts > 0).float()
         learnt = self._output.learn(queries, centres, pairs, span.noise, measured=measured)
-        back = self._mask.transpose(1, 2)
-        gradient = torch.bmm(back, learnt.queries.view(blocks, BLOCK, dim)).view(-1, dim)
-        curvature = torch.bmm(learnt.curvature.view(blocks, 1, BLOCK), self._mask).view(-1)
-        moves = self._inputs.moves(words, gradient, curvature)
+        back, blocks = self._mask.transpose(1, 2), (overlap.blocks, overlap.size, -1)
+        gradient = overlap.fold(torch.bmm(back, learnt.queries.view(blocks)), self._back)
+        sizes = overlap.fold(torch.bmm(back, learnt.curvature.view(blocks)), self._sizes)
+        moves = self._inputs.moves(span.tokens, gradient, sizes.view(-1))
         return SpanMoves(moves, learnt.moves, learnt.loss)
 
 

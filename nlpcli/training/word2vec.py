@@ -15,7 +15,6 @@ from torch import Tensor
 
 from nlpcli.batching.windows import CHUNK, NoiseWords, Windows
 from nlpcli.errors import NegativeAnswer
-from nlpcli.models.span_outputs import BLOCK
 from nlpcli.models.word2vec import POOLS, Span, SpanMoves, Word2Vec
 from nlpcli.models.word2vec_config import LOWEST_RATE, Word2VecConfig
 from nlpcli.training.lanes import Lanes
@@ -107,11 +106,8 @@ class Word2VecTraining:
 
     def _ready(self, epoch: int, number: int) -> _Ready:
         chunk, device = self._windows.chunk(epoch, number), self._model.input.weight.device
-        shape = (
-            len(chunk.reach) // self._span,
-            self._span // BLOCK,
-            POOLS[self._model.config.algorithm],
-        )
+        block, pool = POOLS[self._model.config.algorithm]
+        shape = (len(chunk.reach) // self._span, self._span // block, pool)
         if self._noise is None:
             noise = np.zeros((shape[0], 1, 1), np.int32)
         else:
