@@ -32,7 +32,12 @@ MAY_IMPORT["commands"] = {*MAY_IMPORT["runs"], "shell", "commands"}
 MAY_IMPORT["__main__"] = {*MAY_IMPORT["commands"], "__main__"}
 
 TORCH_LAYERS = {"batching", "models", "training"}
-TORCH_FREE_FILES = {"nlpcli.models.additive", "nlpcli.models.quantisation"}
+TORCH_FREE_FILES = {
+    "nlpcli.models.additive",
+    "nlpcli.models.quantisation",
+    "nlpcli.models.word_vectors",
+    "nlpcli.batching.subwords",
+}
 SHARED_COMMAND_FILES = {
     "opening",
     "after_training",

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json as json_module
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlpcli.commands.opening import open_classifier, refuse_same_file
-from nlpcli.errors import NegativeAnswer
+from nlpcli.commands.opening import open_measurable, refuse_same_file
+from nlpcli.errors import NegativeAnswer, UsageError, shown
 from nlpcli.runs.conditions import Condition, check_metric, parse_condition
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
+
+if TYPE_CHECKING:
+    from nlpcli.data.rows import RowFormat
+    from nlpcli.store.classifier import Classifier
 
 EXAMPLES = """\b
 Examples:
   nlpcli eval -m reviews sample_data/reviews_en_test.csv
   nlpcli eval -m reviews sample_data/reviews_en_test.csv --json \\
       --fail-under 'macro_f1=0.5'
+  nlpcli eval -m sample_data/words_en.vec sample_data/word_pairs_en.tsv
+  nlpcli eval -m sample_data/words_en.vec sample_data/analogies_en.txt
 """
 _HEADLINE = (
     "accuracy", "macro_precision", "macro_recall", "macro_f1", "micro_f1", "weighted_f1", "mcc",
@@ -28,7 +34,12 @@ _LONGEST_TABLE = 40
 
 
 def evaluate(
-    test: Annotated[str, typer.Argument(help="Labelled rows; - for stdin.")],
+    test: Annotated[
+        str,
+        typer.Argument(
+            help="Labelled rows; for word vectors analogies or word pairs; - for stdin."
+        ),
+    ],
     *,
     model: opt.Model,
     store: opt.Store = None,
@@ -40,6 +51,10 @@ def evaluate(
     ] = None,
     fail_under: Annotated[
         list[str] | None, typer.Option(help="METRIC=X: exit 1 below X; may be repeated.")
+    ] = None,
+    vocab_limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Word vectors: only the first N words are known, and answer."),
     ] = None,
     resamples: Annotated[
         int, typer.Option(min=10, max=100000, help="Of the bootstrap intervals.")
@@ -56,30 +71,68 @@ def evaluate(
     verbose: opt.Verbose = False,
     no_color: opt.NoColor = False,
 ) -> None:
-    """Measure a model on labelled rows."""
-    from nlpcli.data.labelled import read_labelled
+    """Measure a model: a classifier on labelled rows, word vectors on words.
+
+    Word vectors are measured by analogies (four words a line, sections begin with a colon; as
+    questions-words.txt) or by pairs of words with a score (as WordSim-353), case set aside.
+    """
     from nlpcli.data.rows import RowFormat
-    from nlpcli.runs.scoring import ece_uncalibrated, score
+    from nlpcli.models.word_vectors import WordVectors
 
     conditions = [parse_condition(text, "--fail-under") for text in fail_under or []]
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     refuse_same_file({"TEST": test, "--model": model}, {"--rejects": rejects})
     reject = RejectFile(rejects, console)
-    classifier = open_classifier(model, store, console)
-    separator = (label_separator or classifier.separator) if classifier.multi_label else None
-    fmt = RowFormat(
-        format=format,
-        header=header,
-        on_error=on_error,
-        max_field=max_field << 20,
-        label_separator=separator,
-        label_prefix=label_prefix,
-    )
+    opened = open_measurable(model, store, console)
+    if isinstance(opened, WordVectors):
+        from nlpcli.runs.word_scoring import score_words
+
+        _refuse_for_words(threshold, label_separator, format)
+        document = score_words(
+            opened, test, limit=vocab_limit, resamples=resamples, seed=seed, on_error=on_error,
+            max_field=max_field << 20, on_reject=reject,
+        )  # fmt: skip
+        text = _word_table(document)
+    else:
+        if vocab_limit is not None:
+            raise UsageError(f"--vocab-limit {vocab_limit}: {model} is a classifier")
+        separator = (label_separator or opened.separator) if opened.multi_label else None
+        fmt = RowFormat(
+            format=format, header=header, on_error=on_error, max_field=max_field << 20,
+            label_separator=separator, label_prefix=label_prefix,
+        )  # fmt: skip
+        document = _score_rows(
+            opened, test, fmt, reject, text_column=text_column, label_column=label_column,
+            threshold=threshold, resamples=resamples, seed=seed,
+        )  # fmt: skip
+        text = _table(document)
+    reject.close()
+    if document.get("unknown_labels"):
+        unknown = document["unknown_labels"]
+        console.warn(f"{len(unknown)} labels the model does not know: {', '.join(unknown[:5])}")
+    typer.echo(json_module.dumps(document, allow_nan=False) if json else text, nl=json)
+    _check_conditions(document, conditions)
+
+
+def _score_rows(
+    classifier: Classifier,
+    test: str,
+    fmt: RowFormat,
+    reject: RejectFile,
+    *,
+    text_column: str,
+    label_column: str,
+    threshold: float | None,
+    resamples: int,
+    seed: int,
+) -> dict[str, Any]:
+    from nlpcli.data.labelled import read_labelled
+    from nlpcli.runs.scoring import ece_uncalibrated, score
+
     rows = read_labelled(
         test, fmt, text_column=text_column, label_column=label_column,
-        label_separator=separator, keep_blank=True, on_reject=reject,
+        label_separator=fmt.label_separator, keep_blank=True, on_reject=reject,
     )  # fmt: skip
-    reject.close()
     probabilities = classifier.probabilities(rows.texts)
     document = score(
         classifier, probabilities, rows.labels, threshold=threshold, resamples=resamples, seed=seed
@@ -89,11 +142,17 @@ def evaluate(
     )
     if before is not None:
         document["ece_uncalibrated"] = before
-    if document.get("unknown_labels"):
-        unknown = document["unknown_labels"]
-        console.warn(f"{len(unknown)} labels the model does not know: {', '.join(unknown[:5])}")
-    typer.echo(json_module.dumps(document, allow_nan=False) if json else _table(document), nl=json)
-    _check_conditions(document, conditions)
+    return document
+
+
+def _refuse_for_words(
+    threshold: float | None, label_separator: str | None, format: opt.InputFormat | None
+) -> None:
+    """Raises UsageError for what only classifiers have."""
+    given = {"threshold": threshold, "label-separator": label_separator, "format": format}
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(f"--{name} {value}: the model has no labels, it is word vectors")
 
 
 def _check_conditions(document: dict[str, Any], conditions: list[Condition]) -> None:
@@ -109,14 +168,8 @@ def _table(document: dict[str, Any]) -> str:
     """The document for people: headline metrics with intervals, then a line a label."""
     lines = [f"{document['n']:,} rows; 95 % intervals by bootstrap", ""]
     for name in _HEADLINE:
-        metric = document.get(name)
-        if metric is None:
-            continue
-        if metric["value"] is None:
-            lines.append(f"{name:<16}  undefined")
-        else:
-            low, high = (f"{metric[k]:.4f}" for k in ("low", "high"))
-            lines.append(f"{name:<16} {metric['value']:7.4f}  {low} – {high}")
+        if document.get(name) is not None:
+            lines.append(_metric_line(name, document[name]))
     per_label = document.get("per_label", {})
     ranked = sorted(per_label.items(), key=lambda item: (-item[1]["support"], item[0]))
     width = max([5, *(len(name) for name, _ in ranked[:_LONGEST_TABLE])])
@@ -128,4 +181,39 @@ def _table(document: dict[str, Any]) -> str:
         )
     if len(ranked) > _LONGEST_TABLE:
         lines.append(f"… {len(ranked) - _LONGEST_TABLE} more labels: --json has them all")
+    return "\n".join(lines) + "\n"
+
+
+def _metric_line(name: str, metric: dict[str, Any]) -> str:
+    if metric["value"] is None:
+        return f"{name:<16}  undefined"
+    if metric["low"] is None:
+        return f"{name:<16} {metric['value']:7.4f}"
+    return f"{name:<16} {metric['value']:7.4f}  {metric['low']:.4f} – {metric['high']:.4f}"
+
+
+def _word_table(document: dict[str, Any]) -> str:
+    """The document for people: correlations, or accuracy in all and by section."""
+    n, total = document["n"], document.get("questions", document.get("pairs"))
+    what = "questions" if document["task"] == "analogies" else "pairs"
+    lines = [
+        f"{n:,} of {total:,} {what}, {document['out_of_vocabulary']:,} with words out of "
+        f"vocabulary ({document['vocabulary']:,} words); 95 % intervals by bootstrap",
+    ]
+    if document.get("by_subwords"):
+        lines.append(f"{document['by_subwords']:,} with words known by their sub-words alone")
+    lines.append("")
+    names = ("accuracy",) if document["task"] == "analogies" else ("spearman", "pearson")
+    lines += [_metric_line(name, document[name]) for name in names]
+    sections = document.get("per_section", {})
+    if sections:
+        width = max([7, *(len(shown(name)) for name in sections)])
+        lines += ["", f"{'section':<{width}}  accuracy  correct        n  out of vocabulary"]
+    for name, row in sections.items():
+        value = row["accuracy"]["value"]
+        share = "undefined" if value is None else f"{value:.4f}"
+        lines.append(
+            f"{shown(name):<{width}} {share:>9}  {row['correct']:7,}  {row['n']:7,}  "
+            f"{row['out_of_vocabulary']:17,}"
+        )
     return "\n".join(lines) + "\n"

@@ -12,6 +12,7 @@ from nlpcli.shell.console import Console
 from nlpcli.shell.options import store_root
 
 if TYPE_CHECKING:
+    from nlpcli.models.word_vectors import WordVectors
     from nlpcli.store.classifier import Classifier
     from nlpcli.store.folder import ModelFolder
 
@@ -29,27 +30,82 @@ def open_model(model: str, store: Path | None, console: Console) -> ModelFolder:
     return folder
 
 
-def fasttext_file(model: str, store: Path | None) -> Path | None:
-    """The fastText file that is meant, by its content; None when it is a model of the store.
+def file_meant(model: str, store: Path | None) -> Path | None:
+    """The file that is meant, not a folder; None when it is a model of the store.
 
-    A name that the store has goes before a file of that name. Raises DataError for a path of a
-    file that is no model.
+    A name that the store has goes before a file of that name.
     """
     if not os.path.isfile(model):
         return None
-    from nlpcli.formats.fasttext_bin import MAGIC, is_fasttext
     from nlpcli.store.store import Store
 
-    is_path = "/" in model or model.startswith(".")
-    if not is_path and Store(store_root(store)).versions(model.partition("@")[0]):
+    if not _is_path(model) and Store(store_root(store)).versions(model.partition("@")[0]):
         return None
-    if is_fasttext(Path(model)):
-        return Path(model)
-    if is_path:
+    return Path(model)
+
+
+def _is_path(model: str) -> bool:
+    return "/" in model or model.startswith(".")
+
+
+def fasttext_file(model: str, store: Path | None) -> Path | None:
+    """The fastText file that is meant, by its content; None when it is a model of the store.
+
+    Raises DataError for a path of a file that is no model.
+    """
+    path = file_meant(model, store)
+    if path is None:
+        return None
+    from nlpcli.formats.fasttext_bin import MAGIC, is_fasttext
+
+    if is_fasttext(path):
+        return path
+    if _is_path(model):
         raise DataError(
             f"{model}: neither a model folder nor a fastText file, which begins with {MAGIC}"
         )
     return None
+
+
+def open_word_vectors(model: str, store: Path | None, console: Console) -> tuple[WordVectors, Path]:
+    """The word vectors meant, and where they lie: a model of the store, a folder, or a file as it
+    is. Raises InputMissing, DataError, UsageError, Unavailable."""
+    path = file_meant(model, store)
+    if path is not None:
+        from nlpcli.runs.vector_files import read_word_vector_file
+
+        vectors = read_word_vector_file(path)[0]
+    else:
+        from nlpcli.store.word_vectors import read_word_vectors
+
+        folder = open_model(model, store, console)
+        path, vectors = folder.path, read_word_vectors(folder)
+    _tell_vectors(path, vectors, console)
+    return vectors, path
+
+
+def open_measurable(model: str, store: Path | None, console: Console) -> Classifier | WordVectors:
+    """Whatever ``eval`` can measure. Raises InputMissing, DataError, UsageError, Unavailable."""
+    path = file_meant(model, store)
+    if path is None:
+        from nlpcli.store.word_vectors import KIND, read_word_vectors
+
+        folder = open_model(model, store, console)
+        if folder.manifest.kind != KIND:
+            return _stored_classifier(folder, console)
+        vectors = read_word_vectors(folder)
+        _tell_vectors(folder.path, vectors, console)
+        return vectors
+    from nlpcli.formats.fasttext_bin import is_classifier, is_fasttext
+
+    if is_fasttext(path) and is_classifier(path):
+        return open_classifier(model, store, console)
+    return open_word_vectors(model, store, console)[0]
+
+
+def _tell_vectors(path: Path, vectors: WordVectors, console: Console) -> None:
+    words, dim = vectors.vectors.shape
+    console.detail(f"model {path}: {words:,} words of {dim:,} numbers")
 
 
 def open_classifier(model: str, store: Path | None, console: Console) -> Classifier:
@@ -58,16 +114,20 @@ def open_classifier(model: str, store: Path | None, console: Console) -> Classif
     Raises InputMissing, DataError, UsageError.
     """
     path = fasttext_file(model, store)
-    classifier: Classifier
-    if path is not None:
-        from nlpcli.formats.fasttext_model import open_fasttext
+    if path is None:
+        return _stored_classifier(open_model(model, store, console), console)
+    from nlpcli.formats.fasttext_model import open_fasttext
 
-        classifier = open_fasttext(path)
-    else:
-        from nlpcli.store.opening import open_stored
+    return _told(path, open_fasttext(path), console)
 
-        folder = open_model(model, store, console)
-        path, classifier = folder.path, open_stored(folder)
+
+def _stored_classifier(folder: ModelFolder, console: Console) -> Classifier:
+    from nlpcli.store.opening import open_stored
+
+    return _told(folder.path, open_stored(folder), console)
+
+
+def _told(path: Path, classifier: Classifier, console: Console) -> Classifier:
     console.detail(f"model {path}: {len(classifier.labels):,} labels")
     return classifier
 

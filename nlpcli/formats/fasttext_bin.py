@@ -97,6 +97,13 @@ def is_fasttext(path: Path) -> bool:
         return False
 
 
+def is_classifier(path: Path) -> bool:
+    """Whether a file of fastText's says that it is one, not word vectors. Raises as reading."""
+    with open_bounded(path) as reader:
+        reader.unpack("2i", "the magic number")
+        return Arguments(*reader.unpack(_ARGUMENTS, "the arguments")).supervised
+
+
 def read_fasttext(path: Path, *, classifier: bool = False) -> FastTextFile:
     """Reads a whole file; memory is little more than its size.
 

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from nlpcli.formats.fasttext_bin import Arguments
 from nlpcli.formats.fasttext_dictionary import LABEL, Dictionary
-from nlpcli.formats.fasttext_hash import WordIndex, bucket_ngrams, hash_words, spread, subwords
+from nlpcli.formats.fasttext_hash import WordIndex, bucket_ngrams
+from nlpcli.text.subwords import hash_words, spread, subwords
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from nlpcli.formats.fasttext_bin import FastTextFile
+from nlpcli.errors import DataError, shown
+from nlpcli.formats.fasttext_bin import MODELS, FastTextFile
+from nlpcli.formats.fasttext_matrix import DenseMatrix
 from nlpcli.formats.fasttext_text import FeatureCutter
 from nlpcli.formats.word_vector_output import VectorBlocks
+from nlpcli.models.word_vectors import SubwordVectors, WordVectors
 
 F32 = npt.NDArray[np.float32]
 _BLOCK = 1 << 12
@@ -20,6 +23,33 @@ def word_vectors(model: FastTextFile) -> VectorBlocks:
     """Of each word the mean of its row and its sub-words' (getWordVector in fasttext.cc)."""
     count = model.dictionary.n_words
     return VectorBlocks(count, model.arguments.dim, _blocks(model, count))
+
+
+def unsupervised_vectors(model: FastTextFile, where: str) -> WordVectors:
+    """A cbow or skipgram model as word vectors with sub-words.
+
+    Raises DataError for a classifier, and for a word that is not UTF-8.
+    """
+    arguments, dictionary = model.arguments, model.dictionary
+    if arguments.supervised or not isinstance(model.input, DenseMatrix):
+        kind = MODELS[arguments.model]
+        raise DataError(f"{where}: a {kind} or quantised model, wanted word vectors of fastText")
+    blocks = list(word_vectors(model).blocks)
+    words = [_decoded(word, where) for raw, _ in blocks for word in raw]
+    vectors = np.concatenate([rows for _, rows in blocks])
+    subwords, shortest = None, max(arguments.minn, 1)
+    if shortest <= arguments.maxn and arguments.bucket:
+        table = model.input.values[dictionary.n_words :]
+        subwords = SubwordVectors(shortest, arguments.maxn, table)
+    return WordVectors(words, vectors, dictionary.counts[: dictionary.n_words], subwords)
+
+
+def _decoded(word: bytes, where: str) -> str:
+    try:
+        return word.decode()
+    except UnicodeDecodeError:
+        seen = shown(word.decode("utf-8", "backslashreplace"))
+        raise DataError(f"{where}: the word {seen} is not UTF-8") from None
 
 
 def _blocks(model: FastTextFile, count: int) -> Iterator[tuple[list[bytes], F32]]:

@@ -40,7 +40,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
-class WordVectors:
+class VectorTable:
     """``words``, all different, and ``vectors`` float32 [N, D], finite; of a file whose content,
     unpacked, has this ``sha256`` and held ``n_read`` words."""
 
@@ -83,7 +83,7 @@ class VectorFile:
             self._source.close()
             raise
 
-    def read(self, keep: Keep | None = None, *, room: int | None = None) -> WordVectors:
+    def read(self, keep: Keep | None = None, *, room: int | None = None) -> VectorTable:
         """All words, or those to keep; the file is closed then.
 
         ``room``: bytes of memory there are. Raises DataError naming the line, or the word of a
@@ -96,7 +96,7 @@ class VectorFile:
         finally:
             self._source.close()
 
-    def _read(self, keep: Keep | None, room: int | None) -> WordVectors:
+    def _read(self, keep: Keep | None, room: int | None) -> VectorTable:
         rows: Rows
         if self.form == "word2vec-binary":
             rows = BinaryRows(self.name, self.dim, self.count or 0, keep)
@@ -119,7 +119,7 @@ class VectorFile:
             said = "" if self.count is None else f", the header says {self.count:,}"
             raise DataError(f"{self.name}: {n_read:,} words{said}")
         _refuse_twice(rows, self.name)
-        return WordVectors(words, table.values(), self._source.sha256(), n_read)
+        return VectorTable(words, table.values(), self._source.sha256(), n_read)
 
     def _take_head(self) -> bytes:
         parts, size = [], 0

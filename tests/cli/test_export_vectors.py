@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from nlpcli.formats.word_vectors import VectorFile, WordVectors
+from nlpcli.formats.word_vectors import VectorFile, VectorTable
 from nlpcli.text.hashing import word_hash
 
 from ..formats.program import needs_program, quantise, run, train
@@ -18,7 +18,7 @@ from .conftest import SAMPLES, Run
 BOTH = pytest.mark.parametrize("to", ["word2vec", "word2vec-binary"])
 
 
-def export(run: Run, tmp_path: Path, model: object, to: str) -> WordVectors:
+def export(run: Run, tmp_path: Path, model: object, to: str) -> VectorTable:
     done = run("models", "export", model, "words", "--to", to, "--force")
     assert (done.code, done.out, done.err) == (0, "words\n", "")
     file = VectorFile(str(tmp_path / "words"))

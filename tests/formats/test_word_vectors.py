@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as arrays
 
 from nlpcli.errors import DataError, InputMissing, NlpcliError, Unavailable
 from nlpcli.formats import word_vectors
-from nlpcli.formats.word_vectors import VectorFile, WordVectors
+from nlpcli.formats.word_vectors import VectorFile, VectorTable
 
 from .program import needs_program, run
 
@@ -30,7 +30,7 @@ def put(tmp_path: Path, data: bytes) -> str:
     return str(path)
 
 
-def read(tmp_path: Path, data: bytes) -> WordVectors:
+def read(tmp_path: Path, data: bytes) -> VectorTable:
     return VectorFile(put(tmp_path, data)).read()
 
 
