@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from .conftest import SAMPLES, Run
 
 VECTORS = SAMPLES / "words_en.vec"
 
 
-def test_a_page_of_words(fresh: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("method", "shown"), [("pca", "PCA"), pytest.param("tsne", "t-SNE", marks=pytest.mark.slow)]
+)
+def test_a_page_of_words(fresh: Run, tmp_path: Path, method: str, shown: str) -> None:
     page = tmp_path / "words.html"
     page.write_text("old")
     line = ["models", "show", VECTORS, "--plot", "words.html", "--plot-words", 40]
+    line += ["--plot-method", method]
     done = fresh(*line)
     assert (done.code, done.out) == (0, "words.html\n")
-    assert done.err == f"{VECTORS}: 40 of 236 words by t-SNE\n"
+    assert done.err == f"{VECTORS}: 40 of 236 words by {shown}\n"
     text = page.read_text(encoding="utf-8")
     assert text.startswith("<!DOCTYPE html>") and "40 most frequent of 236 words" in text
+    assert f"by {shown} (scikit-learn)" in text
     assert fresh(*line, "-q").err == ""
     assert page.read_text(encoding="utf-8") == text
-    assert "by PCA" in fresh(*line, "--plot-method", "pca").err
-    assert "PCA (scikit-learn)" in page.read_text(encoding="utf-8")
 
 
 def test_what_cannot_be_plotted_leaves_the_old_page(nlpcli: Run, tmp_path: Path) -> None:
