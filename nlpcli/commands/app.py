@@ -8,7 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from nlpcli import __version__
-from nlpcli.commands import completion, manual, models, neighbors, predict, train_fasttext
+from nlpcli.commands import (
+    completion,
+    exchange,
+    manual,
+    models,
+    neighbors,
+    predict,
+    train_fasttext,
+)
 from nlpcli.commands import eval as eval_command
 from nlpcli.shell import settings
 from nlpcli.shell.options import CONTEXT
@@ -61,7 +69,9 @@ def build_app() -> typer.Typer:
     app.command("predict", epilog=predict.EXAMPLES)(predict.predict)
     app.command("eval", epilog=eval_command.EXAMPLES)(eval_command.evaluate)
     app.command("neighbors", epilog=neighbors.EXAMPLES)(neighbors.neighbors)
-    app.add_typer(models.build(), name="models", epilog=f"{MODELS_EXAMPLES}\n\n{exit_code_line()}")
+    store = models.build()
+    exchange.add_commands(store)
+    app.add_typer(store, name="models", epilog=f"{MODELS_EXAMPLES}\n\n{exit_code_line()}")
     app.command("man", epilog=manual.EXAMPLES)(manual.man)
     app.command("completion", epilog=completion.EXAMPLES)(completion.completion)
     settings.configure(app)

@@ -10,21 +10,26 @@ from typing import Annotated, Any
 
 import typer
 
-from nlpcli.commands.opening import fasttext_file, open_model, refuse_same_file
+from nlpcli.commands.opening import (
+    fasttext_file,
+    open_model,
+    open_word_vectors,
+    refuse_same_file,
+)
 from nlpcli.errors import DataError, NlpcliError, UsageError, shown
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console
 from nlpcli.shell.streams import write_path
 
+
+class Projection(StrEnum):
+    """What makes points on a plane of vectors."""
+
+    tsne = "tsne"
+    pca = "pca"
+
+
 Name = Annotated[str, typer.Argument(help="A name, NAME@VERSION, or a path with a /.")]
-
-
-class ExportFormat(StrEnum):
-    """Programs whose files can be written."""
-
-    fasttext = "fasttext"
-    word2vec = "word2vec"
-    word2vec_binary = "word2vec-binary"
 
 
 def build() -> typer.Typer:
@@ -39,7 +44,9 @@ def build() -> typer.Typer:
         list_models
     )
     app.command(
-        "show", epilog="\b\nExamples:\n  nlpcli models show reviews\n  nlpcli models show tags@1"
+        "show",
+        epilog="\b\nExamples:\n  nlpcli models show reviews\n  nlpcli models show tags@1\n"
+        "  nlpcli models show sample_data/words_en.vec --plot words.html",
     )(show)
     app.command(
         "verify", epilog="\b\nExamples:\n  nlpcli models verify reviews\n  nlpcli models verify"
@@ -60,17 +67,6 @@ def build() -> typer.Typer:
         epilog="\b\nExamples:\n  nlpcli models rollback reviews\n"
         "  nlpcli models rollback reviews && nlpcli models list",
     )(rollback)
-    app.command(
-        "import",
-        epilog="\b\nExamples:\n  nlpcli models import sample_data/reviews_en.bin imported\n"
-        "  nlpcli models import sample_data/reviews_en.bin ./imported --force",
-    )(import_model)
-    app.command(
-        "export",
-        epilog="\b\nExamples:\n  nlpcli models export imported copy.bin --to fasttext\n"
-        "  nlpcli models export imported@1 copy.bin --to fasttext --force\n"
-        "  nlpcli models export imported words.vec --to word2vec",
-    )(export_model)
     return app
 
 
@@ -113,14 +109,59 @@ def list_models(store: opt.Store = None, json: opt.Json = False) -> None:
 
 
 def show(
-    name: Name, store: opt.Store = None, json: opt.Json = False, quiet: opt.Quiet = False
+    name: Name,
+    store: opt.Store = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Of word vectors: write a page with a map of the words.")
+    ] = None,
+    plot_words: Annotated[
+        int, typer.Option(min=1, max=5000, help="On the map, the most frequent ones.")
+    ] = 1000,
+    plot_method: Annotated[
+        Projection, typer.Option(help="What lays them flat; both are scikit-learn's.")
+    ] = Projection.tsne,
+    seed: opt.Seed = 1,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
 ) -> None:
-    """What a model is: its manifest and the sizes of its files, or what a fastText file says."""
+    """What a model is: its manifest and the sizes of its files, or what a fastText file says.
+
+    --plot writes one HTML file that asks for nothing: zoom, find a word, see its neighbours.
+    """
+    if plot is not None:
+        if json:
+            raise UsageError("--plot and --json: give one of them")
+        _plot(name, store, plot, plot_words, plot_method, seed, Console(quiet=quiet))
+        return
     document = _document(name, store, Console(quiet=quiet))
     if json:
         typer.echo(json_module.dumps(document))
         return
     _print(document, "")
+
+
+def _plot(
+    name: str,
+    store: Path | None,
+    target: Path,
+    n_words: int,
+    method: Projection,
+    seed: int,
+    console: Console,
+) -> None:
+    from nlpcli.evaluation.projection import METHODS
+    from nlpcli.evaluation.word_map import WordMap
+    from nlpcli.store.atomic import AtomicFile
+
+    refuse_same_file({"NAME": name}, {"--plot": target})
+    with AtomicFile(target) as stream:  # first: what cannot be made is told before any work
+        vectors, path = open_word_vectors(name, store, console)
+        form = next(form for form in METHODS if form == method.value)
+        page = WordMap(n_words, form, seed).page(vectors, name)
+        stream.write(page.encode())
+    n_shown = min(n_words, len(vectors.words))
+    console.say(f"{path}: {n_shown:,} of {len(vectors.words):,} words by {METHODS[form]}")
+    write_path(target)
 
 
 def _document(name: str, store: Path | None, console: Console) -> dict[str, Any]:
@@ -262,71 +303,3 @@ def _name_in_store(text: str, command: str, *, version: bool = False) -> _StoreN
 def _warn(warnings: list[str], console: Console) -> None:
     for warning in warnings:
         console.warn(warning)
-
-
-def _refuse_streams(paths: dict[str, str]) -> None:
-    for name, path in paths.items():
-        if path == "-":
-            raise UsageError(f"{name} -: a model is a file, not a stream", hint="./- for that name")
-
-
-def import_model(
-    src: Annotated[str, typer.Argument(help="A fastText classifier, .bin or .ftz.")],
-    dst: Annotated[str, typer.Argument(help="Name in the store, or a path.")],
-    store: opt.Store = None,
-    label_prefix: opt.LabelPrefix = opt.LABEL_PREFIX,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace a model path that exists.")
-    ] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Queue when the name is busy.")] = False,
-    quiet: opt.Quiet = False,
-) -> None:
-    """Make another program's model the next version of a name."""
-    from nlpcli.data.rows import RowFormat
-    from nlpcli.runs.exchanging import import_fasttext
-    from nlpcli.store.store import Store, parse_spec
-
-    _refuse_streams({"SRC": src, "DST": dst})
-    if parse_spec(dst).version is not None:
-        raise UsageError(f"DST {dst}: a version is never changed", hint=dst.partition("@")[0])
-    RowFormat(label_prefix=label_prefix)  # refuses one that no label could be told by
-    with Store(opt.store_root(store)).begin(dst, force=force, wait=wait) as draft:
-        path = import_fasttext(Path(src), draft, label_prefix)
-    write_path(path)
-
-
-def export_model(
-    src: Annotated[str, typer.Argument(help="A name, NAME@VERSION, a path, a fastText file.")],
-    dst: Annotated[str, typer.Argument(help="The file to write.")],
-    to: Annotated[
-        ExportFormat, typer.Option("--to", help="fasttext, or word2vec for the vectors of words.")
-    ],
-    store: opt.Store = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
-    quiet: opt.Quiet = False,
-) -> None:
-    """Write a model, or its words' vectors, as the file of another program."""
-    from nlpcli.runs import exchanging
-    from nlpcli.runs.exchanging import check_free, export_fasttext, stored_fasttext
-
-    _refuse_streams({"SRC": src, "DST": dst})
-    refuse_same_file({"SRC": src}, {"DST": dst})
-    check_free(Path(dst), force=force)
-    foreign = fasttext_file(src, store)
-    if to != ExportFormat.fasttext:
-        if foreign is not None:
-            vectors = exchanging.file_vectors(foreign)
-        else:
-            vectors = exchanging.stored_vectors(open_model(src, store, Console(quiet=quiet)))
-        binary = to == ExportFormat.word2vec_binary
-        exchanging.export_vectors(vectors, Path(dst), binary=binary, force=force)
-        write_path(Path(dst))
-        return
-    if foreign is not None:
-        from nlpcli.formats.fasttext_bin import read_fasttext
-
-        model = read_fasttext(foreign, classifier=True)
-    else:
-        model = stored_fasttext(open_model(src, store, Console(quiet=quiet)))
-    export_fasttext(model, Path(dst), force=force)
-    write_path(Path(dst))

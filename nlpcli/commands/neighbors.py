@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   nlpcli neighbors -m sample_data/words_en.vec refund arrived -k 3
-  nlpcli neighbors -m sample_data/words_en.vec --analogy was were is
+  nlpcli neighbors -m sample_data/words_en.vec --analogy day days week
 """
 Question = tuple[str, ...]
 

@@ -108,7 +108,7 @@ def train_fasttext(
     min_count: Annotated[int, typer.Option(min=1, help="Rarer features are dropped.")] = 1,
     pretrained_vectors: Annotated[
         str | None,
-        typer.Option(help="Words begin at these: word2vec, fastText .vec, GloVe [sets --dim]."),
+        typer.Option(help="Words begin at these: a model of word vectors, or a file [sets --dim]."),
     ] = None,
     buckets: Annotated[
         int | None, typer.Option(min=1, max=2**31, help="Hash n-grams [default: a row each].")
@@ -196,7 +196,7 @@ def train_fasttext(
     inputs = {"TRAIN": train, "--dev": dev, "--pretrained-vectors": pretrained_vectors}
     refuse_same_file(inputs, {"--rejects": rejects, "--output": output})
     typed = typed_options(context)
-    vectors, options = open_vectors(context.params)
+    vectors, options = open_vectors(context.params, models)
     tokenizer, config = configuration(options, typed)
     base = None
     if continue_from is not None and isinstance(tokenizer, TokenizerConfig):

@@ -6,21 +6,31 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nlpcli.errors import CannotCreate, DataError, InputMissing, UsageError, shown
-from nlpcli.formats.fasttext_bin import FastTextFile, read_fasttext, write_fasttext
+from nlpcli.formats.fasttext_bin import (
+    FastTextFile,
+    is_classifier,
+    is_fasttext,
+    read_fasttext,
+    write_fasttext,
+)
 from nlpcli.formats.fasttext_dictionary import LABEL
 from nlpcli.formats.fasttext_words import word_vectors
 from nlpcli.formats.word_vector_output import VectorBlocks, write_vectors
+from nlpcli.formats.word_vectors import Form
 from nlpcli.runs import interrupts
+from nlpcli.runs.vector_files import read_word_vector_file
 from nlpcli.store import fasttext_folder
 from nlpcli.store.atomic import AtomicFile
+from nlpcli.store.word_vectors import KIND, read_word_vectors, write_word_vectors
 
 if TYPE_CHECKING:
+    from nlpcli.models.word_vectors import WordVectors
     from nlpcli.store.classifier import TextClassifier
     from nlpcli.store.draft import Draft
     from nlpcli.store.folder import ModelFolder
@@ -29,23 +39,48 @@ _BLOCK = 1 << 12
 """Words written at once."""
 
 
+def import_file(source: Path, draft: Draft, prefix: str = LABEL.decode()) -> Path:
+    """Publishes another program's file, known by its content, as the model ``draft`` becomes.
+
+    A classifier of fastText's, or word vectors: its cbow and skipgram models, word2vec's text and
+    binary, GloVe's text. Gives the path. Raises InputMissing, DataError, Unavailable without the
+    memory, OutputFailed.
+    """
+    if is_fasttext(source) and is_classifier(source):
+        return import_fasttext(source, draft, prefix)
+    return _import_vectors(source, draft)
+
+
+def _import_vectors(source: Path, draft: Draft) -> Path:
+    vectors, kind = read_word_vector_file(source)
+    config = write_word_vectors(draft, vectors, {"imported_from": kind})
+    return _publish(source, draft, KIND, config, [])
+
+
 def import_fasttext(source: Path, draft: Draft, prefix: str = LABEL.decode()) -> Path:
     """Publishes a classifier of the fastText program as the model that ``draft`` becomes.
 
     ``prefix``: of its labels, which are shown without. Gives the path. Raises InputMissing,
     DataError for a file that is no classifier, OutputFailed.
     """
-    from nlpcli import __version__
-
     model = read_fasttext(source, classifier=True)
     config = fasttext_folder.write_fasttext_folder(draft, model, prefix=prefix)
+    labels = model.dictionary.label_names(prefix.encode())
+    return _publish(source, draft, fasttext_folder.KIND, config, labels)
+
+
+def _publish(
+    source: Path, draft: Draft, kind: str, config: dict[str, Any], labels: list[str]
+) -> Path:
+    from nlpcli import __version__
+
     origin = {"imported_sha256": _sha256(source), "imported_bytes": os.stat(source).st_size}
     with interrupts.deferred():
         path = draft.publish(
-            kind=fasttext_folder.KIND,
+            kind=kind,
             created_by=f"nlpcli {__version__}",
             config=config,
-            labels=model.dictionary.label_names(prefix.encode()),
+            labels=labels,
             # what it was trained on, such a file does not say
             data={"sha256": None, "rows": None, "dev_rows": None, **origin},
             seed=0,
@@ -81,23 +116,31 @@ def export_fasttext(model: FastTextFile, target: Path, *, force: bool) -> None:
 
 
 def file_vectors(path: Path) -> VectorBlocks:
-    """The words of a fastText file, classifier or not. Raises InputMissing, DataError."""
-    return word_vectors(read_fasttext(path, classifier=False))
+    """The words of a fastText file, classifier or not, or of a file of vectors.
+
+    Raises InputMissing, DataError, Unavailable without the memory.
+    """
+    if is_fasttext(path):
+        return word_vectors(read_fasttext(path, classifier=False))
+    return _plain_blocks(read_word_vector_file(path)[0])
 
 
 def stored_vectors(folder: ModelFolder) -> VectorBlocks:
-    """The words of a model that has embeddings; of fastText's with their sub-words.
+    """The words of word vectors or of a classifier that has embeddings; of fastText's with
+    their sub-words.
 
     Raises UsageError for a model that has none, DataError.
     """
-    from nlpcli.store.classifier import KIND, read_classifier
+    from nlpcli.store import classifier as classifiers
 
+    if folder.manifest.kind == KIND:
+        return _plain_blocks(read_word_vectors(folder))
     if folder.manifest.kind == fasttext_folder.KIND:
         return word_vectors(fasttext_folder.read_fasttext_folder(folder))
-    if folder.manifest.kind != KIND:
+    if folder.manifest.kind != classifiers.KIND:
         kind = shown(folder.manifest.kind)
         raise UsageError(f"{folder.path}: a model of kind {kind} has no vectors of words")
-    classifier = read_classifier(folder)
+    classifier = classifiers.read_classifier(folder)
     if classifier.scorer.output is None:
         raise UsageError(
             f"{folder.path}: no vectors of words: each has its logits directly",
@@ -106,6 +149,15 @@ def stored_vectors(folder: ModelFolder) -> VectorBlocks:
     if classifier.compact is not None:
         raise UsageError(f"{folder.path}: its size was limited, and its words were not kept")
     return _our_vectors(classifier, str(folder.path))
+
+
+def _plain_blocks(vectors: WordVectors) -> VectorBlocks:
+    def blocks() -> Iterator[tuple[list[bytes], npt.NDArray[np.float32]]]:
+        for first in range(0, len(vectors.words), _BLOCK):
+            words = vectors.words[first : first + _BLOCK]
+            yield [word.encode() for word in words], vectors.vectors[first : first + _BLOCK]
+
+    return VectorBlocks(len(vectors.words), vectors.vectors.shape[1], blocks())
 
 
 def _our_vectors(classifier: TextClassifier, where: str) -> VectorBlocks:
@@ -126,14 +178,14 @@ def _our_vectors(classifier: TextClassifier, where: str) -> VectorBlocks:
     return VectorBlocks(len(tokenizer.words), table.shape[1], blocks())
 
 
-def export_vectors(vectors: VectorBlocks, target: Path, *, binary: bool, force: bool) -> None:
-    """Writes word2vec's text or binary file, whole or not at all.
+def export_vectors(vectors: VectorBlocks, target: Path, form: Form, *, force: bool) -> None:
+    """Writes word2vec's text or binary file, or GloVe's text, whole or not at all.
 
     Raises CannotCreate for a file that is there unless ``force``, OutputFailed, DataError.
     """
     check_free(target, force=force)
     with AtomicFile(target) as stream:
-        write_vectors(vectors, stream, binary=binary)
+        write_vectors(vectors, stream, form)
 
 
 def check_free(target: Path, *, force: bool) -> None:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from array import array
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from nlpcli.errors import DataError, UsageError
+from nlpcli.formats.fasttext_bin import is_fasttext
 from nlpcli.formats.fasttext_dictionary import LABEL
 from nlpcli.formats.fasttext_training import FastTextCutting, TrainingCutter
-from nlpcli.formats.word_vectors import VectorFile
+from nlpcli.formats.word_vectors import FORMS, Keep, VectorFile, VectorTable
 from nlpcli.models.config import MOST_DIM
 from nlpcli.runs.memory import free_memory
+from nlpcli.runs.vector_files import read_word_vector_file
+from nlpcli.store.word_vectors import WEIGHTS, WORDS, read_word_vectors
 from nlpcli.text.features import single_words
 from nlpcli.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    from nlpcli.models.word_vectors import WordVectors
+    from nlpcli.store.store import Store
     from nlpcli.text.config import TokenizerConfig
 
 F32 = npt.NDArray[np.float32]
@@ -55,8 +63,88 @@ class Pretrained:
         return tokenizer.index.rows(self.hashes).astype(np.int64)
 
 
-def open_vectors(options: dict[str, Any]) -> tuple[VectorFile | None, dict[str, Any]]:
-    """The file that is asked for, its beginning read, and the options with its ``dim``.
+class VectorSource(Protocol):
+    """Word vectors whose width is known and whose rows are still to be read."""
+
+    @property
+    def name(self) -> str:
+        """What errors call them."""
+
+    @property
+    def dim(self) -> int:
+        """Numbers a word."""
+
+    @property
+    def description(self) -> str:
+        """What they are, for people."""
+
+    def read(self, keep: Keep | None = None, *, room: int | None = None) -> VectorTable:
+        """All words, or those to keep. Raises DataError; Unavailable without the memory."""
+
+
+@dataclass(frozen=True)
+class _OpenFile:
+    file: VectorFile
+
+    @property
+    def name(self) -> str:
+        return self.file.name
+
+    @property
+    def dim(self) -> int:
+        return self.file.dim
+
+    @property
+    def description(self) -> str:
+        return FORMS[self.file.form]
+
+    def read(self, keep: Keep | None = None, *, room: int | None = None) -> VectorTable:
+        return self.file.read(keep, room=room)
+
+
+@dataclass(frozen=True)
+class _WholeVectors:
+    """Vectors that are in memory already: of a model, or of a fastText file."""
+
+    name: str
+    description: str
+    vectors: WordVectors
+    sha256: str
+
+    @property
+    def dim(self) -> int:
+        return len(self.vectors.vectors[0])
+
+    def read(self, keep: Keep | None = None, *, room: int | None = None) -> VectorTable:
+        words, table = self.vectors.words, self.vectors.vectors
+        if keep is None:
+            return VectorTable(words, table, self.sha256, len(words))
+        chosen = np.flatnonzero(keep(words))
+        kept = [words[i] for i in chosen.tolist()]
+        return VectorTable(kept, table[chosen], self.sha256, len(words))
+
+
+def _open(path: str, models: Store) -> VectorSource:
+    """A model of the store where it has that name, a folder, or else a file."""
+    is_path = "/" in path or path.startswith(".")
+    if os.path.isdir(path) if is_path else models.versions(path.partition("@")[0]):
+        folder, _ = models.open(path)
+        vectors = read_word_vectors(folder)
+        parts = "".join(folder.manifest.files[name].sha256 for name in (WEIGHTS, WORDS))
+        digest = hashlib.sha256(parts.encode()).hexdigest()
+        return _WholeVectors(str(folder.path), "a model of word vectors", vectors, digest)
+    if path != "-" and is_fasttext(Path(path)):
+        vectors, kind = read_word_vector_file(Path(path))
+        with open(path, "rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return _WholeVectors(path, kind, vectors, digest)
+    return _OpenFile(VectorFile(path))
+
+
+def open_vectors(
+    options: dict[str, Any], models: Store
+) -> tuple[VectorSource | None, dict[str, Any]]:
+    """The vectors that are asked for, and the options with their ``dim``.
 
     Raises UsageError for options that do not go with it; InputMissing, DataError.
     """
@@ -69,7 +157,7 @@ def open_vectors(options: dict[str, Any]) -> tuple[VectorFile | None, dict[str, 
         raise UsageError("--loss squared-hinge has no embeddings, --pretrained-vectors needs them")
     if path == options["train"] == "-":
         raise UsageError("--pretrained-vectors -: TRAIN is stdin as well")
-    file, dim = VectorFile(path), options["dim"]
+    file, dim = _open(path, models), options["dim"]
     if dim not in (None, file.dim):
         raise UsageError(f"--dim {dim}: the vectors of {file.name} have {file.dim} numbers")
     if file.dim > MOST_DIM:
@@ -77,7 +165,7 @@ def open_vectors(options: dict[str, Any]) -> tuple[VectorFile | None, dict[str, 
     return file, {**options, "dim": file.dim}
 
 
-def read_pretrained(file: VectorFile, cutting: TokenizerConfig | FastTextCutting) -> Pretrained:
+def read_pretrained(file: VectorSource, cutting: TokenizerConfig | FastTextCutting) -> Pretrained:
     """The words that texts may hold when they are cut so, with their vectors.
 
     Of words that become the same in cleaning the first stays: such files begin with the most

@@ -10,11 +10,10 @@ if TYPE_CHECKING:
     from nlpcli.data.labelled import Labelled
     from nlpcli.data.rows import RowFormat
     from nlpcli.formats.fasttext_training import FastTextCutting
-    from nlpcli.formats.word_vectors import VectorFile
     from nlpcli.models.config import FastTextConfig
     from nlpcli.runs.conditions import Condition
     from nlpcli.runs.continuing import Base
-    from nlpcli.runs.pretrained import Pretrained
+    from nlpcli.runs.pretrained import Pretrained, VectorSource
     from nlpcli.runs.tuning import Tuning
     from nlpcli.text.config import TokenizerConfig
 
@@ -49,7 +48,7 @@ class Request:
     if_changed: bool
     model_size: int | None = None
     tuning: Tuning | None = None
-    vectors: VectorFile | None = None
+    vectors: VectorSource | None = None
 
     @property
     def label_prefix(self) -> str:

@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from nlpcli.errors import shown
-from nlpcli.formats.word_vectors import FORMS
 from nlpcli.runs.interrupts import Interrupted
 from nlpcli.runs.planning import Plan, check_plan, make_plan
 from nlpcli.runs.publishing import find_unchanged, gate_failures, rival_metrics
@@ -98,7 +97,7 @@ class TrainingRun:
         if parts.vectors is not None and self._request.vectors is not None:
             file = self._request.vectors
             self._console.say(
-                f"{file.name}: {FORMS[file.form]}, {file.dim:,} numbers a word; "
+                f"{file.name}: {file.description}, {file.dim:,} numbers a word; "
                 f"{len(parts.vectors.words):,} of {parts.vectors.n_read:,} words can be used"
             )
         self._lap("read")

@@ -34,6 +34,7 @@ from .conftest import PROGRAM, SAMPLES, Done, Run, environment, run_program
 NEW, TEST = str(SAMPLES / "new_messages.csv"), str(SAMPLES / "reviews_en_test.csv")
 FILE = str(SAMPLES / "reviews_en.bin")
 TRAIN = str(SAMPLES / "reviews_en.csv")
+VECTORS = str(SAMPLES / "words_en.vec")
 SCHEMAS = Path(__file__).parent / "schemas"
 CLOUDS = {
     "CI": "true", "GITHUB_ACTIONS": "true", "GITLAB_CI": "true", "FORCE_COLOR": "1",
@@ -75,6 +76,9 @@ COMMANDS = [
     ),
     Command("predict", (NEW, "-m", "reviews"), "csv", ("--top-k", "0"), rows=NEW),
     Command("eval", (TEST, "-m", "reviews"), "text", ("--resamples", "1"), json=True, rows=TEST),
+    Command(
+        "neighbors", ("-m", VECTORS, "refund"), "csv", ("--top-k", "0"), json=True,
+    ),
     Command("models list", (), "text", json=True),
     Command("models show", ("reviews",), "text", json=True),
     Command("models verify", ("reviews",), "text"),

@@ -1,0 +1,60 @@
+"""eval of word vectors: the installed program."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .conftest import SAMPLES, Run
+
+VECTORS, PAIRS = SAMPLES / "words_en.vec", SAMPLES / "word_pairs_en.tsv"
+ANALOGIES = SAMPLES / "analogies_en.txt"
+INTERVAL = {"value", "low", "high"}
+
+
+def test_pairs(fresh: Run) -> None:
+    done = fresh("eval", "-m", VECTORS, PAIRS, "--json")
+    assert (done.code, done.err) == (0, "")
+    document = json.loads(done.out)
+    assert (document["task"], document["n"], document["pairs"]) == ("similarity", 31, 32)
+    assert document["unknown_words"] == ["broken"]
+    assert set(document["spearman"]) == set(document["pearson"]) == INTERVAL
+    assert fresh("eval", "-m", VECTORS, "-", "--json", stdin=PAIRS.read_bytes()) == done
+    limited = json.loads(fresh("eval", "-m", VECTORS, PAIRS, "--json", "--vocab-limit", 1).out)
+    assert (limited["n"], limited["out_of_vocabulary"]) == (0, 32)
+    assert limited["spearman"] == dict.fromkeys(INTERVAL)
+    table = fresh("eval", "-m", VECTORS, PAIRS).out
+    assert table.startswith("31 of 32 pairs, 1 with words out of vocabulary (236 words)")
+    assert f"spearman         {document['spearman']['value']:7.4f}" in table
+
+
+def test_analogies(fresh: Run) -> None:
+    document = json.loads(fresh("eval", "-m", VECTORS, ANALOGIES, "--json").out)
+    assert (document["task"], document["n"], document["questions"]) == ("analogies", 50, 50)
+    assert list(document["per_section"]) == ["plural", "gram-past"]
+    assert set(document["per_section"]["plural"]["accuracy"]) == INTERVAL
+    table = fresh("eval", "-m", VECTORS, ANALOGIES).out
+    assert "\nsection    accuracy  correct        n  out of vocabulary\nplural " in table
+    done = fresh("eval", "-m", VECTORS, ANALOGIES, "--fail-under", "accuracy=0.9", "-q")
+    assert done.code == 1 and "accuracy is" in done.err
+    done = fresh("eval", "-m", VECTORS, ANALOGIES, "--fail-under", "acuracy=0.9")
+    assert done.code == 2 and done.err.endswith("hint: did you mean accuracy?\n")
+
+
+def test_bad_files_and_options(fresh: Run, nlpcli: Run, tmp_path: Path) -> None:
+    file = tmp_path / "pairs.tsv"
+    file.write_text("late\tslow\t3\nlate\trefund\n")
+    done = fresh("eval", "-m", VECTORS, file)
+    assert (done.code, done.out) == (65, "")
+    assert done.err == (
+        f"error: {file} line 2: 2 columns, wanted two words and a score\n"
+        "hint: --on-error skip drops such rows\n"
+    )
+    done = fresh("eval", "-m", VECTORS, file, "--on-error", "skip", "--rejects", "bad.csv")
+    assert (done.code, done.err) == (0, "warning: 1 bad rows skipped\n")
+    assert (tmp_path / "bad.csv").read_text().splitlines()[1].startswith("2,")
+    assert fresh("eval", "-m", VECTORS, tmp_path / "none").code == 66
+    done = fresh("eval", "-m", VECTORS, file, "--threshold", 0.5)
+    assert (done.code, done.out) == (2, "") and "it is word vectors" in done.err
+    done = nlpcli("eval", "-m", "reviews", SAMPLES / "reviews_en_test.csv", "--vocab-limit", 9)
+    assert (done.code, done.err) == (2, "error: --vocab-limit 9: reviews is a classifier\n")
