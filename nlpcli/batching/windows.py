@@ -22,21 +22,6 @@ _SLOTS = 1 << 22
 _MOST_SLOTS = 1 << 26
 
 
-def keep_probabilities(counts: I64, sample: float, formula: str) -> F32:
-    """The probability with which a word is kept, float32 [V]; f is its share of the corpus, t
-    ``sample``.
-
-    ``word2vec``: (sqrt(f / t) + 1) t / f, which word2vec.c and gensim compute. ``paper``:
-    sqrt(t / f), that is, dropped with 1 - sqrt(t / f) (Mikolov et al. 2013, "Distributed
-    Representations of Words and Phrases", section 2.3). Both at most 1; ``sample`` 0 keeps all.
-    """
-    if not sample:
-        return np.ones(len(counts), np.float32)
-    ratio = np.maximum(counts, 1) / max(1, int(counts.sum())) / sample
-    kept = (np.sqrt(ratio) + 1) / ratio if formula == "word2vec" else 1 / np.sqrt(ratio)
-    return np.minimum(kept, 1).astype(np.float32)
-
-
 class NoiseWords:
     """Draws words by their count to the ``power`` (Mikolov et al. 2013, section 2.2: 3/4).
 

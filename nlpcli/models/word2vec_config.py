@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from nlpcli.batching.subsampling import SampleFormula
+
 Algorithm = Literal["skipgram", "cbow"]
 ALGORITHMS: tuple[Algorithm, ...] = ("skipgram", "cbow")
 Loss = Literal["ns", "hs", "nce", "softmax"]
 LOSSES: tuple[Loss, ...] = ("ns", "hs", "nce", "softmax")
 SAMPLED: tuple[Loss, ...] = ("ns", "nce")
 """Losses that draw noise words."""
-SampleFormula = Literal["word2vec", "paper"]
 SAMPLE_FORMULAS: tuple[SampleFormula, ...] = ("word2vec", "paper")
 MOST_SOFTMAX = 20_000
 """Words up to which a full softmax is computed: a step costs as many products a word."""
@@ -29,7 +30,7 @@ class Word2VecConfig:
     """Sizes and training recipe; the names are those of Mikolov et al. 2013.
 
     ``window``: words on each side at most; each word draws its own from 1 to that. ``sample``: the
-    frequency above which words are dropped at random, 0 for none (see batching/windows.py for
+    frequency above which words are dropped at random, 0 for none (see batching/subsampling.py for
     the formulas). ``negatives`` noise words for each pair, drawn by count to the ``noise_power``.
     ``lr`` falls linearly to ``LOWEST_RATE`` of itself. ``max_n`` above 0: a word is the mean of
     itself and its character n-grams of ``min_n`` to ``max_n``, hashed into ``buckets``

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlpcli.batching import windows
-from nlpcli.batching.windows import NoiseWords, Windows, keep_probabilities, reach_patterns
+from nlpcli.batching.subsampling import keep_probabilities
+from nlpcli.batching.windows import NoiseWords, Windows, reach_patterns
 
 
 def test_words_are_kept_by_either_formula() -> None:
