@@ -109,15 +109,7 @@ class Lines:
             )
 
     def _unmarked(self, piece: bytes) -> bytes:
-        name = next((_MARKS[mark] for mark in _MARKS if piece.startswith(mark)), None)
-        name = name or _wide_without_mark(_END.split(piece[:1024], 1)[0])
-        if name is not None:
-            raise DataError(
-                f"{self._source.name}: looks like {name}, wanted UTF-8",
-                hint=f"iconv -f {name} -t UTF-8",
-            )
-        if piece.startswith(_BOM):
-            self._mark = len(_BOM)
+        self._mark = mark_length(piece, self._source.name)
         return piece[self._mark :]
 
     def _split(self, piece: bytes) -> Iterator[str]:
@@ -140,25 +132,44 @@ class Lines:
         hint = None
         if bad:
             self._seen_utf8 = self._seen_utf8 or bool(_BEYOND_ASCII.search(text))
-            hint = "iconv -f cp1252 -t UTF-8" if not self._seen_utf8 and _cp1252(text) else None
+            hint = (
+                "iconv -f cp1252 -t UTF-8" if not self._seen_utf8 and looks_cp1252(text) else None
+            )
         for line in io.StringIO(text, newline=""):
             self._watched_lines += 1
             if bad and self._fault is None:
                 found = _BAD.search(line)
                 if found:
                     before = line[: found.start()].encode("utf-8", "surrogateescape")
-                    reason = f"byte {len(before) + self._mark + 1}: {_named(found.group())}"
+                    reason = f"byte {len(before) + self._mark + 1}: {named_fault(found.group())}"
                     self._fault = BadRow(reason, [], hint=None if found.group() == "\0" else hint)
                     self._fault_line = self._watched_lines
             self._mark = 0
             yield line
 
 
-def _named(character: str) -> str:
+def mark_length(head: bytes, name: str) -> int:
+    """Bytes of the mark that a file begins with. Raises DataError for UTF-16 and UTF-32."""
+    wide = next((_MARKS[mark] for mark in _MARKS if head.startswith(mark)), None)
+    wide = wide or _wide_without_mark(_END.split(head[:1024], 1)[0])
+    if wide is not None:
+        raise DataError(
+            f"{name}: looks like {wide}, wanted UTF-8", hint=f"iconv -f {wide} -t UTF-8"
+        )
+    return len(_BOM) if head.startswith(_BOM) else 0
+
+
+def bad_character(text: str) -> re.Match[str] | None:
+    """The first NUL, or byte that is not UTF-8 (a lone surrogate)."""
+    return _BAD.search(text)
+
+
+def named_fault(character: str) -> str:
+    """What such a character was in the file."""
     return "a NUL" if character == "\0" else f"invalid UTF-8 (0x{ord(character) & 0xFF:02x})"
 
 
-def _cp1252(text: str) -> bool:
+def looks_cp1252(text: str) -> bool:
     """Whether the bytes that are not UTF-8 stand alone, as accented letters do in cp1252."""
     if _NOT_CP1252.search(text):
         return False

@@ -23,13 +23,20 @@ class Source:
     """
 
     def __init__(self, path: str) -> None:
-        self.name = "<stdin>" if path == "-" else shown(path, _LONGEST_NAME)
+        self.name = self.name_of(path)
         self._digest = hashlib.sha256()
         self._opened: os.stat_result | None = None
         self._is_own = path != "-"
         self.plain_size: int | None = None
         """Bytes of a regular file that is not packed; known when its first block was yielded."""
+        self.n_read = 0
+        """Bytes read so far, as they are packed."""
         self._handle = self._open(path) if self._is_own else _stdin()
+
+    @staticmethod
+    def name_of(path: str) -> str:
+        """How a path is called in messages."""
+        return "<stdin>" if path == "-" else shown(path, _LONGEST_NAME)
 
     def _open(self, path: str) -> int:
         try:
@@ -70,6 +77,11 @@ class Source:
         """Of all bytes yielded so far, in hexadecimal."""
         return self._digest.hexdigest()
 
+    @property
+    def size(self) -> int | None:
+        """Bytes of a regular file, as it is packed; None for what does not say."""
+        return self._opened.st_size or None if self._opened is not None else None
+
     def close(self) -> None:
         """Closes the file, if it is still open; stdin stays as it is."""
         if self._is_own:
@@ -77,7 +89,6 @@ class Source:
             os.close(self._handle)
 
     def _raw(self) -> Iterator[bytes]:
-        total = 0
         while True:
             try:
                 block = os.read(self._handle, BLOCK)
@@ -85,10 +96,10 @@ class Source:
                 raise InputMissing(f"{self.name}: {error.strerror}") from None
             if not block:
                 break
-            total += len(block)
+            self.n_read += len(block)
             yield block
         if self._opened is not None:
-            self._expect_unchanged(self._opened, total)
+            self._expect_unchanged(self._opened, self.n_read)
 
     def _expect_unchanged(self, before: os.stat_result, total: int) -> None:
         after = os.fstat(self._handle)

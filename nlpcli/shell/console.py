@@ -79,7 +79,7 @@ class Console:
     def __exit__(self, *error: object) -> None:
         if self._progress is not None:
             self._progress.stop()
-            self._progress = None
+            self._progress = self._task = None
 
     def progress(self, what: str, done: int, total: int | None, note: str = "") -> None:
         """Moves the live line, or writes a plain one when the last is ``interval`` s old."""

@@ -81,7 +81,12 @@ def text_chunks(texts: Sequence[str], limit: int = CHUNK_CHARS) -> Iterator[Sequ
 
 def hashed_words(config: TokenizerConfig, texts: Sequence[str]) -> tuple[str, hashing.Words]:
     """The texts, cleaned and joined, and their words."""
-    joined = join_texts(texts, config.cleaning)
+    return hashed_joined(config, join_texts(texts, config.cleaning))
+
+
+def hashed_joined(config: TokenizerConfig, joined: str) -> tuple[str, hashing.Words]:
+    """Texts that are cleaned and joined already, cut into words of a dictionary where one is
+    asked for, and their words."""
     if config.segmenter == "jieba":
         joined = segment_dictionary(joined)
     words = hashing.hash_words(joined, config.segmenter)

@@ -90,7 +90,8 @@ def hash_words(joined: str, segmenter: Segmenter) -> Words:
     kinds = classes(codes, segmenter)
     starts, ends = word_borders(kinds)
     text_ends = np.flatnonzero(kinds == END)
-    documents = np.searchsorted(text_ends, starts)
+    borders = np.concatenate(([0], np.searchsorted(starts, text_ends), [len(starts)]))
+    documents = np.repeat(np.arange(len(text_ends) + 1), np.diff(borders))
     sums = _prefix_sums(codes)
     hashes = sums[ends]
     hashes -= sums[starts]

@@ -47,7 +47,7 @@ def join_texts(texts: Sequence[str], cleaning: Cleaning) -> str:
     joined = BORDER.join(texts) + BORDER if texts else ""
     if joined.count(BORDER) != len(texts):
         joined = BORDER.join(t.replace(BORDER, " ") for t in texts) + BORDER
-    return _normalize(joined, cleaning)
+    return normalize_joined(joined, cleaning)
 
 
 def normalize_text(text: str, cleaning: Cleaning) -> str:
@@ -55,7 +55,8 @@ def normalize_text(text: str, cleaning: Cleaning) -> str:
     return join_texts([text], cleaning)[:-1]
 
 
-def _normalize(joined: str, cleaning: Cleaning) -> str:
+def normalize_joined(joined: str, cleaning: Cleaning) -> str:
+    """Texts that are followed by BORDER each and hold none, normalised."""
     if cleaning.strip_html:
         joined = html.unescape(_TAG.sub(" ", joined))
     if cleaning.strip_urls:

@@ -22,19 +22,34 @@ class HashIndex:
     """
 
     def __init__(self, keys: U64, bits: int = 64) -> None:
-        self.keys = np.ascontiguousarray(keys, dtype=np.uint64)
+        self.keys = self._room = np.ascontiguousarray(keys, dtype=np.uint64)
         self.bits = bits
         self.ordered = bits == 64 and bool((self.keys[1:] > self.keys[:-1]).all())
         """Whether rows ascend as hashes do."""
-        room = max(4, (4 * max(1, len(keys)) - 1).bit_length())
+        self._place_all()
+
+    def add(self, keys: U64) -> None:
+        """New keys, distinct and none of them there yet, get the rows behind the last one."""
+        n_old, n_all = len(self.keys), len(self.keys) + len(keys)
+        if n_all > len(self._room):
+            self._room = np.empty(2 * n_all, np.uint64)
+            self._room[:n_old] = self.keys
+        self._room[n_old:n_all] = keys
+        self.keys, self.ordered = self._room[:n_all], False
+        if 2 * n_all > len(self._slots):
+            self._place_all()
+        else:
+            self._insert(np.arange(n_old, n_all, dtype=np.int32))
+
+    def _place_all(self) -> None:
+        room = max(4, (4 * max(1, len(self.keys)) - 1).bit_length())
         self._shift = np.uint64(64 - room)
         self._wrap = (1 << room) - 1
         self._slots: I32 = np.full(1 << room, _EMPTY, dtype=np.int32)
-        self._insert()
+        self._insert(np.arange(len(self.keys), dtype=np.int32))
 
-    def _insert(self) -> None:
-        rows = np.arange(len(self.keys), dtype=np.int32)
-        slots = (self.keys >> self._shift).astype(np.int64)
+    def _insert(self, rows: I32) -> None:
+        slots = (self.keys[rows] >> self._shift).astype(np.int64)
         for _ in range(PROBES):
             if not len(rows):
                 return

@@ -42,3 +42,15 @@ def test_of_shortened_hashes_the_highest_bits_decide(bits: int, hashes: list[int
     except ValueError:  # they all begin alike
         return
     assert keys[index.rows(every)].tolist() == highest(every, bits).tolist()
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), unique=True, max_size=300), st.integers(1, 50))
+def test_keys_added_bit_by_bit_are_found_at_their_places(keys: list[int], step: int) -> None:
+    index = HashIndex(np.empty(0, np.uint64))
+    for i in range(0, len(keys), step):
+        index.add(np.array(keys[i : i + step], dtype=np.uint64))
+    assert len(index) == len(keys)
+    assert index.rows(np.array(keys, dtype=np.uint64)).tolist() == list(range(len(keys)))
+    known = set(keys)
+    others = np.array([k ^ 1 for k in keys if k ^ 1 not in known], dtype=np.uint64)
+    assert (index.rows(others) == -1).all()

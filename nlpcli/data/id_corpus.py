@@ -1,0 +1,158 @@
+"""Text files -> one file of word numbers: a corpus that may be larger than memory, read once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from nlpcli.data.id_files import BLOCKS, IDS, STARTS, IdFiles
+from nlpcli.data.source import Source
+from nlpcli.data.text_runs import TextRun, TextRuns
+from nlpcli.errors import DataError
+from nlpcli.text import parallel
+from nlpcli.text.config import TokenizerConfig
+from nlpcli.text.word_counts import MOST_WORDS, CutRun, WordTable, cut_run
+
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+Progress = Callable[[int, float | None], None]
+"""Words read so far, and the share of all bytes that they are where that is known."""
+
+_AHEAD = 2
+"""Runs that wait for each thread."""
+
+
+@dataclass
+class IdCorpus:
+    """A corpus as numbers of its words.
+
+    ``ids`` int32 [T], a memory map of a file; ``starts`` int64 [S + 1] borders of sentences,
+    which are lines, and ``blocks`` int64 [B + 1] of blocks between blank lines: from 0 to T, none
+    is empty. ``words`` [V], most frequent first, then by their bytes, and ``counts`` int64 [V].
+
+    ``n_raw``: words read, rare ones too; ``n_different`` of them. ``n_skipped``: bad lines left
+    out. ``forgotten``: above 0, words that occurred so often may have been left out, there were
+    too many different ones. ``sha256``: of the texts' bytes and of what they were cut with.
+    """
+
+    ids: I32
+    starts: I64
+    words: list[str]
+    counts: I64
+    n_raw: int
+    blocks: I64
+    n_different: int
+    n_skipped: int
+    forgotten: int
+    sha256: str
+
+
+def encode_corpus(
+    paths: Sequence[str],
+    config: TokenizerConfig,
+    folder: Path,
+    *,
+    min_count: int,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    skip_bad: bool = False,
+    most_words: int = MOST_WORDS,
+) -> IdCorpus:
+    """Reads files, or stdin for ``-``, and writes their numbers into ``folder``, which exists.
+
+    A line is a sentence. Words that occur less than ``min_count`` times are left out. The result
+    is the same for any number of threads. ``progress`` may raise, to stop. Raises InputMissing,
+    DataError for bad lines (unless skipped) and when no word is left, OutputFailed.
+    """
+    table, files = WordTable(most_words), IdFiles(folder)
+    digest = hashlib.sha256(json.dumps([config.to_json(), min_count, most_words]).encode())
+    n_skipped = 0
+    try:
+        with ThreadPoolExecutor(workers or parallel.workers()) as pool:
+            for path in paths:
+                source = Source(path)
+                try:
+                    runs = TextRuns(source, skip_bad=skip_bad)
+                    for run, cut in _cut_ahead(pool, config, runs, workers or parallel.workers()):
+                        files.add(table.number(cut), cut.sizes, goes_on=run.goes_on)
+                        if progress is not None:
+                            share = source.n_read / source.size if source.size else None
+                            progress(table.n_words, share if len(paths) == 1 else None)
+                finally:
+                    source.close()
+                files.end_text()
+                n_skipped += runs.n_skipped
+                digest.update(bytes.fromhex(source.sha256()))
+    finally:
+        files.close()
+    words, counts, ranks = table.ranked(min_count)
+    if not words:
+        raise _nothing_left(paths, table, min_count)
+    files.renumber(ranks)
+    return IdCorpus(
+        **mapped(folder),
+        words=words,
+        counts=counts,
+        n_raw=table.n_words,
+        n_different=table.n_numbers,
+        n_skipped=n_skipped,
+        forgotten=table.forgotten,
+        sha256=digest.hexdigest(),
+    )
+
+
+class Mapped(TypedDict):
+    """The parts of a corpus that lie on disk."""
+
+    ids: I32
+    starts: I64
+    blocks: I64
+
+
+def mapped(folder: Path) -> Mapped:
+    """Memory maps of the files that ``IdFiles`` wrote."""
+    return {
+        "ids": np.memmap(folder / IDS, np.int32, "r"),
+        "starts": np.memmap(folder / STARTS, np.int64, "r"),
+        "blocks": np.memmap(folder / BLOCKS, np.int64, "r"),
+    }
+
+
+def _cut_ahead(
+    pool: ThreadPoolExecutor, config: TokenizerConfig, runs: TextRuns, workers: int
+) -> Iterator[tuple[TextRun, CutRun]]:
+    """The runs and their words, in order; a few runs are worked on at once."""
+    waiting: deque[tuple[TextRun, Future[CutRun]]] = deque()
+    try:
+        for run in runs:
+            waiting.append((run, pool.submit(cut_run, config, run.text)))
+            if len(waiting) > _AHEAD * workers:
+                first, cut = waiting.popleft()
+                yield first, cut.result()
+        while waiting:
+            first, cut = waiting.popleft()
+            yield first, cut.result()
+    finally:
+        for _, cut in waiting:
+            cut.cancel()
+
+
+def _nothing_left(paths: Sequence[str], table: WordTable, min_count: int) -> DataError:
+    names = Source.name_of(paths[0]) if len(paths) == 1 else f"{len(paths):,} files"
+    if not table.n_words:
+        return DataError(f"{names}: no words")
+    most = table.most_frequent()
+    return DataError(
+        f"{names}: no word occurs {min_count:,} times; {table.n_words:,} words, "
+        f"{table.n_numbers:,} different ones, the most frequent occurs {most:,} times",
+        hint=f"--min-count {most}",
+    )

@@ -1,0 +1,164 @@
+"""The training loop of word vectors: chunks of a corpus, steps of a span for each thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nlpcli.batching.windows import NoiseWords, Windows
+from nlpcli.errors import NegativeAnswer
+from nlpcli.models.span_outputs import BLOCK, POOL
+from nlpcli.models.word2vec import Span, SpanMoves, Word2Vec
+from nlpcli.models.word2vec_config import LOWEST_RATE
+from nlpcli.training.lanes import Lanes
+
+SPAN = 1024
+"""Words, after sub-sampling, that a thread learns from at once."""
+MEASURED_EVERY = 64
+"""Steps between two of which the loss is computed."""
+REPORT_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class WordStep:
+    """Where training stands: ``epoch`` from 1, words of the corpus passed and to pass in all
+    epochs, mean ``loss`` of a word since the last step that was told."""
+
+    epoch: int
+    words: int
+    total: int
+    loss: float | None
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A chunk on the device, cut into spans."""
+
+    tokens: Tensor
+    reach: Tensor
+    noise: Tensor
+    n_read: int
+
+
+class Word2VecTraining:
+    """Trains ``model`` in place for its configured epochs; iterate it.
+
+    ``threads`` is part of the recipe: a step is a span for each, all computed from the same
+    weights and added in a fixed order, so that the result has the same bits for the same number.
+    Raises NegativeAnswer before a step whose gradients are not finite.
+    """
+
+    def __init__(
+        self, model: Word2Vec, windows: Windows, noise: NoiseWords | None, *, threads: int
+    ) -> None:
+        self._model, self._windows, self._noise = model, windows, noise
+        self._threads = threads
+        self._lanes = [model.lane(SPAN) for _ in range(threads)]
+        self._epoch = self._chunk = self._at = 0
+        self._steps = 0
+        self._loss, self._measured = 0.0, 0
+        self.loss: float | None = None
+
+    def __iter__(self) -> Iterator[WordStep]:
+        with torch.no_grad(), Lanes(self._threads) as lanes, ThreadPoolExecutor(1) as aside:
+            shown = time.monotonic()
+            ahead = self._prepare(aside)
+            while ahead is not None:
+                ready = ahead.result()
+                ahead = self._prepare(aside, self._next())
+                n_steps = len(ready.noise) // self._threads
+                while self._at < n_steps:
+                    self._step(lanes, ready, self._at / n_steps)
+                    self._at, self._steps = self._at + 1, self._steps + 1
+                    if time.monotonic() - shown >= REPORT_SECONDS and self._at < n_steps:
+                        shown = time.monotonic()
+                        yield self._report(round(self._at / n_steps * ready.n_read))
+                self._at, (self._epoch, self._chunk) = 0, self._next()
+                if ahead is None or time.monotonic() - shown >= REPORT_SECONDS:
+                    shown = time.monotonic()
+                    yield self._report(0)
+
+    def _next(self) -> tuple[int, int]:
+        last = self._chunk + 1 == len(self._windows)
+        return (self._epoch + 1, 0) if last else (self._epoch, self._chunk + 1)
+
+    def _prepare(
+        self, aside: ThreadPoolExecutor, place: tuple[int, int] | None = None
+    ) -> Future[_Ready] | None:
+        epoch, chunk = place or (self._epoch, self._chunk)
+        if epoch >= self._model.config.epochs:
+            return None
+        return aside.submit(self._ready, epoch, chunk)
+
+    def _ready(self, epoch: int, number: int) -> _Ready:
+        chunk, device = self._windows.chunk(epoch, number), self._model.input.weight.device
+        shape = (len(chunk.reach) // SPAN, SPAN // BLOCK, POOL)
+        if self._noise is None:
+            noise = np.zeros((shape[0], 1, 1), np.int32)
+        else:
+            noise = self._noise.draw(shape, self._windows.generator(epoch, number, 1))
+        parts = (torch.from_numpy(a).to(device) for a in (chunk.tokens, chunk.reach, noise))
+        return _Ready(*parts, chunk.n_read)
+
+    def _step(self, lanes: Lanes, ready: _Ready, share: float) -> None:
+        model, first = self._model, self._at * self._threads
+        measured = self._steps % MEASURED_EVERY == 0
+        halo = len(ready.tokens) - len(ready.reach)
+
+        def learn(lane: int) -> SpanMoves:
+            at = (first + lane) * SPAN
+            span = Span(
+                ready.tokens[at : at + SPAN + halo],
+                ready.reach[at : at + SPAN],
+                ready.noise[first + lane],
+            )
+            return self._lanes[lane].learn(span, measured=measured)
+
+        moves = lanes.run(learn)
+        if (measured or model.input.weight.device.type == "cpu") and not all(
+            move.finite for move in moves
+        ):
+            raise NegativeAnswer(
+                f"training diverged in epoch {self._epoch + 1}, step {self._at + 1} of part "
+                f"{self._chunk + 1}: a gradient is not finite",
+                hint="a lower --lr",
+            )
+        done = self._epoch * self._windows.n_words + self._words_before(share)
+        rate = model.config.lr * max(LOWEST_RATE, 1 - done / self.total)
+        into, out = [move.input for move in moves], [move.output for move in moves]
+
+        def move(part: int) -> None:
+            model.input.move(into, rate, part, self._threads)
+            model.output.move(out, rate, part, self._threads)
+
+        lanes.run(move)
+        if measured:
+            self._loss += sum(found.loss or 0.0 for found in moves)
+            self._measured += self._threads * SPAN
+
+    def _words_before(self, share: float) -> float:
+        from nlpcli.batching.windows import CHUNK
+
+        size = min(CHUNK, self._windows.n_words - self._chunk * CHUNK)
+        return self._chunk * CHUNK + share * size
+
+    def _report(self, words: int) -> WordStep:
+        from nlpcli.batching.windows import CHUNK
+
+        if self._measured:
+            self.loss = self._loss / self._measured
+            self._loss, self._measured = 0.0, 0
+        done = self._epoch * self._windows.n_words + self._chunk * CHUNK + words
+        epoch = min(self._epoch + 1, self._model.config.epochs)
+        return WordStep(epoch, done, self.total, self.loss)
+
+    @property
+    def total(self) -> int:
+        """Words of the corpus in all epochs."""
+        return self._model.config.epochs * self._windows.n_words
