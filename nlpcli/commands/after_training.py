@@ -46,6 +46,23 @@ def show_report(report: dict[str, Any], console: Console, *, as_json: bool) -> N
         write_path(report["path"])
 
 
+def show_words_report(report: dict[str, Any], console: Console, *, as_json: bool) -> None:
+    """As ``show_report``, of word vectors."""
+    import json
+    import resource
+
+    report["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    loss = "" if report["loss"] is None else f", loss {report['loss']:.4f}"
+    console.say(
+        f"{report['vocabulary']:,} words of {report['dim']:,} numbers{loss}; "
+        f"{report['words_per_second']:,} words/s in training; {report['seconds']:.1f} s"
+    )
+    if as_json:
+        typer.echo(json.dumps(report, sort_keys=True))
+    else:
+        write_path(report["path"])
+
+
 def why_not(report: dict[str, Any]) -> str:
     """Why the version is not served, and where it lies."""
     kept = f"kept unpublished: {report['path']}" if report["path"] else "nothing is written"

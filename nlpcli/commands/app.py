@@ -16,6 +16,7 @@ from nlpcli.commands import (
     neighbors,
     predict,
     train_fasttext,
+    train_w2v,
 )
 from nlpcli.commands import eval as eval_command
 from nlpcli.shell import settings
@@ -66,6 +67,7 @@ def build_app() -> typer.Typer:
     )
     app.callback(epilog=f"{EXAMPLES}\n\n{exit_code_line()}")(_root)
     app.command("train-fasttext", epilog=train_fasttext.EXAMPLES)(train_fasttext.train_fasttext)
+    app.command("train-w2v", epilog=train_w2v.EXAMPLES)(train_w2v.train_w2v)
     app.command("predict", epilog=predict.EXAMPLES)(predict.predict)
     app.command("eval", epilog=eval_command.EXAMPLES)(eval_command.evaluate)
     app.command("neighbors", epilog=neighbors.EXAMPLES)(neighbors.neighbors)

@@ -51,7 +51,7 @@ class RowTable:
         return torch.index_select(self.weight, 0, rows, out=out)
 
     def move(self, steps: Sequence[RowMoves], rate: float, part: int = 0, parts: int = 1) -> None:
-        """Adds the gradients, times ``rate``, to the rows whose number modulo ``parts`` is ``part``.
+        """Adds the gradients, times ``rate``, to the rows of one part: number modulo ``parts``.
 
         All terms of a step look at the same weights. A row that occurs hundreds of times in it
         would be moved far beyond where the sum of its terms is greatest: gradient ascent diverges

@@ -8,22 +8,27 @@ noise words. Gradients are those of the log-likelihood: uphill.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nlpcli.batching.labels import ragged_positions
 from nlpcli.models.huffman import HuffmanTree
 from nlpcli.models.outputs import softmax_gradient
 from nlpcli.models.row_tables import RowMoves, RowTable
 
+I64 = npt.NDArray[np.int64]
+
+GROUP = 8
+"""Targets whose ways in a tree are looked at together."""
 BLOCK = 32
 """Queries that share a pool of noise words."""
-POOL = 32
-"""Noise words of a pool, whatever the number of negatives, which their weight makes up for."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +70,13 @@ class NegativeSampling:
 
     def __init__(
         self, table: RowTable, n_queries: int, half: int, *, negatives: int,
-        correction: Tensor | None = None,
+        pool: int, correction: Tensor | None = None,
     ) -> None:  # fmt: skip
-        self.table, self._negatives, self._correction = table, negatives, correction
+        self.table, self._correction = table, correction
+        self._weight = negatives / pool
         dim, device = table.weight.shape[1], table.weight.device
         blocks, width = n_queries // BLOCK, BLOCK + 2 * half
-        self._blocks, self._width, n_rows = blocks, width, width + POOL
+        self._blocks, self._width, n_rows = blocks, width, width + pool
         self._windows = (
             torch.arange(blocks)[:, None] * BLOCK + torch.arange(width)
         ).to(device)  # fmt: skip
@@ -82,7 +88,7 @@ class NegativeSampling:
         self._rows, self._scores = buffer(n_rows, dim), buffer(BLOCK, n_rows)
         self._weights, self._sizes = buffer(BLOCK, n_rows), buffer(BLOCK, n_rows)
         self._up, self._across = buffer(BLOCK, dim), buffer(n_rows, dim)
-        self._true, self._false = buffer(BLOCK, 2 * half + 1), buffer(BLOCK, POOL)
+        self._true, self._false = buffer(BLOCK, 2 * half + 1), buffer(BLOCK, pool)
         # places of the true pairs: zeros beside them stay
         self._band, self._band_weights = (
             values.as_strided(self._true.shape, (BLOCK * n_rows, n_rows + 1, 1))
@@ -103,24 +109,21 @@ class NegativeSampling:
         torch.bmm(queries, rows.transpose(1, 2), out=scores)
         if self._correction is not None:
             scores -= self._correction[ids].view(blocks, 1, -1)
-        each = pairs.sum(dim=2, keepdim=True).mul_(self._negatives / POOL)
+        each = pairs.sum(dim=2, keepdim=True).mul_(self._weight)
         loss = self._loss(pairs, each) if measured else None
-        torch.sigmoid(self._band, out=self._true)
+        self._true.copy_(self._band).sigmoid_()  # the band itself is read a few numbers at a time
         torch.addcmul(pairs, pairs, self._true, value=-1, out=self._band_weights)
         torch.sigmoid(scores[:, :, width:], out=self._false)
         torch.mul(self._false, -each, out=self._weights[:, :, width:])
         up = torch.bmm(self._weights, rows, out=self._up)
         across = torch.bmm(self._weights.transpose(1, 2), queries, out=self._across)
-        sizes = torch.abs(self._weights, out=self._sizes)
         squares, lengths = _squares(queries), _squares(rows)
-        return SpanLearnt(
-            up.view(-1, dim),
-            torch.bmm(sizes, lengths[:, :, None]).view(-1),
-            RowMoves(
-                ids, across.view(-1, dim), torch.bmm(squares[:, None], sizes).view(-1)
-            ),
-            loss,
-        )  # fmt: skip
+        # weights of true pairs are above 0, those of noise below: sizes need no absolute values
+        curvature = torch.bmm(squares[:, None], self._weights).abs_()
+        lengths[:, width:].neg_()
+        sizes = torch.mul(self._weights, lengths[:, None], out=self._sizes).sum(dim=2)
+        moves = RowMoves(ids, across.view(-1, dim), curvature.view(-1))
+        return SpanLearnt(up.view(-1, dim), sizes.view(-1), moves, loss)
 
     def _loss(self, pairs: Tensor, each: Tensor) -> float:
         true = F.logsigmoid(self._band).mul_(pairs).sum()
@@ -130,71 +133,115 @@ class NegativeSampling:
 
 class HierarchicalSoftmax:
     """The choices on the way from the root of a Huffman tree to each target (Morin & Bengio 2005;
-    Mikolov et al. 2013, section 2.1). The table has a row for each inner node."""
+    Mikolov et al. 2013, section 2.1). The table has a row for each inner node.
+
+    ``GROUP`` targets side by side share the queries around them: one product has the nodes on all
+    their ways against these queries, and weights of 0 where a node is of no way to a query's
+    target.
+    """
 
     def __init__(self, table: RowTable, n_queries: int, half: int, paths: TreePaths) -> None:
-        self.table, self._half, self._paths = table, half, paths
+        self.table, self._half, self._paths, self._n = table, half, paths, n_queries
         dim, device = table.weight.shape[1], table.weight.device
-        self._queries = torch.zeros(n_queries + 4 * half, dim, device=device)
-        self._pairs = torch.zeros(n_queries + 4 * half, 2 * half + 1, device=device)
-        self._rows = torch.empty(n_queries + 2 * half, paths.depth, dim, device=device)
+        # as many groups as cover all targets, then more zeros up to the end of the last one
+        self._groups = -(-(n_queries + 2 * half) // GROUP)
+        self._width, n_targets = GROUP + 2 * half, self._groups * GROUP
+        self._queries = torch.zeros(n_targets + 2 * half, dim, device=device)
+        self._pairs = torch.zeros(n_targets + 2 * half, 2 * half + 1, device=device)
+        # of each target its weight for each query of its group; a last row of zeros for no target
+        self._weights = torch.zeros(n_targets + 1, self._width, device=device)
+        self._slabs = -(-self._width // GROUP)
+        self._buffers = [torch.empty(0, device=device) for _ in range(2)]
 
     def learn(
         self, queries: Tensor, targets: Tensor, pairs: Tensor, noise: Tensor, *, measured: bool
     ) -> SpanLearnt:
         """Gradients of a span; ``noise`` is not looked at."""
-        (n, dim), half = queries.shape, self._half
-        width, n_targets = 2 * half + 1, len(targets)
+        (n, dim), half, groups, width = queries.shape, self._half, self._groups, self._width
         self._queries[2 * half : 2 * half + n] = queries
         self._pairs[2 * half : 2 * half + n] = pairs
-        # target p is one of the queries p - 2 h to p, which lie side by side
-        around = self._queries.as_strided((n_targets, width, dim), (dim, dim, 1))
-        weights = self._pairs.as_strided((n_targets, width, 1), (width, width - 1, 1), 2 * half)
-        places = targets.long()
-        nodes, turns = self._paths.nodes[places], self._paths.turns[places]
-        there = self._paths.there[places]
-        rows = self._rows
+        self._place_weights()
+        around = self._queries.as_strided((groups, width, dim), (GROUP * dim, dim, 1))
+        nodes, turns, owners = self._ways(targets)
+        rows, across = self._room(*nodes.shape, dim)
         self.table.take(nodes.view(-1), rows.view(-1, dim))
-        scores = torch.bmm(around, rows.transpose(1, 2))
+        scores = torch.bmm(rows, around.transpose(1, 2))
+        weights = self._weights.index_select(0, owners.view(-1)).view(scores.shape)
         loss = None
         if measured:
-            signed = scores * (2 * turns - 1)[:, None]
-            loss = -float((F.logsigmoid(signed) * weights * there[:, None]).sum())
-        found = scores.sigmoid_().neg_().add_(turns[:, None]).mul_(weights).mul_(there[:, None])
-        across = torch.bmm(found.transpose(1, 2), around)
-        up = _to_queries(torch.bmm(found, rows), n, half)
+            loss = -float(F.logsigmoid(scores * (2 * turns - 1)[:, :, None]).mul_(weights).sum())
+        found = torch.sub(turns[:, :, None], scores.sigmoid_(), out=scores).mul_(weights)
+        torch.bmm(found, around, out=across)
+        up = self._to_queries(torch.bmm(found.transpose(1, 2), rows))
         sizes = found.abs_()
         lengths, squares = _squares(rows), _squares(self._queries)
-        curvature = _to_queries(torch.bmm(sizes, lengths[:, :, None]), n, half).view(-1)
-        beside = squares.as_strided((n_targets, 1, width), (1, 1, 1))
-        moves = RowMoves(nodes.view(-1), across.view(-1, dim), torch.bmm(beside, sizes).view(-1))
-        return SpanLearnt(up, curvature, moves, loss)
+        beside = squares.as_strided((groups, 1, width), (GROUP, width, 1))
+        curvature = self._to_queries(torch.bmm(lengths[:, None], sizes).transpose(1, 2))
+        by_node = torch.mul(sizes, beside, out=weights).sum(dim=2)
+        moves = RowMoves(nodes.view(-1), across.view(-1, dim), by_node.view(-1))
+        return SpanLearnt(up, curvature.view(-1), moves, loss)
+
+    def _room(self, *shape: int) -> list[Tensor]:
+        """Two buffers of this shape; new memory for each step would cost more than the sums."""
+        size = math.prod(shape)
+        if len(self._buffers[0]) < size:
+            device = self.table.weight.device
+            self._buffers = [torch.empty(size * 5 // 4, device=device) for _ in range(2)]
+        return [buffer[:size].view(shape) for buffer in self._buffers]
+
+    def _place_weights(self) -> None:
+        """From the pairs of queries: target p is one of the queries p - 2 h to p."""
+        half, width = self._half, self._width
+        n_targets, across = self._groups * GROUP, 2 * half + 1
+        by_target = self._pairs.as_strided((n_targets, across), (across, across - 1), 2 * half)
+        places = self._weights.as_strided(
+            (self._groups, GROUP, across), (GROUP * width, width + 1, 1)
+        )
+        places.copy_(by_target.view(self._groups, GROUP, across))
+
+    def _ways(self, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The choices of each group, filled to the longest: nodes, turns, and rows of weights."""
+        n_targets, groups = self._groups * GROUP, self._groups
+        words = np.zeros(n_targets, np.int64)
+        words[: len(targets)] = targets.cpu().numpy()
+        begins, sizes = self._paths.begins[words], self._paths.sizes[words]
+        sizes[len(targets) :] = 0
+        found = ragged_positions(begins, sizes)
+        of_group = sizes.reshape(groups, GROUP).sum(axis=1)
+        there = np.arange(max(1, int(of_group.max()))) < of_group[:, None]
+        nodes, turns = np.zeros(there.shape, np.int32), np.zeros(there.shape, np.float32)
+        owners = np.full(there.shape, n_targets, np.int32)
+        nodes[there], turns[there] = self._paths.nodes[found], self._paths.turns[found]
+        owners[there] = np.repeat(np.arange(n_targets, dtype=np.int32), sizes)
+        device = self.table.weight.device
+        made = [torch.from_numpy(part).to(device) for part in (nodes, turns, owners)]
+        return made[0], made[1], made[2]
+
+    def _to_queries(self, values: Tensor) -> Tensor:
+        """Sums what the groups hold for each query: [groups, width, X] -> [N, X]."""
+        size, half = values.shape[2], self._half
+        total = values.new_zeros(self._groups + self._slabs, GROUP, size)
+        for slab in range(self._slabs):
+            part = values[:, slab * GROUP : (slab + 1) * GROUP]
+            total[slab : slab + self._groups, : part.shape[1]] += part
+        return total.view(-1, size)[2 * half : 2 * half + self._n]
 
 
 @dataclass(frozen=True)
 class TreePaths:
-    """Ways to the V leaves of a tree, at most L choices: ``nodes`` int32, ``turns`` 1 for right
-    and ``there`` 1 up to the way's end, float32, all [V, L]; row 0 beyond the end."""
+    """Ways to the V leaves of a tree: word i has ``nodes`` int32 and ``turns`` float32, 1 for
+    right, at ``begins[i] : begins[i] + sizes[i]``, both int64 [V]."""
 
-    nodes: Tensor
-    turns: Tensor
-    there: Tensor
-
-    @property
-    def depth(self) -> int:
-        """Choices of the longest way."""
-        return self.nodes.shape[1]
+    begins: I64
+    sizes: I64
+    nodes: npt.NDArray[np.int32]
+    turns: npt.NDArray[np.float32]
 
     @staticmethod
-    def of(tree: HuffmanTree, device: torch.device) -> TreePaths:
-        """Those of a tree, on a device."""
+    def of(tree: HuffmanTree) -> TreePaths:
+        """Those of a tree."""
         indptr, rows, turns = tree.paths()
-        sizes = np.diff(indptr)
-        there = np.arange(max(1, int(sizes.max(initial=0)))) < sizes[:, None]
-        nodes, right = np.zeros(there.shape, np.int32), np.zeros(there.shape, np.float32)
-        nodes[there], right[there] = rows, turns
-        found = (nodes, right, there.astype(np.float32))
-        return TreePaths(*(torch.from_numpy(part).to(device) for part in found))
+        return TreePaths(indptr[:-1], np.diff(indptr), rows.astype(np.int32), turns)
 
 
 class Softmax:
@@ -221,13 +268,5 @@ class Softmax:
 
 def _squares(rows: Tensor) -> Tensor:
     """Squared lengths along the last axis."""
-    return torch.linalg.vecdot(rows, rows)
-
-
-def _to_queries(values: Tensor, n: int, half: int) -> Tensor:
-    """Sums what targets hold for each of their queries: [N + 2 h, K, X] -> [N, X]."""
-    width, size = values.shape[1:]
-    by_query = values.as_strided(
-        (n, width, size), (width * size, (width - 1) * size, 1), (width - 1) * size
-    )
-    return by_query.sum(dim=1)
+    found: Tensor = torch.linalg.vecdot(rows, rows)
+    return found

@@ -27,11 +27,16 @@ from nlpcli.models.span_outputs import (
     SpanOutput,
     TreePaths,
 )
-from nlpcli.models.word2vec_config import Word2VecConfig
+from nlpcli.models.word2vec_config import Algorithm, Word2VecConfig
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
+
+
+POOLS: dict[Algorithm, int] = {"skipgram": 32, "cbow": 16}
+"""Noise words that a block shares, whatever the number of negatives, which their weight makes up
+for; chosen by quality, see LOG.md. CBOW has a fifth of the pairs."""
 
 
 class WordInputs(Protocol):
@@ -92,7 +97,8 @@ class SubwordInputs:
     def moves(self, words: Tensor, gradient: Tensor, curvature: Tensor) -> RowMoves:
         """Each row moves along the gradients of the words that it is part of."""
         indptr, rows = self._bags(words)
-        return RowMoves(rows, gradient, curvature, indptr)
+        # a row is but a share of its word's mean
+        return RowMoves(rows, gradient, curvature / indptr.diff(), indptr)
 
 
 @dataclass(frozen=True)
@@ -131,7 +137,7 @@ class SkipGram:
         """Gradients of a span."""
         words = span.tokens[self._window : self._window + self._n]
         queries = self._inputs.take(words, self._queries)
-        pairs = self._patterns[span.reach]
+        pairs = self._patterns.index_select(0, span.reach)
         learnt = self._output.learn(queries, span.tokens, pairs, span.noise, measured=measured)
         moves = self._inputs.moves(words, learnt.queries, learnt.curvature)
         return SpanMoves(moves, learnt.moves, learnt.loss)
@@ -146,6 +152,7 @@ class Cbow:
         self._inputs, self._output, self._window, self._n = inputs, output, window, n
         device, dim, blocks, width = table.device, table.shape[1], n // BLOCK, BLOCK + 2 * window
         self._patterns = torch.from_numpy(reach_patterns(window)).to(device)
+        self._counts = self._patterns.sum(dim=1, keepdim=True)
         self._around = torch.arange(blocks)[:, None] * BLOCK + torch.arange(width)
         self._around = self._around.to(device)
         self._neighbours = torch.empty(blocks, width, dim, device=device)
@@ -159,15 +166,15 @@ class Cbow:
         blocks, dim = len(self._around), self._neighbours.shape[2]
         words, neighbours = span.tokens[self._around].view(-1), self._neighbours
         self._inputs.take(words, neighbours.view(-1, dim))
-        self._band.copy_(self._patterns[span.reach].view(self._band.shape))
-        counts = self._mask.sum(dim=2, keepdim=True)
-        queries = torch.bmm(self._mask, neighbours).div_(counts.clamp(min=1)).view(-1, dim)
+        self._band.copy_(self._patterns.index_select(0, span.reach).view(self._band.shape))
+        counts = self._counts.index_select(0, span.reach)
+        queries = torch.bmm(self._mask, neighbours).view(-1, dim).div_(counts.clamp(min=1))
         centres = span.tokens[self._window : self._window + self._n]
-        pairs = (counts > 0).float().view(-1, 1)
+        pairs = (counts > 0).float()
         learnt = self._output.learn(queries, centres, pairs, span.noise, measured=measured)
         back = self._mask.transpose(1, 2)
         gradient = torch.bmm(back, learnt.queries.view(blocks, BLOCK, dim)).view(-1, dim)
-        curvature = torch.bmm(back, learnt.curvature.view(blocks, BLOCK, 1)).view(-1)
+        curvature = torch.bmm(learnt.curvature.view(blocks, 1, BLOCK), self._mask).view(-1)
         moves = self._inputs.moves(words, gradient, curvature)
         return SpanMoves(moves, learnt.moves, learnt.loss)
 
@@ -193,7 +200,7 @@ class Word2Vec:
         self._bags, self._shares, self._paths = bags, noise_shares, None
         n_outputs = len(counts)
         if config.loss == "hs":
-            self._paths = TreePaths.of(HuffmanTree(counts.tolist()), device)
+            self._paths = TreePaths.of(HuffmanTree(counts.tolist()))
             n_outputs = max(1, len(counts) - 1)
         self.output = RowTable(torch.zeros(n_outputs, config.dim, device=device))
 
@@ -222,8 +229,10 @@ class Word2Vec:
             assert self._shares is not None
             logs = np.log(config.negatives * self._shares).astype(np.float32)
             correction = torch.from_numpy(logs).to(table.weight.device)
-        negatives = config.negatives
-        return NegativeSampling(table, n, half, negatives=negatives, correction=correction)
+        pool, negatives = POOLS[config.algorithm], config.negatives
+        return NegativeSampling(
+            table, n, half, negatives=negatives, pool=pool, correction=correction
+        )
 
     def vectors(self) -> F32:
         """Of the words, float32 [V, D], on the CPU."""

@@ -16,12 +16,14 @@ SAMPLED: tuple[Loss, ...] = ("ns", "nce")
 SAMPLE_FORMULAS: tuple[SampleFormula, ...] = ("word2vec", "paper")
 MOST_SOFTMAX = 20_000
 """Words up to which a full softmax is computed: a step costs as many products a word."""
+DEFAULT_RATES: dict[Loss, float] = {"ns": 0.03, "hs": 0.025, "nce": 0.03, "softmax": 0.025}
+"""Chosen by quality, see LOG.md."""
 LOWEST_RATE = 1e-4
 """Share of the learning rate that is left at the end; word2vec.c's."""
 _BOUNDS: tuple[tuple[str, float, float], ...] = (
     ("dim", 1, 4096), ("window", 1, 64), ("negatives", 1, 1000), ("sample", 0.0, 1.0),
     ("noise_power", 0.0, 2.0), ("epochs", 1, 10_000), ("lr", 1e-6, 10.0),
-    ("min_count", 1, 10**9), ("min_n", 0, 32), ("max_n", 0, 32), ("buckets", 1, 2**31),
+    ("min_n", 0, 32), ("max_n", 0, 32), ("buckets", 1, 2**31),
 )  # fmt: skip
 
 
@@ -47,10 +49,9 @@ class Word2VecConfig:
     noise_power: float = 0.75
     epochs: int = 5
     lr: float = 0.025
-    min_count: int = 5
     min_n: int = 0
     max_n: int = 0
-    buckets: int = 1 << 20
+    buckets: int = 500_000
 
     def __post_init__(self) -> None:
         for name, low, high in _BOUNDS:

@@ -61,8 +61,8 @@ class Lanes:
         except BaseException as error:
             failed = error
         for _ in self._asked:
-            number, result, error = self._answers.get()
-            results[number], failed = result, failed or error
+            number, result, wrong = self._answers.get()
+            results[number], failed = result, failed or wrong
         if failed is not None:
             raise failed
         return results

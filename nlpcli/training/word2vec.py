@@ -6,20 +6,23 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nlpcli.batching.windows import NoiseWords, Windows
+from nlpcli.batching.windows import CHUNK, NoiseWords, Windows
 from nlpcli.errors import NegativeAnswer
-from nlpcli.models.span_outputs import BLOCK, POOL
-from nlpcli.models.word2vec import Span, SpanMoves, Word2Vec
-from nlpcli.models.word2vec_config import LOWEST_RATE
+from nlpcli.models.span_outputs import BLOCK
+from nlpcli.models.word2vec import POOLS, Span, SpanMoves, Word2Vec
+from nlpcli.models.word2vec_config import LOWEST_RATE, Word2VecConfig
 from nlpcli.training.lanes import Lanes
 
-SPAN = 1024
-"""Words, after sub-sampling, that a thread learns from at once."""
+SPAN, TREE_SPAN = 2048, 512
+"""Words, after sub-sampling, that a thread learns from at once; with a tree each of them has a
+dozen rows, which are to stay in the processor's cache."""
 MEASURED_EVERY = 64
 """Steps between two of which the loss is computed."""
 REPORT_SECONDS = 0.25
@@ -46,6 +49,11 @@ class _Ready:
     n_read: int
 
 
+def span_size(config: Word2VecConfig) -> int:
+    """Words of a span; a chunk is to be a multiple of that for all threads."""
+    return TREE_SPAN if config.loss == "hs" else SPAN
+
+
 class Word2VecTraining:
     """Trains ``model`` in place for its configured epochs; iterate it.
 
@@ -59,7 +67,8 @@ class Word2VecTraining:
     ) -> None:
         self._model, self._windows, self._noise = model, windows, noise
         self._threads = threads
-        self._lanes = [model.lane(SPAN) for _ in range(threads)]
+        self._span = span_size(model.config)
+        self._lanes = [model.lane(self._span) for _ in range(threads)]
         self._epoch = self._chunk = self._at = 0
         self._steps = 0
         self._loss, self._measured = 0.0, 0
@@ -98,13 +107,19 @@ class Word2VecTraining:
 
     def _ready(self, epoch: int, number: int) -> _Ready:
         chunk, device = self._windows.chunk(epoch, number), self._model.input.weight.device
-        shape = (len(chunk.reach) // SPAN, SPAN // BLOCK, POOL)
+        shape = (
+            len(chunk.reach) // self._span,
+            self._span // BLOCK,
+            POOLS[self._model.config.algorithm],
+        )
         if self._noise is None:
             noise = np.zeros((shape[0], 1, 1), np.int32)
         else:
             noise = self._noise.draw(shape, self._windows.generator(epoch, number, 1))
-        parts = (torch.from_numpy(a).to(device) for a in (chunk.tokens, chunk.reach, noise))
-        return _Ready(*parts, chunk.n_read)
+        tokens, reach, drawn = (
+            torch.from_numpy(part).to(device) for part in (chunk.tokens, chunk.reach, noise)
+        )
+        return _Ready(tokens, reach, drawn, chunk.n_read)
 
     def _step(self, lanes: Lanes, ready: _Ready, share: float) -> None:
         model, first = self._model, self._at * self._threads
@@ -112,10 +127,10 @@ class Word2VecTraining:
         halo = len(ready.tokens) - len(ready.reach)
 
         def learn(lane: int) -> SpanMoves:
-            at = (first + lane) * SPAN
+            at = (first + lane) * self._span
             span = Span(
-                ready.tokens[at : at + SPAN + halo],
-                ready.reach[at : at + SPAN],
+                ready.tokens[at : at + self._span + halo],
+                ready.reach[at : at + self._span],
                 ready.noise[first + lane],
             )
             return self._lanes[lane].learn(span, measured=measured)
@@ -140,17 +155,13 @@ class Word2VecTraining:
         lanes.run(move)
         if measured:
             self._loss += sum(found.loss or 0.0 for found in moves)
-            self._measured += self._threads * SPAN
+            self._measured += self._threads * self._span
 
     def _words_before(self, share: float) -> float:
-        from nlpcli.batching.windows import CHUNK
-
         size = min(CHUNK, self._windows.n_words - self._chunk * CHUNK)
         return self._chunk * CHUNK + share * size
 
     def _report(self, words: int) -> WordStep:
-        from nlpcli.batching.windows import CHUNK
-
         if self._measured:
             self.loss = self._loss / self._measured
             self._loss, self._measured = 0.0, 0
@@ -162,3 +173,32 @@ class Word2VecTraining:
     def total(self) -> int:
         """Words of the corpus in all epochs."""
         return self._model.config.epochs * self._windows.n_words
+
+    @property
+    def steps_done(self) -> int:
+        """Steps so far."""
+        return self._steps
+
+    def state(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+        """What ``load`` needs, as arrays and numbers; take it at a WordStep."""
+        model = self._model
+        arrays = {
+            "input": model.input.weight.cpu().numpy(), "output": model.output.weight.cpu().numpy(),
+        }  # fmt: skip
+        return arrays, {
+            "epoch": self._epoch, "chunk": self._chunk, "at": self._at, "steps": self._steps,
+            "loss_sum": self._loss, "measured": self._measured, "loss": self.loss,
+        }  # fmt: skip
+
+    def load(self, arrays: dict[str, npt.NDArray[Any]], numbers: dict[str, Any]) -> None:
+        """Takes up where ``state`` was taken. Raises ValueError for one of another shape."""
+        for name, table in (("input", self._model.input), ("output", self._model.output)):
+            if name not in arrays or arrays[name].shape != tuple(table.weight.shape):
+                raise ValueError(f"{name} is missing or of another shape")
+        at = {name: int(numbers[name]) for name in ("epoch", "chunk", "at", "steps", "measured")}
+        for name, table in (("input", self._model.input), ("output", self._model.output)):
+            table.weight.copy_(torch.from_numpy(arrays[name]))
+        self._epoch, self._chunk, self._at = at["epoch"], at["chunk"], at["at"]
+        self._steps, self._measured = at["steps"], at["measured"]
+        loss = numbers["loss"]
+        self._loss, self.loss = float(numbers["loss_sum"]), None if loss is None else float(loss)

@@ -6,19 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlpcli.batching import windows
-from nlpcli.batching.subsampling import keep_probabilities
 from nlpcli.batching.windows import NoiseWords, Windows, reach_patterns
-
-
-def test_words_are_kept_by_either_formula() -> None:
-    counts = np.array([900, 90, 10])
-    ratio = counts / 1000 / 0.01
-    assert keep_probabilities(counts, 0.01, "word2vec") == pytest.approx(
-        np.minimum(1, (np.sqrt(ratio) + 1) / ratio), rel=1e-6
-    )
-    paper = keep_probabilities(counts, 0.01, "paper")
-    assert paper == pytest.approx([1 - (1 - np.sqrt(0.01 / 0.9)), 1 / 3, 1], rel=1e-6)
-    assert keep_probabilities(counts, 0, "paper").tolist() == [1, 1, 1]
 
 
 def test_noise_words_are_drawn_by_their_power() -> None:

@@ -74,6 +74,10 @@ COMMANDS = [
         "train-fasttext", (TRAIN, "-o", "new"), "path", ("--epochs", "0"), json=True, rows=TRAIN,
         trainer=True,
     ),
+    Command(
+        "train-w2v", (TRAIN, "-o", "words", "--epochs", "1"), "path", ("--epochs", "0"), json=True,
+        trainer=True,
+    ),
     Command("predict", (NEW, "-m", "reviews"), "csv", ("--top-k", "0"), rows=NEW),
     Command("eval", (TEST, "-m", "reviews"), "text", ("--resamples", "1"), json=True, rows=TEST),
     Command(

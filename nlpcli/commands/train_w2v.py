@@ -1,0 +1,256 @@
+"""train-w2v: plain text in, published word vectors out."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nlpcli.commands.after_training import prune_after, show_words_report, tell_pin
+from nlpcli.commands.configuring import from_options, typed_options
+from nlpcli.errors import UsageError
+from nlpcli.shell import options as opt
+from nlpcli.shell.console import Console
+
+if TYPE_CHECKING:
+    from nlpcli.models.word2vec_config import Word2VecConfig
+    from nlpcli.runs.word_training import Counting
+
+EXAMPLES = """\b
+Examples:
+  nlpcli train-w2v sample_data/reviews_en.csv -o words --min-count 2
+  nlpcli train-w2v sample_data/reviews_en.csv -o counted --algorithm svd \\
+      --min-count 2 --dim 20
+"""
+
+
+class AlgorithmName(StrEnum):
+    """How vectors are made."""
+
+    skipgram = "skipgram"
+    cbow = "cbow"
+    svd = "svd"
+
+
+class WordLoss(StrEnum):
+    """What prediction makes small."""
+
+    ns = "ns"
+    hs = "hs"
+    nce = "nce"
+    softmax = "softmax"
+
+
+class FormulaName(StrEnum):
+    """How frequent words are dropped."""
+
+    word2vec = "word2vec"
+    paper = "paper"
+
+
+class WeightingName(StrEnum):
+    """What is factorised."""
+
+    ppmi = "ppmi"
+    tfidf = "tfidf"
+    raw = "raw"
+
+
+class ContextName(StrEnum):
+    """What words are counted in."""
+
+    words = "words"
+    sentences = "sentences"
+    blocks = "blocks"
+
+
+PREDICTED = (
+    "loss", "negatives", "noise_power", "epochs", "lr", "subwords", "min_n", "max_n", "buckets",
+    "resume", "save_every", "device",
+)  # fmt: skip
+COUNTED = ("weighting", "shift", "smoothing", "eigen_power", "contexts")
+"""Options of one family of algorithms that mean nothing to the other."""
+MIN_N, MAX_N = 3, 6
+
+
+def train_w2v(
+    context: typer.Context,
+    corpus: Annotated[
+        list[str], typer.Argument(help="Plain text, a line a sentence, packed or not; - for stdin.")
+    ],
+    *,
+    output: Annotated[str, typer.Option("--output", "-o", help="Name in the store, or a path.")],
+    store: opt.Store = None,
+    algorithm: Annotated[
+        AlgorithmName, typer.Option(help="Prediction, or svd: counts, factorised.")
+    ] = AlgorithmName.skipgram,
+    loss: Annotated[
+        WordLoss, typer.Option(help="Negative samples, a Huffman tree, NCE, or all words.")
+    ] = WordLoss.ns,
+    dim: Annotated[int, typer.Option(min=1, max=4096, help="Numbers of a vector.")] = 100,
+    window: Annotated[
+        int, typer.Option(min=1, max=64, help="Words on each side, at most; drawn from 1 on.")
+    ] = 5,
+    negatives: Annotated[
+        int, typer.Option(min=1, max=1000, help="Noise words of a pair, for ns and nce.")
+    ] = 5,
+    noise_power: Annotated[
+        float, typer.Option(min=0, max=2, help="Noise words are drawn by count to this.")
+    ] = 0.75,
+    sample: Annotated[
+        float, typer.Option(min=0, max=0.99, help="Words of a larger share are dropped; 0: none.")
+    ] = 1e-4,
+    sample_formula: Annotated[
+        FormulaName,
+        typer.Option(help="Kept with (sqrt(f/t)+1)·t/f, or by the paper with sqrt(t/f)."),
+    ] = FormulaName.word2vec,
+    min_count: Annotated[int, typer.Option(min=1, help="Rarer words are dropped.")] = 5,
+    epochs: Annotated[int, typer.Option(min=1, max=10000, help="Passes over the text.")] = 5,
+    lr: Annotated[
+        float | None,
+        typer.Option(min=1e-6, max=10, help="Falls to nearly 0 [default: 0.03; hs: 0.025]."),
+    ] = None,
+    subwords: Annotated[
+        bool,
+        typer.Option("--subwords", help="Learn character n-grams: words never seen get vectors."),
+    ] = False,
+    min_n: Annotated[
+        int | None, typer.Option(min=1, max=32, help="Shortest, for --subwords [default: 3].")
+    ] = None,
+    max_n: Annotated[
+        int | None, typer.Option(min=1, max=32, help="Longest, for --subwords [default: 6].")
+    ] = None,
+    buckets: Annotated[
+        int | None, typer.Option(min=1, max=2**31, help="Of hashed n-grams [default: 500000].")
+    ] = None,
+    phrases: Annotated[
+        int, typer.Option(min=0, max=10, help="Passes that join words, as new_york; 0: none.")
+    ] = 0,
+    phrase_threshold: Annotated[
+        float, typer.Option(min=0, help="Score above which words are joined.")
+    ] = 10.0,
+    weighting: Annotated[
+        WeightingName, typer.Option(help="Of counts, for svd.")
+    ] = WeightingName.ppmi,
+    shift: Annotated[
+        float, typer.Option(min=1, max=1e6, help="Of ppmi: by log(shift), for svd.")
+    ] = 1.0,
+    smoothing: Annotated[
+        float, typer.Option(min=0, max=1, help="Power of context counts, for svd.")
+    ] = 1.0,
+    eigen_power: Annotated[
+        float, typer.Option(min=0, max=1, help="Of singular values, for svd.")
+    ] = 0.0,
+    contexts: Annotated[
+        ContextName, typer.Option(help="What words are counted in, for svd.")
+    ] = ContextName.words,
+    lowercase: Annotated[bool, typer.Option("--lowercase/--keep-case")] = True,
+    strip_punctuation: Annotated[bool, typer.Option("--strip-punctuation")] = False,
+    seed: opt.Seed = 1,
+    threads: opt.Threads = None,
+    device: opt.Device = "auto",
+    on_error: opt.ErrorMode = opt.OnError.fail,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Take up the unfinished run, if it is the same.")
+    ] = False,
+    save_every: Annotated[
+        float, typer.Option(min=0, max=10000, help="Minutes between resumable states.")
+    ] = 5,
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="Then remove all but so many good versions.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a model path that exists.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Queue when the name is busy.")] = False,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
+    no_color: opt.NoColor = False,
+) -> None:
+    """Learn word vectors from plain text and publish them."""
+    from nlpcli.data.phrases import PhraseConfig
+    from nlpcli.runs.word_training import WordRequest, WordRun
+    from nlpcli.store.store import Store
+    from nlpcli.text.config import TokenizerConfig
+    from nlpcli.text.normalize import Cleaning
+
+    console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
+    models = Store(opt.store_root(store))
+    for path in corpus:
+        opt.expect_input(path)
+    typed = typed_options(context)
+    _refuse_meaningless(algorithm, loss, subwords=subwords, phrases=phrases, typed=typed)
+    cleaning = Cleaning(lowercase=lowercase, strip_punctuation=strip_punctuation)
+    request = WordRequest(
+        output=output,
+        paths=corpus,
+        tokenizer=TokenizerConfig(cleaning=cleaning, word_ngrams=1),
+        recipe=_recipe(context.params),
+        phrases=PhraseConfig(threshold=phrase_threshold, passes=phrases) if phrases else None,
+        min_count=min_count,
+        seed=seed,
+        threads=threads,
+        device=device,
+        resume=resume,
+        save_every=save_every,
+        skip_bad=on_error == opt.OnError.skip,
+    )
+    draft = models.begin(output, force=force, wait=wait)
+    with draft:
+        report = WordRun(request, console).run(draft)
+    show_words_report(report, console, as_json=json)
+    if keep is not None and draft.versioned:
+        prune_after(models, output, keep, console)
+    tell_pin(models, output, report, console)
+
+
+def _refuse_meaningless(
+    algorithm: AlgorithmName, loss: WordLoss, *, subwords: bool, phrases: int, typed: set[str]
+) -> None:
+    """Raises UsageError for an option that what is asked for has no use for."""
+    counted = algorithm == AlgorithmName.svd
+    for name in PREDICTED if counted else COUNTED:
+        if name in typed:
+            hint = "--algorithm skipgram" if counted else "--algorithm svd"
+            raise _no_meaning(name, f"--algorithm {algorithm.value}", hint)
+    sampled = loss in (WordLoss.ns, WordLoss.nce)
+    for name in ("negatives", "noise_power"):
+        if name in typed and not sampled:
+            raise _no_meaning(name, f"--loss {loss.value}", "--loss ns")
+    for name in ("min_n", "max_n", "buckets"):
+        if name in typed and not subwords:
+            raise _no_meaning(name, "whole words", "--subwords")
+    if "phrase_threshold" in typed and not phrases:
+        raise _no_meaning("phrase_threshold", "--phrases 0", "--phrases 1")
+
+
+def _no_meaning(name: str, where: str, hint: str) -> UsageError:
+    return UsageError(f"--{name.replace('_', '-')} has no meaning with {where}", hint=hint)
+
+
+def _recipe(options: dict[str, Any]) -> Word2VecConfig | Counting:
+    """What is trained. Raises UsageError for sizes that do not go together."""
+    plain: dict[str, Any] = {
+        n: v.value if isinstance(v, StrEnum) else v for n, v in options.items()
+    }
+    if plain["algorithm"] == "svd":
+        from nlpcli.batching.cooccurrence import Window
+        from nlpcli.models.count_vectors import CountConfig
+        from nlpcli.runs.word_training import Counting
+
+        window = Window(
+            size=plain["window"], sample=plain["sample"], formula=plain["sample_formula"]
+        )
+        return Counting(from_options(CountConfig, plain), window, plain["contexts"])
+    from nlpcli.models.word2vec_config import DEFAULT_RATES, Word2VecConfig
+
+    shortest, longest = plain["min_n"], plain["max_n"]
+    if plain["subwords"]:
+        shortest = MIN_N if shortest is None else shortest
+        longest = max(MAX_N, shortest) if longest is None else longest
+        if shortest > longest:
+            raise UsageError(f"--min-n {shortest} is more than --max-n {longest}")
+    rate = plain["lr"] or DEFAULT_RATES[plain["loss"]]
+    return from_options(Word2VecConfig, plain, min_n=shortest or 0, max_n=longest or 0, lr=rate)

@@ -1,0 +1,221 @@
+"""One run of train-w2v, from texts to word vectors in the store."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from nlpcli.runs import interrupts
+from nlpcli.runs.corpus import corpus_on_disk
+from nlpcli.runs.interrupts import Interrupted
+from nlpcli.runs.resuming import Resumption
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nlpcli.batching.cooccurrence import Window
+    from nlpcli.data.id_corpus import IdCorpus
+    from nlpcli.data.phrases import PhraseConfig
+    from nlpcli.models.count_vectors import CountConfig
+    from nlpcli.models.word2vec_config import Word2VecConfig
+    from nlpcli.models.word_vectors import WordVectors
+    from nlpcli.runs.counting import Contexts
+    from nlpcli.runs.reporting import Reporter
+    from nlpcli.store.draft import Draft
+    from nlpcli.text.config import TokenizerConfig
+    from nlpcli.training.word2vec import Word2VecTraining
+
+
+@dataclass(frozen=True)
+class Counting:
+    """The recipe of ``--algorithm svd``."""
+
+    config: CountConfig
+    window: Window
+    contexts: Contexts
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        window = {f"window_{name}": value for name, value in asdict(self.window).items()}
+        return {"algorithm": "svd", **asdict(self.config), **window, "contexts": self.contexts}
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordRequest:
+    """A run as it was asked for, validated."""
+
+    output: str
+    paths: list[str]
+    tokenizer: TokenizerConfig
+    recipe: Word2VecConfig | Counting
+    phrases: PhraseConfig | None
+    min_count: int
+    seed: int
+    threads: int | None
+    device: str
+    resume: bool
+    save_every: float
+    skip_bad: bool
+
+    def record(self, corpus: IdCorpus, program: str, threads: int) -> dict[str, Any]:
+        """Everything that the vectors depend on, as plain JSON values."""
+        record = {
+            "program": program,
+            "corpus_sha256": corpus.sha256,
+            **self.tokenizer.to_json(),
+            **self.recipe.to_json(),
+            "phrases": None if self.phrases is None else asdict(self.phrases),
+            "min_count": self.min_count,
+            "seed": self.seed,
+            "threads": threads,
+            "device": self.device,
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(record))
+        return plain
+
+
+class WordRun:
+    """Reads, trains and publishes what a request asks for; ``run`` it once."""
+
+    def __init__(self, request: WordRequest, console: Reporter) -> None:
+        from nlpcli import __version__
+
+        self._request, self._console = request, console
+        self._program = f"nlpcli {__version__}"
+        self._stages: dict[str, float] = {}
+        self._begun = self._last = time.perf_counter()
+
+    def run(self, draft: Draft) -> dict[str, Any]:
+        """The report; ``path`` of the version.
+
+        Raises NlpcliError; Interrupted, with a state saved when training had begun.
+        """
+        request = self._request
+        # torch takes over a second to import: that happens while texts are read
+        threading.Thread(target=_import_torch, daemon=True).start()
+        report: dict[str, Any] = {"resumed_after_step": 0, "loss": None}
+        with corpus_on_disk(
+            request.paths, request.tokenizer, draft.path, self._console,
+            min_count=request.min_count, threads=request.threads, skip_bad=request.skip_bad,
+            phrases=request.phrases,
+        ) as corpus:  # fmt: skip
+            self._lap("read")
+            threads = _threads(request.threads)
+            record = request.record(corpus, self._program, threads)
+            data = {
+                "sha256": corpus.sha256, "rows": len(corpus.starts) - 1, "dev_rows": None,
+                "words": corpus.n_raw, "used_words": len(corpus.ids),
+                "skipped_rows": corpus.n_skipped, "threads": threads,
+            }  # fmt: skip
+            vectors, resumption = self._vectors(draft, corpus, record, threads, report)
+        n_read = data["words"] * report.get("epochs", 1)
+        report |= {"words": data["words"], "vocabulary": len(vectors.words), "threads": threads}
+        report["words_per_second"] = round(n_read / max(self._stages["train"], 1e-9))
+        path = self._save(draft, vectors, record, data, resumption)
+        self._lap("save")
+        report |= {"path": str(path), "stage_seconds": self._stages}
+        report["model_bytes"] = sum(file.stat().st_size for file in path.iterdir())
+        report["seconds"] = round(time.perf_counter() - self._begun, 3)
+        return report
+
+    def _lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self._stages[stage] = round(now - self._last, 3)
+        self._last = now
+
+    def _vectors(
+        self, draft: Draft, corpus: IdCorpus, record: dict[str, Any], threads: int,
+        report: dict[str, Any],
+    ) -> tuple[WordVectors, Resumption | None]:  # fmt: skip
+        request = self._request
+        if isinstance(request.recipe, Counting):
+            from nlpcli.runs.counting import counted_vectors
+
+            recipe = request.recipe
+            vectors = counted_vectors(
+                corpus, recipe.config, recipe.window, self._console, contexts=recipe.contexts,
+                seed=request.seed, threads=threads,
+            )  # fmt: skip
+            self._lap("train")
+            report |= {"device": "cpu", "epochs": 1, "dim": recipe.config.dim}
+            return vectors, None
+        from nlpcli.runs.word_prediction import make_prediction
+
+        prediction = make_prediction(
+            corpus, request.recipe, seed=request.seed, threads=threads, device=request.device
+        )
+        draft.need(prediction.model_bytes)
+        self._lap("prepare")
+        training = prediction.training
+        resumption = Resumption(draft.states, record, self._console, minutes=request.save_every)
+        report["resumed_after_step"] = resumption.take_up(training, asked=request.resume)
+        report |= {
+            "device": prediction.device, "epochs": request.recipe.epochs, "dim": request.recipe.dim,
+        }  # fmt: skip
+        try:
+            self._watch(training, request.recipe.epochs, resumption, corpus)
+        except Interrupted:
+            resumption.save(training)
+            raise
+        report["loss"] = None if training.loss is None else round(training.loss, 6)
+        vectors = prediction.vectors(corpus)
+        self._lap("train")
+        return vectors, resumption
+
+    def _watch(
+        self, training: Word2VecTraining, epochs: int, resumption: Resumption, corpus: IdCorpus
+    ) -> None:
+        """Trains to the end, shows how it goes and saves states."""
+        begun, first = time.perf_counter(), None
+        raw = corpus.n_raw / max(1, len(corpus.ids))
+        with self._console, interrupts.deferred():
+            for now in training:
+                first = now.words if first is None else first
+                seconds = max(time.perf_counter() - begun, 1e-9)
+                rate = (now.words - first) * raw / seconds
+                note = f"{rate:,.0f} words/s"
+                if now.loss is not None:
+                    note += f"  loss {now.loss:.4f}"
+                what = f"epoch {now.epoch}/{epochs}"
+                self._console.progress(what, now.words, now.total, note)
+                if interrupts.pending():
+                    resumption.save(training)
+                    break
+                resumption.save_if_due(training)
+
+    def _save(
+        self, draft: Draft, vectors: WordVectors, record: dict[str, Any], data: dict[str, Any],
+        resumption: Resumption | None,
+    ) -> Path:  # fmt: skip
+        from nlpcli.store.word_vectors import KIND, write_word_vectors
+
+        config = write_word_vectors(draft, vectors, {**self._request.recipe.to_json()})
+        with interrupts.deferred():
+            path = draft.publish(
+                kind=KIND,
+                created_by=self._program,
+                config={**config, "run": record},
+                labels=[],
+                data=data,
+                seed=self._request.seed,
+                metrics={},
+            )
+            interrupts.complete()  # a signal now must not make the next run publish it again
+        if resumption is not None:
+            resumption.clear()
+        return path
+
+
+def _threads(asked: int | None) -> int:
+    from nlpcli.text import parallel
+
+    return asked or parallel.workers()
+
+
+def _import_torch() -> None:
+    with contextlib.suppress(ImportError):  # where it is missing, the main thread says so
+        import torch  # noqa: F401

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import PROGRAM, SAMPLES, Run, environment, run_program
+
+TEXT = str(SAMPLES / "reviews_en.csv")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Run:
+    """Runs the program over an empty store."""
+    store = tmp_path / "store"
+    store.mkdir()
+    return lambda *arguments, **more: run_program(store, *arguments, **more)
+
+
+def weights(path: Path) -> bytes:
+    return (path / "model.safetensors").read_bytes()
+
+
+def test_words_never_seen_have_neighbours_with_subwords(place: Run, tmp_path: Path) -> None:
+    done = place(
+        "train-w2v", "-", "-o", "words", "--subwords", "--buckets", "5000", "--min-count", "2",
+        "--threads", "2", "--json", stdin=Path(TEXT).read_bytes(),
+    )  # fmt: skip
+    report = json.loads(done.out)
+    assert done.code == 0 and report["vocabulary"] > 100 and report["loss"] > 0
+    asked = place("neighbors", "-m", "words", "refundability", "--json")
+    assert asked.code == 0, asked.err
+    manifest = json.loads((Path(report["path"]) / "manifest.json").read_bytes())
+    assert manifest["kind"] == "word-vectors" and manifest["config"]["run"]["loss"] == "ns"
+
+
+def test_counts_and_phrases(place: Run) -> None:
+    done = place(
+        "train-w2v", TEXT, TEXT, "-o", "counted", "--algorithm", "svd", "--dim", "8",
+        "--phrases", "1", "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    report = json.loads(done.out)
+    assert report["dim"] == 8 and report["loss"] is None
+
+
+def test_a_corpus_of_rare_words_only(place: Run) -> None:
+    done = place("train-w2v", "-", "-o", "words", stdin="one two two\n")
+    assert done.code == 65
+    assert "no word occurs 5 times; 3 words, 2 different" in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--algorithm", "svd", "--lr", "1"], "--lr has no meaning with --algorithm svd"),
+        (["--shift", "2"], "--shift has no meaning with --algorithm skipgram"),
+        (["--loss", "hs", "--negatives", "3"], "--negatives has no meaning with --loss hs"),
+        (["--min-n", "2"], "--min-n has no meaning with whole words"),
+        (["--subwords", "--min-n", "4", "--max-n", "3"], "--min-n 4 is more than --max-n 3"),
+    ],
+)
+def test_options_that_mean_nothing(place: Run, options: list[str], said: str) -> None:
+    done = place("train-w2v", TEXT, "-o", "words", *options)
+    assert done.code == 2 and said in done.err
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(place: Run, tmp_path: Path) -> None:
+    many = tmp_path / "many.txt"
+    many.write_text(Path(TEXT).read_text() * 20)
+    line = ["train-w2v", str(many), "--threads", "2", "--epochs", "40", "--sample", "0", "--seed",
+            "5"]  # fmt: skip
+    whole = place(*line, "-o", "./whole")
+    assert whole.code == 0
+    store = tmp_path / "store"
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        run = subprocess.Popen(
+            [PROGRAM, *line, "-o", "./again", "--force", "--resume", "--save-every", "0"],
+            env=environment(store), cwd=tmp_path, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        states = tmp_path / ".again.state"
+        before = set(states.glob("*.state"))
+        while run.poll() is None and not set(states.glob("*.state")) - before:
+            time.sleep(0.02)
+        run.send_signal(number)
+        assert run.wait() in (143, -9)
+    done = place(*line, "-o", "./again", "--force", "--resume", "--json")
+    assert json.loads(done.out)["resumed_after_step"] > 0
+    assert weights(tmp_path / "again") == weights(tmp_path / "whole")
+    assert not list(states.glob("*.state"))
