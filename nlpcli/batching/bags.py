@@ -121,10 +121,21 @@ class BagBatches:
         found = np.bincount(self._ids, weights=squared, minlength=n_features)
         return torch.from_numpy(found.astype(np.float32))
 
+    def lengths(self, freedom: npt.NDArray[np.float32]) -> Tensor:
+        """Of each text, in the order of the batches: the sum of squared weights times the freedom
+        [V] of their features, float32 [N]."""
+        ends = np.concatenate(([0.0], np.cumsum(np.square(self._weights) * freedom[self._ids])))
+        found = np.diff(ends[self._indptr])[self._order]
+        return torch.from_numpy(found.astype(np.float32))
+
     def order(self, generator: torch.Generator) -> list[int]:
         """The numbers of all batches in an order drawn from ``generator``."""
         numbers: list[int] = torch.randperm(len(self), generator=generator).tolist()
         return numbers
+
+    def texts_from(self, number: int) -> I64:
+        """Which texts are in this batch or a later one, int64 [S], ascending."""
+        return np.sort(self._order[number * self.batch_size :])
 
     def texts(self, number: int) -> I64:
         """Which texts a batch holds, int64 [B]."""

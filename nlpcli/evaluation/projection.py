@@ -45,7 +45,7 @@ def _two_columns(units: F64, seed: int) -> F64:
 
     found = np.zeros((len(units), 2))
     columns = min(2, *units.shape)
-    if len(units) > 1:
+    if np.ptp(units, axis=0).any():
         found[:, :columns] = PCA(columns, random_state=seed).fit_transform(units)
     return found
 

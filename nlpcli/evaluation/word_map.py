@@ -1,4 +1,8 @@
-"""A page that shows words as points on a plane: one HTML file, which asks for nothing."""
+"""A page that shows words as points on a plane: one HTML file, which asks for nothing.
+
+Points are scikit-learn's, the page is filled in by Jinja. A plotting library in the page would take
+1 to 5 MB, and finding words and walking along neighbours would still be a script of our own.
+"""
 
 from __future__ import annotations
 

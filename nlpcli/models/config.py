@@ -26,10 +26,12 @@ class FastTextConfig:
     ``dim`` 0 gives every feature its logits directly (no bottleneck); else embeddings of ``dim``
     numbers and an output matrix (Joulin et al. 2017, section 2). ``loss``: softmax over labels,
     one-vs-all logistic, one-vs-all squared hinge with an L2 penalty (a linear SVM, no bottleneck),
-    whose ``cost`` is liblinear's C (Fan et al. 2008); and with a bottleneck, for many labels:
-    ``hs`` hierarchical softmax, ``ns`` negative sampling with ``negatives`` draws, ``adaptive``
-    softmax (see models/outputs.py). ``lr`` falls linearly to ``lr * lr_end`` and is not used by
-    the squared hinge; ``label_smoothing`` (Szegedy et al. 2016, section 7) only by softmax.
+    whose ``cost`` is liblinear's C (Fan et al. 2008) and whose penalty follows the labels to the
+    power ``freedom`` (see training/freedom.py; 0: it is the same for all weights); and with a
+    bottleneck, for many labels: ``hs`` hierarchical softmax, ``ns`` negative sampling with
+    ``negatives`` draws, ``adaptive`` softmax (see models/outputs.py). ``lr`` falls linearly to
+    ``lr * lr_end`` and is not used by the squared hinge; ``label_smoothing`` (Szegedy et al. 2016,
+    section 7) only by softmax.
     ``bias`` False: none is learnt. ``batch_size`` None: from the data.
     """
 
@@ -37,6 +39,7 @@ class FastTextConfig:
     loss: Loss = "squared-hinge"
     epochs: int = 5
     cost: float = 1.0
+    freedom: float = 0.25
     lr: float = 0.2
     lr_end: float = 0.3
     batch_size: int | None = None
@@ -49,6 +52,7 @@ class FastTextConfig:
             ("dim", 0, MOST_DIM),
             ("epochs", 1, 10_000),
             ("cost", 1e-6, 1e6),
+            ("freedom", 0.0, 1.0),
             ("lr", 1e-6, 100.0),
             ("lr_end", 0.0, 1.0),
             ("label_smoothing", 0.0, 0.9),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from nlpcli.batching.subsampling import SampleFormula
+
 Algorithm = Literal["skipgram", "cbow"]
 ALGORITHMS: tuple[Algorithm, ...] = ("skipgram", "cbow")
 Loss = Literal["ns", "hs", "nce", "softmax"]
 LOSSES: tuple[Loss, ...] = ("ns", "hs", "nce", "softmax")
 SAMPLED: tuple[Loss, ...] = ("ns", "nce")
 """Losses that draw noise words."""
-SampleFormula = Literal["word2vec", "paper"]
 SAMPLE_FORMULAS: tuple[SampleFormula, ...] = ("word2vec", "paper")
 MOST_SOFTMAX = 20_000
 """Words up to which a full softmax is computed: a step costs as many products a word."""

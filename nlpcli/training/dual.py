@@ -6,6 +6,8 @@ of alpha_ik y_ik x_i with alpha_ik ≥ 0, and one alpha at a time has its optimu
 (Hsieh et al. 2008, section 3). All alphas of a batch and all labels are moved at once; texts of a
 batch overlap, so the curvature is raised by a factor ``sigma`` (Takáč et al. 2013, section 3). The
 bias is not penalised and follows the gradient with Adagrad, from the best constant answer.
+``freedom`` [V] divides the penalty on the weights of each feature: x_i is then as if its features
+were multiplied by the root of it, and so are the weights.
 
 A finished model is gone on from by keeping near its weights: |w_k - v_k|² weighed for each feature
 by how much of it was seen before, a diagonal stand-in for the loss of the old texts (as Kirkpatrick
@@ -18,6 +20,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -61,17 +65,25 @@ class DualUpdate:
         batches: BagBatches,
         seen: Seen | None = None,
         shift: Tensor | None = None,
+        freedom: npt.NDArray[np.float32] | None = None,
     ) -> None:
+        """``freedom`` is for a model that is trained from nothing, without ``seen``."""
         self.model = model
         self._every = slice(0, len(model.bias))
         self._shift = 0.0 if shift is None else shift * SHIFT
-        self.inputs = batches.squares(len(model.weight)).to(model.weight.device)
+        device = model.weight.device
+        self.inputs = batches.squares(len(model.weight)).to(device)
+        self._freedom: Tensor | None = None
+        self._lengths: Tensor | None = None
         self._yielding: Tensor | None = None
+        if freedom is not None:
+            self._freedom = torch.from_numpy(freedom).to(device)
+            self._lengths = batches.lengths(freedom).to(device)
         if seen is not None:
             self._known = seen.labels
             self._yielding = 1 / (1 + MEMORY * model.config.cost * seen.squares)
             self.inputs += seen.squares
-        self.alpha = torch.zeros(batches.n_texts, model.n_labels, device=model.weight.device)
+        self.alpha = torch.zeros(batches.n_texts, model.n_labels, device=device)
         self.bias = RowwiseAdagrad(model.bias[:, None])
         # half of what is safe for texts that all pull in one direction
         self.sigma = max(1.0, 1 + (batches.batch_size - 1) * batches.overlap / 2)
@@ -89,7 +101,7 @@ class DualUpdate:
             losses *= importance[:, None]
             cost = (cost * importance[:, None]).clamp(min=TINY_COST)
         alpha = self._of(batch, number)
-        curvature = self._curvature(batch)
+        curvature = self._curvature(batch, number)
         step = (slack - alpha / (2 * cost)) / (curvature + 1 / (2 * cost))
         pull = -slack.clamp_(min=0).mul_(signs)
         if importance is not None:
@@ -106,14 +118,19 @@ class DualUpdate:
             mode="sum",
             per_sample_weights=batch.row_weights,
         )
+        if self._freedom is not None:
+            rows *= self._freedom[batch.rows, None]
         if self._yielding is not None:
             rows *= torch.where(self._known, self._yielding[batch.rows, None], 1.0)
         add_rows(self.model.weight, batch.rows, rows)
         self.bias.step(self._every, move.pull[:, None], BIAS_RATE)
         old.copy_(move.alpha)
 
-    def _curvature(self, batch: BagBatch) -> Tensor | float:
-        """Of the dual at each alpha: [B, K] or one number, as texts have length one."""
+    def _curvature(self, batch: BagBatch, number: int) -> Tensor | float:
+        """Of the dual at each alpha: [B, K], [B, 1] or one number, as texts have length one."""
+        if self._lengths is not None:
+            first = number * self._batch_size
+            return self.sigma * self._lengths[first : first + len(batch.offsets), None]
         if self._yielding is None:
             return self.sigma
         inner = F.embedding_bag(

@@ -19,6 +19,7 @@ from nlpcli.models.fasttext import FastText
 from nlpcli.models.heads import Head
 from nlpcli.text.tokenizer import Bags
 from nlpcli.training.dual import DualUpdate, Seen
+from nlpcli.training.freedom import feature_freedom
 from nlpcli.training.loop import FastTextUpdate, Step, Training, as_arrays
 
 PRIOR_SMOOTHING = 0.2
@@ -115,13 +116,17 @@ class Fitting:
         hinge = config.loss == "squared-hinge"
         if hinge:
             model.bias.copy_(_constant_answer(examples))
-        update: DualUpdate | FastTextUpdate = (
-            DualUpdate(model, batches, None if start is None else _seen(start, model), shift)
-            if hinge
-            else FastTextUpdate(model)
-        )
         left_out = hinge and dev is None
         held_out = n_held_out(len(batches), batches.batch_size) if left_out else 0
+        update: DualUpdate | FastTextUpdate
+        if not hinge:
+            update = FastTextUpdate(model)
+        elif start is not None:
+            update = DualUpdate(model, batches, _seen(start, model), shift)
+        else:  # what is told of held-out texts must not come from them
+            bags, texts = examples.bags, batches.texts_from(held_out)
+            free = feature_freedom(bags, examples.labels, texts, n_features, config.freedom)
+            update = DualUpdate(model, batches, freedom=free)
         self._training = Training(model, batches, generator, update, held_out=held_out)
         for name, tensor in self._training.tables().items():
             if start is not None and name in start and not (hinge and name == "squares.weight"):

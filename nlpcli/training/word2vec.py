@@ -19,9 +19,10 @@ from nlpcli.models.word2vec import POOLS, Span, SpanMoves, Word2Vec
 from nlpcli.models.word2vec_config import LOWEST_RATE, Word2VecConfig
 from nlpcli.training.lanes import Lanes
 
-SPAN, TREE_SPAN = 2048, 512
-"""Words, after sub-sampling, that a thread learns from at once; with a tree each of them has a
-dozen rows, which are to stay in the processor's cache."""
+SPAN, SUBWORD_SPAN, TREE_SPAN = 2048, 1024, 512
+"""Words, after sub-sampling, that a thread learns from at once. An n-gram stands in many words of
+a span, which should not grow too long for it; with a tree each word has a dozen rows, which are to
+stay in the processor's cache."""
 MEASURED_EVERY = 64
 """Steps between two of which the loss is computed."""
 REPORT_SECONDS = 0.25
@@ -50,7 +51,9 @@ class _Ready:
 
 def span_size(config: Word2VecConfig) -> int:
     """Words of a span; a chunk is to be a multiple of that for all threads."""
-    return TREE_SPAN if config.loss == "hs" else SPAN
+    if config.loss == "hs":
+        return TREE_SPAN
+    return SUBWORD_SPAN if config.subwords else SPAN
 
 
 class Word2VecTraining:

@@ -60,7 +60,10 @@ def test_without_time_the_first_trial_is_all(fresh: Run) -> None:
         ("--model-size", "20K", *FEW),
         pytest.param(("--dim", 5, "--epochs", 5, *FEW), marks=pytest.mark.slow),
         ("--publish-if", "accuracy>=0.1", *FEW),
-        ("--fasttext-compatible", "--buckets", 1000, "--epochs", 2, "--min-count", 1),
+        pytest.param(
+            ("--fasttext-compatible", "--buckets", 1000, "--epochs", 2, "--min-count", 1),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_with_other_options(fresh: Run, options: tuple[Any, ...]) -> None:

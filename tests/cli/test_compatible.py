@@ -186,6 +186,7 @@ def test_gates_and_versions_as_with_any_model(fresh: Run) -> None:
     assert done.code in (65, 66)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_ends_in_the_same_bytes(fresh: Run, tmp_path: Path) -> None:
     line = ["train-fasttext", TRAIN, *SMALL, "--epochs", 300, "--dev-fraction", 0.2, "--save-every",
             0]  # fmt: skip

@@ -178,6 +178,7 @@ def forge(source: Path, target: Path, data: bytes) -> None:
     (target / "manifest.json").write_text(whole, encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_signal_while_it_is_made_smaller_and_the_same_bytes_in_the_end(tmp_path: Path) -> None:
     store = tmp_path / "store"
     line = [

@@ -108,6 +108,7 @@ def test_the_program_finds_the_vectors_in_an_export(
     assert done.out.splitlines()[1].split(",")[0] == theirs[0].removeprefix("__label__")
 
 
+@pytest.mark.slow
 def test_the_content_of_the_file_belongs_to_the_record(
     fresh: Run, vectors: Path, tmp_path: Path
 ) -> None:

@@ -109,6 +109,7 @@ def test_nothing_is_done_when_nothing_changed(fresh: Run, tmp_path: Path) -> Non
     assert fresh(*train, "--cost", 0.3).out == f"{store}/m/4\n"  # the newest is broken
 
 
+@pytest.mark.slow
 def test_unchanged_and_unpublished_stays_no(fresh: Run) -> None:
     train = ("train-fasttext", TRAIN, "-o", "m", "--if-changed", *HALF)
     assert fresh(*train, "--publish-if", "accuracy>=1").code == 1
@@ -195,6 +196,7 @@ def test_new_words_and_labels_join_and_old_ones_stay(fresh: Run, tmp_path: Path)
     assert done.out.splitlines()[1].startswith("zorblax,")
 
 
+@pytest.mark.slow
 def test_what_a_continued_model_cannot_change(fresh: Run, tmp_path: Path) -> None:
     fresh("train-fasttext", TRAIN, "-o", "m", "-q", "--dim", 4)
     again = ("train-fasttext", TRAIN, "-o", "n", "--continue-from", "m")

@@ -9,6 +9,7 @@ import pytest
 from .conftest import PROGRAM, SAMPLES, Run, environment
 
 TRAIN = SAMPLES / "reviews_en.csv"
+SLOW_LOSSES = [pytest.param(name, marks=pytest.mark.slow) for name in ("ns", "adaptive")]
 
 
 def test_training_prints_the_path_alone_and_the_same_seed_gives_the_same_bytes(
@@ -175,7 +176,7 @@ def test_chinese(fresh: Run) -> None:
     assert json.loads(done.out)["accuracy"]["value"] > 0.8
 
 
-@pytest.mark.parametrize("loss", ["hs", "ns", "adaptive"])
+@pytest.mark.parametrize("loss", ["hs", *SLOW_LOSSES])
 def test_losses_for_many_labels(fresh: Run, tmp_path: Path, loss: str) -> None:
     for _ in range(2):
         options = ("--loss", loss, "--epochs", 30, "--dim", 20, "-q")
@@ -203,7 +204,7 @@ def test_losses_for_many_labels(fresh: Run, tmp_path: Path, loss: str) -> None:
     assert done.code == 2 and "no sum of features" in done.err
 
 
-@pytest.mark.parametrize("loss", ["hs", "ns", "adaptive", "softmax"])
+@pytest.mark.parametrize("loss", ["hs", "softmax", *SLOW_LOSSES])
 def test_several_labels_a_row_share_a_softmax(fresh: Run, loss: str) -> None:
     options = ("--label-column", "labels", "--label-separator", ";", "--loss", loss)
     tags = SAMPLES / "tags_en.csv"
@@ -223,7 +224,7 @@ def test_losses_and_options_that_do_not_go_together(fresh: Run) -> None:
         assert done.code == 2 and reason in done.err and not done.out
 
 
-@pytest.mark.parametrize("loss", ["hs", "ns", "adaptive"])
+@pytest.mark.parametrize("loss", ["hs", *SLOW_LOSSES])
 def test_rows_without_labels_and_a_single_label(fresh: Run, tmp_path: Path, loss: str) -> None:
     path = tmp_path / "sparse.csv"
     rows = [f"text {i} of many,{'a;b' if i % 40 == 0 else ''}" for i in range(400)]

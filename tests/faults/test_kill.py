@@ -13,7 +13,14 @@ from .operations import OPERATIONS, TEXTS, World
 
 
 @pytest.mark.parametrize(
-    ("name", "step"), [("predict", 1), ("prune", 1), ("pin", 4), ("train", 9), ("train-path", 11)]
+    ("name", "step"),
+    [
+        pytest.param("predict", 1, marks=pytest.mark.slow),
+        pytest.param("prune", 1, marks=pytest.mark.slow),
+        ("pin", 4),
+        ("train", 9),
+        pytest.param("train-path", 11, marks=pytest.mark.slow),
+    ],
 )
 def test_a_kill_here_and_there(world: World, name: str, step: int) -> None:
     faults = list(every_kill(world, OPERATIONS[name]))[step // 2 :: step]
@@ -32,7 +39,7 @@ def test_a_kill_around_the_rename_that_publishes(world: World) -> None:
     assert (found["kills"], found["lost"]) == (2, [])
 
 
-@pytest.mark.parametrize("name", ["prune", "train-path"])
+@pytest.mark.parametrize("name", [pytest.param("prune", marks=pytest.mark.slow), "train-path"])
 def test_the_program_itself_after_a_kill(world: World, name: str) -> None:
     """What the loops judge by calls of functions, by the commands that a person types."""
     operation = OPERATIONS[name]

@@ -36,7 +36,7 @@ def _examples(n: int, noise: float = 0.2) -> tuple[Examples, csr_matrix, np.ndar
 
 
 def _trained(examples: Examples, n_features: int, **config: object) -> Fitting:
-    more = {"batch_size": 16, "epochs": 80, **config}
+    more = {"batch_size": 16, "epochs": 80, "freedom": 0.0, **config}
     fitting = Fitting(
         FastTextConfig(**more), examples, None, n_features=n_features, seed=1, device=CPU  # type: ignore[arg-type]
     )  # fmt: skip
