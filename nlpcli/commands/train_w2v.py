@@ -109,7 +109,11 @@ def train_w2v(
     epochs: Annotated[int, typer.Option(min=1, max=10000, help="Passes over the text.")] = 5,
     lr: Annotated[
         float | None,
-        typer.Option(min=1e-6, max=10, help="Falls to nearly 0 [default: 0.03; hs: 0.025]."),
+        typer.Option(
+            min=1e-6,
+            max=10,
+            help="Falls to nearly 0 [default: 0.03; cbow: 0.035; hs, softmax: 0.025].",
+        ),
     ] = None,
     subwords: Annotated[
         bool,
@@ -244,7 +248,7 @@ def _recipe(options: dict[str, Any]) -> Word2VecConfig | Counting:
             size=plain["window"], sample=plain["sample"], formula=plain["sample_formula"]
         )
         return Counting(from_options(CountConfig, plain), window, plain["contexts"])
-    from nlpcli.models.word2vec_config import DEFAULT_RATES, Word2VecConfig
+    from nlpcli.models.word2vec_config import CBOW_RATE, DEFAULT_RATES, Word2VecConfig
 
     shortest, longest = plain["min_n"], plain["max_n"]
     if plain["subwords"]:
@@ -253,4 +257,6 @@ def _recipe(options: dict[str, Any]) -> Word2VecConfig | Counting:
         if shortest > longest:
             raise UsageError(f"--min-n {shortest} is more than --max-n {longest}")
     rate = plain["lr"] or DEFAULT_RATES[plain["loss"]]
+    if not plain["lr"] and plain["algorithm"] == "cbow" and plain["loss"] in ("ns", "nce"):
+        rate = CBOW_RATE
     return from_options(Word2VecConfig, plain, min_n=shortest or 0, max_n=longest or 0, lr=rate)

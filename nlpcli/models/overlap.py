@@ -10,10 +10,14 @@ import torch
 from torch import Tensor
 
 LEAST = 16
+"""Places of a block at least: fast products of which little is thrown away."""
 
 
 class Overlap:
-    """The layout of N places with h rows to both sides. N is a multiple of ``LEAST`` · 2^k ≥ 2 h."""
+    """The layout of N places with h rows to both sides.
+
+    b is ``LEAST``, doubled until it is at least 2 h. Raises ValueError where N is no multiple.
+    """
 
     def __init__(self, n: int, half: int) -> None:
         size = LEAST

@@ -34,9 +34,9 @@ F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
 
-POOLS: dict[Algorithm, tuple[int, int]] = {"skipgram": (32, 32), "cbow": (32, 16)}
-"""Words of a block, and the noise words that it shares, whatever the number of negatives, which their weight makes up
-for; chosen by quality, see LOG.md. CBOW has a fifth of the pairs."""
+POOLS: dict[Algorithm, tuple[int, int]] = {"skipgram": (32, 32), "cbow": (64, 16)}
+"""Words of a block and the noise words that it shares, whatever the number of negatives, which
+their weight makes up for; chosen by quality, see LOG.md. CBOW has a fifth of the pairs."""
 
 
 class WordInputs(Protocol):

@@ -17,7 +17,8 @@ SAMPLE_FORMULAS: tuple[SampleFormula, ...] = ("word2vec", "paper")
 MOST_SOFTMAX = 20_000
 """Words up to which a full softmax is computed: a step costs as many products a word."""
 DEFAULT_RATES: dict[Loss, float] = {"ns": 0.03, "hs": 0.025, "nce": 0.03, "softmax": 0.025}
-"""Chosen by quality, see LOG.md."""
+CBOW_RATE = 0.035
+"""With negatives. All chosen by quality, see LOG.md."""
 LOWEST_RATE = 1e-4
 """Share of the learning rate that is left at the end; word2vec.c's."""
 _BOUNDS: tuple[tuple[str, float, float], ...] = (

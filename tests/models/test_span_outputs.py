@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nlpcli.batching.labels import LabelBatch
-from nlpcli.models import outputs, span_outputs
+from nlpcli.models import outputs, overlap
 from nlpcli.models.heads import TreeHead
 from nlpcli.models.huffman import HuffmanTree
 from nlpcli.models.row_tables import RowTable
@@ -26,7 +26,7 @@ COUNTS = np.array([30, 20, 9, 8, 5, 2, 1])
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(span_outputs, "BLOCK", 4)
+    monkeypatch.setattr(overlap, "LEAST", 4)
 
 
 class Case:
@@ -69,7 +69,7 @@ def test_negative_sampling_is_the_gradient_of_its_loss(half: int, nce: bool) -> 
     shares = torch.from_numpy(COUNTS / COUNTS.sum()).float()
     correction = torch.log(5 * shares) if nce else None
     layer = NegativeSampling(
-        RowTable(case.weight), N, half, negatives=5, pool=3, correction=correction
+        RowTable(case.weight), N, half, negatives=5, pool=(4, 3), correction=correction
     )
     learnt = case.learn(layer)
     queries, weight = (t.clone().requires_grad_() for t in (case.queries, case.weight))
@@ -83,7 +83,7 @@ def test_negative_sampling_is_the_gradient_of_its_loss(half: int, nce: bool) -> 
 
 
 def test_a_second_span_sees_nothing_of_the_first() -> None:
-    layer = NegativeSampling(RowTable(Case().weight), N, HALF, negatives=5, pool=3)
+    layer = NegativeSampling(RowTable(Case().weight), N, HALF, negatives=5, pool=(4, 3))
     first, other = Case(), Case()
     other.pairs = 1 - other.pairs
     once = moved(Case().learn(layer), V)
@@ -135,7 +135,7 @@ def test_softmax_is_that_of_the_other_output_layer(half: int) -> None:
 def test_curvature_bounds_how_far_a_row_may_go() -> None:
     """The sums over the terms of a row or query that its docstring names."""
     case = Case()
-    layer = NegativeSampling(RowTable(case.weight), N, HALF, negatives=5, pool=3)
+    layer = NegativeSampling(RowTable(case.weight), N, HALF, negatives=5, pool=(4, 3))
     learnt = case.learn(layer)
     bounds, query = torch.zeros(V), torch.zeros(N)
     scores = torch.sigmoid(case.queries @ case.weight.T)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nlpcli.batching.windows import NoiseWords, reach_patterns
-from nlpcli.models import span_outputs, word2vec
+from nlpcli.models import overlap, word2vec
 from nlpcli.models.row_tables import RowMoves
 from nlpcli.models.word2vec import Span, Word2Vec
 from nlpcli.models.word2vec_config import Word2VecConfig
@@ -19,9 +19,8 @@ BAGS = (np.array([0, 2, 5, 6, 8, 9, 10, 12]), np.array([0, 7, 1, 7, 8, 2, 3, 8, 
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (span_outputs, word2vec):
-        monkeypatch.setattr(module, "BLOCK", 4)
-    monkeypatch.setattr(word2vec, "POOLS", {"skipgram": 3, "cbow": 3})
+    monkeypatch.setattr(overlap, "LEAST", 4)
+    monkeypatch.setattr(word2vec, "POOLS", {"skipgram": (4, 3), "cbow": (4, 3)})
 
 
 def span() -> Span:

@@ -11,7 +11,7 @@ import torch
 from nlpcli.batching import windows
 from nlpcli.batching.windows import NoiseWords, Windows
 from nlpcli.errors import NegativeAnswer
-from nlpcli.models import span_outputs
+from nlpcli.models import overlap
 from nlpcli.models import word2vec as models
 from nlpcli.models.word2vec import Word2Vec
 from nlpcli.models.word2vec_config import Word2VecConfig
@@ -24,10 +24,9 @@ V, SENTENCE = 12, 10
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for module in (span_outputs, models, training):
-        monkeypatch.setattr(module, "BLOCK", 4)
-    monkeypatch.setattr(models, "POOLS", {"skipgram": 4, "cbow": 4})
-    monkeypatch.setattr(training, "POOLS", {"skipgram": 4, "cbow": 4})
+    monkeypatch.setattr(overlap, "LEAST", 4)
+    for module in (models, training):
+        monkeypatch.setattr(module, "POOLS", {"skipgram": (4, 4), "cbow": (8, 4)})
     monkeypatch.setattr(training, "SPAN", 16)
     monkeypatch.setattr(training, "TREE_SPAN", 16)
     monkeypatch.setattr(training, "REPORT_SECONDS", 0)
