@@ -28,8 +28,8 @@ class TokenizerConfig:
             value = getattr(self, name)
             if type(value) is not int and not (name == "buckets" and value is None):
                 raise ValueError(f"{name}: {value!r}, not a whole number")
-        if self.segmenter not in ("char", "jieba"):
-            raise ValueError(f"segmenter: {self.segmenter!r}, not char or jieba")
+        if self.segmenter not in ("char", "jieba", "blank"):
+            raise ValueError(f"segmenter: {self.segmenter!r}, not char, jieba or blank")
         if not 1 <= self.word_ngrams <= 8:
             raise ValueError(f"word_ngrams: {self.word_ngrams}, not 1 to 8")
         if not 0 <= self.min_n <= self.max_n <= 32:
