@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,21 +36,6 @@ Examples:
   nlpcli train-fasttext sample_data/tags_en.csv -o tags \\
       --label-column labels --label-separator ';'
 """
-
-
-class SegmenterName(StrEnum):
-    """How runs of Chinese characters are cut."""
-
-    char = "char"
-    jieba = "jieba"
-
-
-class UnicodeForm(StrEnum):
-    """Unicode normal form of texts."""
-
-    NFC = "NFC"
-    NFKC = "NFKC"
-    none = "none"
 
 
 def train_fasttext(
@@ -123,16 +107,14 @@ def train_fasttext(
     model_size: Annotated[
         str | None, typer.Option(help="At most so many bytes, as 2M: pruned and quantised.")
     ] = None,
-    segmenter: Annotated[
-        SegmenterName, typer.Option(help="Chinese: characters, or a dictionary.")
-    ] = SegmenterName.char,
-    unicode_form: Annotated[UnicodeForm, typer.Option()] = UnicodeForm.NFKC,
-    lowercase: Annotated[bool, typer.Option("--lowercase/--keep-case")] = True,
-    strip_urls: Annotated[bool, typer.Option("--strip-urls")] = False,
-    strip_mentions: Annotated[bool, typer.Option("--strip-mentions")] = False,
-    strip_html: Annotated[bool, typer.Option("--strip-html", help="Tags and entities.")] = False,
-    strip_punctuation: Annotated[bool, typer.Option("--strip-punctuation")] = False,
-    strip_control: Annotated[bool, typer.Option("--strip-control")] = False,
+    segmenter: opt.Segmenter = opt.SegmenterName.char,
+    unicode_form: opt.UnicodeForm = opt.UnicodeFormName.NFKC,
+    lowercase: opt.Lowercase = True,
+    strip_urls: opt.StripUrls = False,
+    strip_mentions: opt.StripMentions = False,
+    strip_html: opt.StripHtml = False,
+    strip_punctuation: opt.StripPunctuation = False,
+    strip_control: opt.StripControl = False,
     seed: opt.Seed = 1,
     threads: opt.Threads = None,
     device: opt.Device = "auto",

@@ -85,16 +85,21 @@ class Counting:
 class NgramCounter:
     """Counts orders 1 to ``max_n``; ``levels`` gives them one after the other.
 
-    ``labels``: names whose counts are wanted apart, as a list of the numbers of each group's
-    labels; empty for none. Raises Unavailable for more than 2^31 n-grams of one order.
+    ``labels``: the numbers of the labels of each group, whose counts are wanted apart; None for
+    texts without labels. Raises Unavailable for more than 2^31 n-grams of one order.
     """
 
     def __init__(
-        self, corpus: UnitCorpus, min_count: int, counting: Counting, labels: list[list[int]]
+        self,
+        corpus: UnitCorpus,
+        min_count: int,
+        counting: Counting,
+        labels: list[list[int]] | None = None,
     ) -> None:
         self.corpus, self._min_count, self._how = corpus, min_count, counting
         words = corpus.words
         self.unit_bits = max(1, len(words).bit_length()) if words is not None else CODE_POINT_BITS
+        self._labelled, labels = labels is not None, labels or []
         self._label_sizes = np.array([len(group) for group in labels], np.int64)
         self._labels = np.array([label for group in labels for label in group], np.int64)
         self._prefixes: Spool | None = None
@@ -108,7 +113,7 @@ class NgramCounter:
             self._prefixes.clear()
 
     def _level(self, n: int, *, labelled: bool, last: bool) -> NgramLevel:
-        labelled = labelled and len(self._labels) > 0
+        labelled = labelled and self._labelled
         # the prefixes of order 1 are the units themselves, which are numbered already
         number = labelled or (not last and n > 1)
         runs, numbers = SortedRuns(self._how.room), Spool(np.int32, self._how.room)

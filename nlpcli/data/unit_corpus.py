@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,15 +33,14 @@ class UnitCorpus:
     """Filled by ``add`` and ``finish``, then read piece by piece.
 
     ``words`` names the units of words, None for code points. ``borders``: the first and the last
-    unit of a stretch are border signs, which are no n-gram alone. ``groups`` are sets of labels;
-    ``group_sizes``: documents of each. A piece has ``piece_size`` units or little more.
+    unit of a stretch are border signs, which are no n-gram alone. ``group_sizes``: documents of
+    each group, which is a set of labels. A piece has ``piece_size`` units or little more.
     """
 
     def __init__(self, room: Room, piece_size: int, most_n: int, *, borders: bool = False) -> None:
         self.borders = borders
         self.words: PackedWords | None = None
         self.pieces: list[Piece] = []
-        self.groups: list[tuple[str, ...]] = []
         self.n_documents = 0
         self.n_units = 0
         self._units, self._sizes = Spool(np.int32, room), Spool(np.int64, room)
@@ -172,11 +170,3 @@ class UnitCorpus:
         """The group of each document of a piece, int32."""
         found: I32 = self._owners.read(piece.first, piece.last)
         return found
-
-    def label_sizes(self, labels: Sequence[str]) -> I64:
-        """How many documents have each label, int64 [L]."""
-        found = dict.fromkeys(labels, 0)
-        for group, size in zip(self.groups, self.group_sizes, strict=False):
-            for label in group:
-                found[label] += size
-        return np.array([found[label] for label in labels], np.int64)

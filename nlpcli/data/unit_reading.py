@@ -48,28 +48,35 @@ class Reading:
 
 
 @dataclass
-class _Batch:
-    """Texts that were read: a run of lines, or one text a row with its labels."""
+class Batch:
+    """Texts that were read: a run of lines, or one text a row with its labels.
+
+    ``share`` of the file's bytes that was read by then, where that is known; ``goes_on``: the last
+    line goes on in the next batch.
+    """
 
     text: str
     texts: Sequence[str] | None
     labels: list[str] | None
     goes_on: bool
+    share: float | None = None
 
 
 class UnitReader:
-    """Reads into a corpus, once; ``n_skipped`` counts bad lines and rows that were left out.
+    """Reads once; ``n_skipped`` counts bad lines and rows that were left out. ``groups``: the sets
+    of labels that were met.
 
-    Words that occur less than ``min_count`` times become breaks. Raises InputMissing, DataError
-    for bad rows (unless skipped), Unavailable for more than ``most_words`` different words.
+    Raises InputMissing, DataError for bad rows (unless skipped), Unavailable for more than
+    ``most_words`` different words.
     """
 
     def __init__(self, reading: Reading, most_words: int) -> None:
         self.n_skipped = 0
+        self.groups: list[tuple[str, ...]] = []
         self._reading = reading
         self._most_words = most_words
         self._table = WordTable(most_words) if reading.level == "word" else None
-        self._groups: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
 
     def read(
         self,
@@ -80,14 +87,16 @@ class UnitReader:
         min_count: int,
         progress: Progress | None = None,
     ) -> None:
-        """Fills the corpus. ``progress`` may raise, to stop."""
+        """Fills a corpus; words that occur less than ``min_count`` times become breaks.
+        ``progress`` may raise, to stop."""
+        one = len(self._reading.paths) == 1
         for path in self._reading.paths:
-            for batch, cut, share in self._cut_ahead(pool, workers, path):
+            for batch, cut in self.cuts(path, pool, workers):
                 if isinstance(cut, CutRun):
                     cut = word_units(self._number(cut), cut.sizes, goes_on=batch.goes_on)
-                corpus.add(cut, self._owners(batch, corpus), goes_on=batch.goes_on)
+                corpus.add(cut, self.owners(batch), goes_on=batch.goes_on)
                 if progress is not None:
-                    progress(corpus.n_units, share if len(self._reading.paths) == 1 else None)
+                    progress(corpus.n_units, batch.share if one else None)
             corpus.end_text()
         if self._table is None:
             corpus.finish()
@@ -106,16 +115,16 @@ class UnitReader:
             )
         return numbers
 
-    def _owners(self, batch: _Batch, corpus: UnitCorpus) -> I32 | None:
-        """The group of each row; new ones join the corpus."""
+    def owners(self, batch: Batch) -> I32 | None:
+        """The group of each row, int32; None without labels. Batches come in order."""
         if batch.labels is None:
             return None
-        known, separator = self._groups, self._reading.fmt.label_separator
+        known, separator = self._numbers, self._reading.fmt.label_separator
         for name in dict.fromkeys(batch.labels):
             if name not in known:
                 parts = [name] if separator is None else name.split(separator)
                 stripped = [part.strip() for part in parts] if separator is not None else parts
-                corpus.groups.append(tuple(dict.fromkeys(part for part in stripped if part)))
+                self.groups.append(tuple(dict.fromkeys(part for part in stripped if part)))
                 known[name] = len(known)
                 if len(known) > _ALL_LABELS:
                     raise DataError(
@@ -123,25 +132,25 @@ class UnitReader:
                     )
         return np.fromiter(map(known.__getitem__, batch.labels), np.int32, len(batch.labels))
 
-    def _cut_ahead(
-        self, pool: ThreadPoolExecutor, workers: int, path: str
-    ) -> Iterator[tuple[_Batch, Cut, float | None]]:
-        """Batches and their units, in order; a few are worked on at once."""
-        waiting: deque[tuple[_Batch, Future[Cut], float | None]] = deque()
+    def cuts(
+        self, path: str, pool: ThreadPoolExecutor, workers: int
+    ) -> Iterator[tuple[Batch, Cut]]:
+        """Batches of a file and their words or units, in order; a few are worked on at once."""
+        waiting: deque[tuple[Batch, Future[Cut]]] = deque()
         try:
-            for batch, share in self._batches(path):
-                waiting.append((batch, pool.submit(self._cut, batch), share))
+            for batch in self._batches(path):
+                waiting.append((batch, pool.submit(self._cut, batch)))
                 if len(waiting) > _AHEAD * workers:
-                    first, cut, done = waiting.popleft()
-                    yield first, cut.result(), done
+                    first, cut = waiting.popleft()
+                    yield first, cut.result()
             while waiting:
-                first, cut, done = waiting.popleft()
-                yield first, cut.result(), done
+                first, cut = waiting.popleft()
+                yield first, cut.result()
         finally:
-            for _, cut, _ in waiting:
+            for _, cut in waiting:
                 cut.cancel()
 
-    def _cut(self, batch: _Batch) -> Cut:
+    def _cut(self, batch: Batch) -> Cut:
         config, texts = self._reading.config, batch.texts
         if self._reading.level == "word":
             return cut_run(config, batch.text) if texts is None else cut_texts(config, texts)
@@ -156,8 +165,7 @@ class UnitReader:
         n_texts = joined.count(BORDER)
         return subword_units(hashed_joined(config, joined)[1], n_texts)
 
-    def _batches(self, path: str) -> Iterator[tuple[_Batch, float | None]]:
-        """Batches, and the share of the file's bytes that was read."""
+    def _batches(self, path: str) -> Iterator[Batch]:
         reading = self._reading
         plain = reading.text_column == "text" and reading.label_column is None
         if plain and reading.fmt.for_path(path) == "text" and reading.on_reject is None:
@@ -179,7 +187,7 @@ class UnitReader:
                 end = begin + len(texts)
                 labels = None if label is None else [row[label] for row in good[begin:end]]
                 begin = end
-                yield _Batch("", texts, labels, False), None
+                yield Batch("", texts, labels, False)
         self.n_skipped += rows.skipped
 
     def _has_label(self, name: str, row: list[str], line: int, label: int) -> bool:
@@ -194,13 +202,13 @@ class UnitReader:
             self._reading.on_reject(line, "the label is blank", ",".join(row))
         return False
 
-    def _runs(self, path: str) -> Iterator[tuple[_Batch, float | None]]:
+    def _runs(self, path: str) -> Iterator[Batch]:
         source = Source(path)
         try:
             runs = TextRuns(source, skip_bad=self._reading.fmt.on_error == "skip")
             for run in runs:
                 share = source.n_read / source.size if source.size else None
-                yield _Batch(run.text, None, None, run.goes_on), share
+                yield Batch(run.text, None, None, run.goes_on, share)
             self.n_skipped += runs.n_skipped
         finally:
             source.close()
