@@ -16,6 +16,7 @@ from nlpcli.commands.configuring import (
     configuration,
     has_dev_part,
     learnt_without,
+    open_features,
     same_again,
     tuning_of,
     typed_options,
@@ -90,6 +91,9 @@ def train_fasttext(
     min_n: Annotated[int, typer.Option(min=0, max=32, help="Shortest character n-gram.")] = 0,
     max_n: Annotated[int, typer.Option(min=0, max=32, help="Longest; 0: none.")] = 0,
     min_count: Annotated[int, typer.Option(min=1, help="Rarer features are dropped.")] = 1,
+    features: Annotated[
+        str | None, typer.Option(help="Only these n-grams, as ngrams --save wrote them.")
+    ] = None,
     pretrained_vectors: Annotated[
         str | None,
         typer.Option(help="Words begin at these: a model of word vectors, or a file [sets --dim]."),
@@ -176,6 +180,7 @@ def train_fasttext(
     if dev is not None and dev_fraction:
         raise UsageError("--dev and --dev-fraction: give one of them")
     inputs = {"TRAIN": train, "--dev": dev, "--pretrained-vectors": pretrained_vectors}
+    inputs["--features"] = features
     refuse_same_file(inputs, {"--rejects": rejects, "--output": output})
     typed = typed_options(context)
     vectors, options = open_vectors(context.params, models)
@@ -228,6 +233,7 @@ def train_fasttext(
         if_changed=if_changed,
         tuning=tuning,
         vectors=vectors,
+        features=open_features(context.params),
         model_size=size_limit(model_size, continued=base is not None),
     )
     _execute(request, models, console, rejects, force=force, wait=wait, keep=keep,

@@ -5,10 +5,20 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from nlpcli.data.rows import RowFormat, open_rows
 from nlpcli.errors import DataError, shown
+
+
+@dataclass(frozen=True)
+class FeatureList:
+    """``features``: level and n-gram of each; ``sha256`` of the file."""
+
+    features: list[tuple[str, str]]
+    sha256: str
+
 
 HEADER = ["level", "ngram"]
 LEVELS = ("word", "subword")
@@ -23,11 +33,9 @@ def write_features(stream: BinaryIO, level: str, names: Iterable[str]) -> None:
     stream.write(text.getvalue().encode())
 
 
-def read_features(path: str) -> tuple[list[tuple[str, str]], str]:
-    """Level and n-gram of each feature, and the SHA-256 of the file.
-
-    Raises InputMissing; DataError for a file of another form, or of no features.
-    """
+def read_features(path: str) -> FeatureList:
+    """Reads a whole list. Raises InputMissing; DataError for a file of another form or without
+    features."""
     rows = open_rows(path, RowFormat(format="csv"))
     level, name = (rows.column(column) for column in HEADER)
     found = []
@@ -42,4 +50,4 @@ def read_features(path: str) -> tuple[list[tuple[str, str]], str]:
             found.append((row[level], row[name]))
     if not found:
         raise DataError(f"{rows.name}: no features")
-    return found, rows.sha256()
+    return FeatureList(found, rows.sha256())
