@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -118,6 +119,38 @@ class NgramTable:
                     self.n_documents,
                 ),
             )
+
+    def typical(self, most: int, most_labels: int) -> list[dict[str, Any]]:
+        """The n-grams that are most typical of each label, of all orders: by ``chi2_of_label``, of
+        those that the label has more of than its share.
+
+        One document a label: ``label`` and ``rows`` of ``name``, ``count`` and ``share``, in
+        percent of the highest score.
+        """
+        shares = self.label_sizes / max(1, self.n_documents)
+        found: list[list[tuple[float, int, int, int]]] = [[] for _ in self.labels[:most_labels]]
+        for number, part in enumerate(self.parts):
+            for begin, _, table in self._tables(part):
+                for label, best in enumerate(found):
+                    counts = table.label_counts[:, label]
+                    scores = select.chi2_of_label(table, label)
+                    scores[counts <= table.counts * shares[label]] = 0
+                    rows = np.argsort(-scores, kind="stable")[:most]
+                    rows = rows[scores[rows] > 0]
+                    best += [(-scores[row], number, begin + row, counts[row]) for row in rows]
+        documents = []
+        for label, best in zip(self.labels, found, strict=False):
+            best.sort()
+            rows = [
+                {
+                    "name": self.parts[number].names(np.array([row]), self.joiner)[0],
+                    "count": int(count),
+                    "share": round(100 * float(score / best[0][0]), 1),
+                }
+                for score, number, row, count in best[:most]
+            ]
+            documents.append({"label": label, "rows": rows})
+        return documents
 
     def order(self, by: str, top: int | None, share: float | None) -> U64 | I64:
         """The numbers of the rows as they come: label by label; then by ``by``, the most first;
