@@ -77,6 +77,14 @@ def configuration(options: dict[str, Any], typed: set[str]) -> Configuration:
     return from_options(TokenizerConfig, options, cleaning=cleaning, chosen=chosen), config
 
 
+def files_read(options: dict[str, Any]) -> dict[str, str | None]:
+    """What train-fasttext reads, by what it is called on the command line."""
+    names = ("dev", "features", "pretrained_vectors")
+    return {"TRAIN": options["train"]} | {
+        f"--{name.replace('_', '-')}": options[name] for name in names
+    }
+
+
 def open_features(options: dict[str, Any]) -> FeatureList | None:
     """The list of --features, read; None without it. Raises UsageError, InputMissing, DataError."""
     path = options["features"]

@@ -14,6 +14,7 @@ from nlpcli.commands.configuring import (
     LossName,
     check_loss,
     configuration,
+    files_read,
     has_dev_part,
     learnt_without,
     open_features,
@@ -179,9 +180,7 @@ def train_fasttext(
     models = Store(opt.store_root(store))
     if dev is not None and dev_fraction:
         raise UsageError("--dev and --dev-fraction: give one of them")
-    inputs = {"TRAIN": train, "--dev": dev, "--pretrained-vectors": pretrained_vectors}
-    inputs["--features"] = features
-    refuse_same_file(inputs, {"--rejects": rejects, "--output": output})
+    refuse_same_file(files_read(context.params), {"--rejects": rejects, "--output": output})
     typed = typed_options(context)
     vectors, options = open_vectors(context.params, models)
     tokenizer, config = configuration(options, typed)

@@ -139,17 +139,17 @@ class NgramTable:
                     rows = rows[scores[rows] > 0]
                     best += [(-scores[row], number, begin + row, counts[row]) for row in rows]
         documents = []
-        for label, best in zip(self.labels, found, strict=False):
+        for name, best in zip(self.labels, found, strict=False):
             best.sort()
-            rows = [
+            listed = [
                 {
-                    "name": self.parts[number].names(np.array([row]), self.joiner)[0],
+                    "name": self.parts[part_number].names(np.array([row]), self.joiner)[0],
                     "count": int(count),
                     "share": round(100 * float(score / best[0][0]), 1),
                 }
-                for score, number, row, count in best[:most]
+                for score, part_number, row, count in best[:most]
             ]
-            documents.append({"label": label, "rows": rows})
+            documents.append({"label": name, "rows": listed})
         return documents
 
     def order(self, by: str, top: int | None, share: float | None) -> U64 | I64:

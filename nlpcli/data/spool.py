@@ -78,7 +78,7 @@ class Spool:
                 self._file = tempfile.TemporaryFile(prefix="nlpcli-")  # noqa: SIM115
             except OSError as error:
                 raise OutputFailed(f"a temporary file: {error.strerror}") from None
-        data = memoryview(numbers).cast("B")
+        data = numbers.data.cast("B")
         while data:
             try:
                 done = os.pwrite(self._file.fileno(), data, self._written)
@@ -113,7 +113,7 @@ class Spool:
         assert self._file is not None
         size = self._kind.itemsize
         numbers = np.empty(end - begin, self._kind)
-        rest, at = memoryview(numbers).cast("B"), offset + begin * size
+        rest, at = numbers.data.cast("B"), offset + begin * size
         while rest:
             done = os.preadv(self._file.fileno(), [rest], at)
             if not done:

@@ -19,7 +19,7 @@ TOP = 15
 MOST_LABELS = 40
 _POINTS = 120
 """Of a curve."""
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 360, 52, 40
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 360, 92, 40
 """Of the drawing, and what its axes take of it."""
 
 I64 = npt.NDArray[np.int64]

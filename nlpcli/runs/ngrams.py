@@ -244,11 +244,11 @@ class _Names:
             return ["".join(map(chr, row)) for row in units.tolist()]
         if len(self._words) <= _MANY_WORDS:
             if self._strings is None:
-                self._strings = self._words.strings(np.arange(len(self._words)))
+                self._strings = self._words.strings(range(len(self._words)))
             known = self._strings.__getitem__
         else:
             numbers = np.unique(units)
-            texts = self._words.strings(numbers)
+            texts = self._words.strings(numbers.tolist())
             known = dict(zip(numbers.tolist(), texts, strict=True)).__getitem__
         columns = [map(known, units[:, k].tolist()) for k in range(n)]
         if n == 1:

@@ -48,10 +48,11 @@ class PackedWords:
     def __getitem__(self, number: int) -> str:
         return self.codes[self.starts[number] : self.ends[number]].tobytes().decode()
 
-    def strings(self, numbers: Sequence[int] | I64) -> list[str]:
+    def strings(self, numbers: Sequence[int]) -> list[str]:
         """Some of the words."""
-        spans = zip(self.starts[numbers].tolist(), self.ends[numbers].tolist(), strict=True)
-        codes = memoryview(self.codes)
+        at = np.asarray(numbers, np.int64)
+        spans = zip(self.starts[at].tolist(), self.ends[at].tolist(), strict=True)
+        codes = memoryview(self.codes.data)
         return [str(codes[start:end], "utf-8") for start, end in spans]
 
     def chosen(self, numbers: I64) -> PackedWords:

@@ -42,7 +42,8 @@ def chi2(table: Table) -> F64:
     who count documents).
     """
     shares = table.label_sizes / max(1, table.n_documents)
-    return _squares(table.label_counts, table.counts[:, None] * shares).sum(axis=1)
+    total: F64 = _squares(table.label_counts, table.counts[:, None] * shares).sum(axis=1)
+    return total
 
 
 def chi2_of_label(table: Table, label: int) -> F64:
@@ -78,7 +79,8 @@ def mutual_information(table: Table) -> F64:
     with_it, without = table.documents[:, None], n - table.documents[:, None]
     parts = _information(inside, with_it, table.label_sizes, n)
     parts += _information(table.label_sizes - inside, without, table.label_sizes, n)
-    return np.maximum(parts.sum(axis=1), 0)
+    found: F64 = np.maximum(parts.sum(axis=1), 0)
+    return found
 
 
 def mutual_information_of_label(table: Table, label: int) -> F64:
@@ -119,7 +121,9 @@ def entropy(table: Table) -> F64:
     inside, outside = table.label_documents, table.label_sizes - table.label_documents
     share = table.documents / max(1, n)
     before = _bits(table.label_sizes[None, :])
-    return np.maximum(before - share * _bits(inside) - (1 - share) * _bits(outside), 0)
+    gain: F64 = before - share * _bits(inside) - (1 - share) * _bits(outside)
+    found: F64 = np.maximum(gain, 0)
+    return found
 
 
 def entropy_of_label(table: Table, label: int) -> F64:
