@@ -117,16 +117,22 @@ class NgramCounter:
         # the prefixes of order 1 are the units themselves, which are numbered already
         number = labelled or (not last and n > 1)
         runs, numbers = SortedRuns(self._how.room), Spool(np.int32, self._how.room)
-        apart = _LongDocument(runs, self._how)
+        apart, run_of = _LongDocument(runs, self._how), dict[Piece, int]()
         for piece, (found, own) in self._each(lambda piece: self._count(n, piece, number)):
             if number:
                 numbers.add(own)
-            apart.add(piece, found)
+            run_of[piece] = apart.add(piece, found)
             self._tell(n, piece)
         apart.close()
         level = self._merged(n, runs)
         if number:
-            self._number(level, runs, numbers, keep=not last, labelled=labelled)
+            self._number(
+                level,
+                lambda piece: runs.keys(run_of[piece]),
+                numbers,
+                keep=not last,
+                labelled=labelled,
+            )
         runs.clear()
         numbers.clear()
         return level
@@ -196,16 +202,21 @@ class NgramCounter:
         return NgramLevel(n, whole[0], whole[1], whole[2], self.corpus.n_ngrams(n))
 
     def _number(
-        self, level: NgramLevel, runs: SortedRuns, numbers: Spool, *, keep: bool, labelled: bool
+        self,
+        level: NgramLevel,
+        keys_of: Callable[[Piece], U64],
+        numbers: Spool,
+        *,
+        keep: bool,
+        labelled: bool,
     ) -> None:
         """Each unit gets the number of its n-gram among all; labels are counted by these."""
         prefixes = Spool(np.int32, self._how.room)
         by_label = SortedRuns(self._how.room)
         apart = _LongDocument(by_label, self._how)
-        order = {piece: number for number, piece in enumerate(self.corpus.pieces)}
 
         def work(piece: Piece) -> tuple[I32, Counted | None]:
-            places = _places(level.keys, runs.keys(order[piece]))
+            places = _places(level.keys, keys_of(piece))
             own = np.append(places, np.int32(BREAK))[numbers.read(piece.begin, piece.end)]
             return own, self._count_labels(piece, own) if labelled else None
 
@@ -259,18 +270,17 @@ class _LongDocument:
         self._long: int | None = None
         self._parts: SortedRuns | None = None
 
-    def add(self, piece: Piece, found: Counted) -> None:
-        """The run of the next piece."""
+    def add(self, piece: Piece, found: Counted) -> int:
+        """The run of the next piece; gives its number among all runs."""
         if self._parts is not None and piece.long != self._long:
             self.close()
         if piece.long is None:
-            self._runs.add(found)
-            return
+            return self._runs.add(found)
         if self._parts is None:
             self._long, self._parts = piece.long, SortedRuns(self._how.room)
         nothing = np.zeros(len(found), np.uint32)
-        self._runs.add(Counted(found.keys, found.counts, nothing))
         self._parts.add(Counted(found.keys, nothing, found.documents))
+        return self._runs.add(Counted(found.keys, found.counts, nothing))
 
     def close(self) -> None:
         """The long document is at its end: each of its n-grams is in one document more."""

@@ -37,13 +37,14 @@ class SortedRuns:
         """Keys of all runs together."""
         return len(self._keys)
 
-    def add(self, run: Counted) -> None:
-        """A run more; its counts are below 2^32."""
+    def add(self, run: Counted) -> int:
+        """A run more; its counts are below 2^32. Gives its number."""
         self._keys.add(run.keys)
         self._counts.add(run.counts)
         self._documents.add(run.documents)
         self._begins.append(len(self._keys))
         self._index.append(run.keys[::_SPARSE].copy())
+        return len(self._index) - 1
 
     def keys(self, number: int) -> U64:
         """The keys of a run."""

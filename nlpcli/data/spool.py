@@ -5,11 +5,13 @@ The file has no name, so nothing is left of it however the process ends.
 
 from __future__ import annotations
 
+import mmap
 import os
 import tempfile
 import threading
+import weakref
 from bisect import bisect_right
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +42,18 @@ class Room:
             self._left += n_bytes
 
 
+class _NamelessFile:
+    """A temporary file, open as ``handle``; it is closed when nobody has it any more."""
+
+    def __init__(self) -> None:
+        try:
+            with tempfile.TemporaryFile(prefix="nlpcli-") as stream:
+                self.handle = os.dup(stream.fileno())
+        except OSError as error:
+            raise OutputFailed(f"a temporary file: {error.strerror}") from None
+        weakref.finalize(self, os.close, self.handle)
+
+
 class Spool:
     """Numbers of one kind, in the order in which they were added; read by several threads at once.
 
@@ -51,7 +65,7 @@ class Spool:
         self._starts: list[int] = []
         self._parts: list[Array | int] = []
         """An array, or where it lies in the file."""
-        self._file: IO[bytes] | None = None
+        self._file: _NamelessFile | None = None
         self._written = self._taken = self._length = 0
 
     def __len__(self) -> int:
@@ -74,14 +88,11 @@ class Spool:
 
     def _write(self, numbers: Array) -> None:
         if self._file is None:
-            try:
-                self._file = tempfile.TemporaryFile(prefix="nlpcli-")  # noqa: SIM115
-            except OSError as error:
-                raise OutputFailed(f"a temporary file: {error.strerror}") from None
+            self._file = _NamelessFile()
         data = numbers.data.cast("B")
         while data:
             try:
-                done = os.pwrite(self._file.fileno(), data, self._written)
+                done = os.pwrite(self._file.handle, data, self._written)
             except OSError as error:
                 raise OutputFailed(
                     f"{tempfile.gettempdir()}: {error.strerror}; temporary files hold what "
@@ -115,7 +126,7 @@ class Spool:
         numbers = np.empty(end - begin, self._kind)
         rest, at = numbers.data.cast("B"), offset + begin * size
         while rest:
-            done = os.preadv(self._file.fileno(), [rest], at)
+            done = os.preadv(self._file.handle, [rest], at)
             if not done:
                 raise OutputFailed(f"{tempfile.gettempdir()}: a temporary file was cut short")
             rest, at = rest[done:], at + done
@@ -134,13 +145,11 @@ class Spool:
             file.add(self.read(start, after))
         self.clear()
         assert file._file is not None
-        mapped = np.memmap(file._file, self._kind, "r", shape=(len(file),))
+        mapped = mmap.mmap(file._file.handle, file._written, prot=mmap.PROT_READ)
         self.__dict__.update(file.__dict__)
-        return mapped
+        return np.frombuffer(mapped, self._kind)
 
     def clear(self) -> None:
         """Forgets all numbers and gives the room back; arrays that were read live on."""
         self._room.give(self._taken)
-        if self._file is not None:
-            self._file.close()
         self.__init__(self._kind, self._room)  # type: ignore[misc]

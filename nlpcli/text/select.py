@@ -117,12 +117,13 @@ def entropy(table: Table) -> F64:
     """
     n = table.n_documents
     if int(table.label_sizes.sum()) != n:
-        return mutual_information(table) / np.log(2)
+        found: F64 = mutual_information(table) / np.log(2)
+        return found
     inside, outside = table.label_documents, table.label_sizes - table.label_documents
     share = table.documents / max(1, n)
     before = _bits(table.label_sizes[None, :])
     gain: F64 = before - share * _bits(inside) - (1 - share) * _bits(outside)
-    found: F64 = np.maximum(gain, 0)
+    found = np.maximum(gain, 0)
     return found
 
 

@@ -67,6 +67,7 @@ def char_units(joined: str, *, goes_on: bool = False) -> UnitRun:
         last[-2:-1] = False
     kept = kept[~last]
     units = codes[kept].astype(np.int32)
+    units[blank[kept]] = ord(" ")
     ends = np.flatnonzero(end[kept])
     units[ends] = BREAK
     sizes = np.diff(ends, prepend=-1)
@@ -98,7 +99,7 @@ def subword_units(words: Words, n_texts: int) -> UnitRun:
 
 
 def border_signs(units: I32, before: int, behind: int) -> npt.NDArray[np.bool_]:
-    """Which units are the first or the last of their stretch, bool [N]; ``before`` and ``behind``
+    """Which units stand beside a break, first or last of their stretch, bool [N]; ``before`` and ``behind``
     are the units around, BREAK at the ends of all."""
     breaks = np.concatenate(([before], units, [behind])) == BREAK
     found: npt.NDArray[np.bool_] = breaks[:-2] | breaks[2:]
