@@ -79,6 +79,7 @@ COMMANDS = [
         trainer=True,
     ),
     Command("predict", (NEW, "-m", "reviews"), "csv", ("--top-k", "0"), rows=NEW),
+    Command("ngrams", (TRAIN,), "csv", ("--min-count", "0"), rows=TRAIN),
     Command("eval", (TEST, "-m", "reviews"), "text", ("--resamples", "1"), json=True, rows=TEST),
     Command(
         "neighbors", ("-m", VECTORS, "refund"), "csv", ("--top-k", "0"), json=True,
