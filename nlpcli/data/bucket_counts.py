@@ -37,7 +37,8 @@ class HashedRun:
     int32 [N] ascending, ``owners`` int32 [B] the group of each document. ``names`` of some n-grams,
     by their units int32 [M, n].
 
-    ``long``: one document, or a part of one that goes on in the next run. The first ``skip`` units
+    ``long``: a part of one document; its last part is followed by a run that is not long, if only
+    by an empty one. The first ``skip`` units
     were in the last run too.
     """
 
@@ -140,7 +141,9 @@ class BucketCounts:
 
     def add(self, run: HashedRun, found: _Found) -> None:
         """Adds what ``count`` found, run after run."""
-        if run.long and self._seen is None:
+        if not run.long:
+            self._seen = None
+        elif self._seen is None:
             self._seen = np.zeros(self._n_buckets, bool)
         self._claim(run, found)
         at = found.buckets.keys.view(np.int64)
@@ -152,10 +155,6 @@ class BucketCounts:
         self._documents[at] += fresh
         if found.by_label is not None:
             self._add_labels(found.by_label)
-
-    def end_document(self) -> None:
-        """The long document is at its end."""
-        self._seen = None
 
     def _claim(self, run: HashedRun, found: _Found) -> None:
         """Empty buckets take the n-gram that comes first among those with the lowest hash."""
@@ -229,8 +228,6 @@ def count_all(
         run, found = waiting.popleft()
         for order, one in zip(counts, found, strict=True):
             order.add(run, one.result())
-            if not run.long:
-                order.end_document()
 
     for run in runs:
         waiting.append((run, [pool.submit(order.count, run) for order in counts]))
