@@ -182,6 +182,38 @@ def none_table() -> str:
     return "\n".join(lines)
 
 
+def ngrams_table() -> str:
+    """A row a program."""
+    lines = ["| program | s | words/s | ratio | MB | ratio |", "|---|---|---|---|---|---|"]
+    for name, row in result("ngrams")["speed"]["rows"].items():
+        lines.append(
+            f"| {name} | {row['seconds']:.1f} | {row['tokens_per_second']:,} | {row['ratio']:.1f} "
+            f"| {row['peak_mb']:,} | {row['memory_ratio']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def ways_table() -> str:
+    """A row a way to count with less."""
+    lines = ["| options | rows | s | MB | lost |", "|---|---|---|---|---|"]
+    for name, row in result("ngrams")["ways"].items():
+        lines.append(
+            f"| {name} | {row['rows']:,} | {row['seconds']:.1f} | {row['peak_mb']:,} "
+            f"| {row['lost']:.1%} |"
+        )
+    return "\n".join(lines)
+
+
+def chosen_table() -> str:
+    """A row a choice of features."""
+    lines = ["| chosen by | features | accuracy | of all |", "|---|---|---|---|"]
+    for name, row in result("ngrams")["chosen"].items():
+        lines.append(
+            f"| {name} | {row['features']:,} | {row['accuracy']:.4f} | {row['share']:.1%} |"
+        )
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Replaces what stands between the markers."""
     path = ROOT / "README.md"
@@ -190,6 +222,7 @@ def main() -> None:
         "accuracy": accuracy_table, "same": same_table, "speed": speed_table,
         "faults": faults_table, "warm": warm_table, "size": size_table,
         "stages": stages_table, "losses": losses_table, "none": none_table,
+        "ngrams": ngrams_table, "ways": ways_table, "chosen": chosen_table,
     }  # fmt: skip
     for name, make in tables.items():
         table = make()

@@ -43,6 +43,7 @@ SHARED_COMMAND_FILES = {
     "after_training",
     "abstaining",
     "configuring",
+    "ngram_options",
 }  # command files may import these
 COMMAND_REGISTRY = "app"  # and this one may import every command
 

@@ -14,6 +14,7 @@ from nlpcli.commands import (
     manual,
     models,
     neighbors,
+    ngrams,
     predict,
     train_fasttext,
     train_w2v,
@@ -70,6 +71,7 @@ def build_app() -> typer.Typer:
     app.command("train-w2v", epilog=train_w2v.EXAMPLES)(train_w2v.train_w2v)
     app.command("predict", epilog=predict.EXAMPLES)(predict.predict)
     app.command("eval", epilog=eval_command.EXAMPLES)(eval_command.evaluate)
+    app.command("ngrams", epilog=ngrams.EXAMPLES)(ngrams.ngrams)
     app.command("neighbors", epilog=neighbors.EXAMPLES)(neighbors.neighbors)
     store = models.build()
     exchange.add_commands(store)

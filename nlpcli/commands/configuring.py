@@ -12,6 +12,7 @@ import typer
 from nlpcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from nlpcli.data.feature_list import FeatureList
     from nlpcli.formats.fasttext_training import FastTextCutting
     from nlpcli.models.config import FastTextConfig, Loss
     from nlpcli.runs.tuning import Tuning
@@ -72,7 +73,31 @@ def configuration(options: dict[str, Any], typed: set[str]) -> Configuration:
     from nlpcli.text.normalize import Cleaning
 
     cleaning = from_options(Cleaning, options)
-    return from_options(TokenizerConfig, options, cleaning=cleaning), config
+    chosen = options["features"] is not None
+    return from_options(TokenizerConfig, options, cleaning=cleaning, chosen=chosen), config
+
+
+def files_read(options: dict[str, Any]) -> dict[str, str | None]:
+    """What train-fasttext reads, by what it is called on the command line."""
+    names = ("dev", "features", "pretrained_vectors")
+    return {"TRAIN": options["train"]} | {
+        f"--{name.replace('_', '-')}": options[name] for name in names
+    }
+
+
+def open_features(options: dict[str, Any]) -> FeatureList | None:
+    """The list of --features, read; None without it. Raises UsageError, InputMissing, DataError."""
+    path = options["features"]
+    if path is None:
+        return None
+    for name in ("continue_from", "pretrained_vectors"):
+        if options[name] is not None:
+            raise UsageError(f"--features and --{name.replace('_', '-')}: give one of them")
+    if path == "-" == options["train"]:
+        raise UsageError("--features -: TRAIN is stdin as well")
+    from nlpcli.data.feature_list import read_features
+
+    return read_features(path)
 
 
 def _dim_and_loss(dim: int | None, asked: LossName, separator: str | None) -> tuple[int, Loss]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,8 +14,10 @@ from nlpcli.commands.configuring import (
     LossName,
     check_loss,
     configuration,
+    files_read,
     has_dev_part,
     learnt_without,
+    open_features,
     same_again,
     tuning_of,
     typed_options,
@@ -37,21 +38,6 @@ Examples:
   nlpcli train-fasttext sample_data/tags_en.csv -o tags \\
       --label-column labels --label-separator ';'
 """
-
-
-class SegmenterName(StrEnum):
-    """How runs of Chinese characters are cut."""
-
-    char = "char"
-    jieba = "jieba"
-
-
-class UnicodeForm(StrEnum):
-    """Unicode normal form of texts."""
-
-    NFC = "NFC"
-    NFKC = "NFKC"
-    none = "none"
 
 
 def train_fasttext(
@@ -106,6 +92,9 @@ def train_fasttext(
     min_n: Annotated[int, typer.Option(min=0, max=32, help="Shortest character n-gram.")] = 0,
     max_n: Annotated[int, typer.Option(min=0, max=32, help="Longest; 0: none.")] = 0,
     min_count: Annotated[int, typer.Option(min=1, help="Rarer features are dropped.")] = 1,
+    features: Annotated[
+        str | None, typer.Option(help="Only these n-grams, as ngrams --save wrote them.")
+    ] = None,
     pretrained_vectors: Annotated[
         str | None,
         typer.Option(help="Words begin at these: a model of word vectors, or a file [sets --dim]."),
@@ -123,16 +112,14 @@ def train_fasttext(
     model_size: Annotated[
         str | None, typer.Option(help="At most so many bytes, as 2M: pruned and quantised.")
     ] = None,
-    segmenter: Annotated[
-        SegmenterName, typer.Option(help="Chinese: characters, or a dictionary.")
-    ] = SegmenterName.char,
-    unicode_form: Annotated[UnicodeForm, typer.Option()] = UnicodeForm.NFKC,
-    lowercase: Annotated[bool, typer.Option("--lowercase/--keep-case")] = True,
-    strip_urls: Annotated[bool, typer.Option("--strip-urls")] = False,
-    strip_mentions: Annotated[bool, typer.Option("--strip-mentions")] = False,
-    strip_html: Annotated[bool, typer.Option("--strip-html", help="Tags and entities.")] = False,
-    strip_punctuation: Annotated[bool, typer.Option("--strip-punctuation")] = False,
-    strip_control: Annotated[bool, typer.Option("--strip-control")] = False,
+    segmenter: opt.Segmenter = opt.SegmenterName.char,
+    unicode_form: opt.UnicodeForm = opt.UnicodeFormName.NFKC,
+    lowercase: opt.Lowercase = True,
+    strip_urls: opt.StripUrls = False,
+    strip_mentions: opt.StripMentions = False,
+    strip_html: opt.StripHtml = False,
+    strip_punctuation: opt.StripPunctuation = False,
+    strip_control: opt.StripControl = False,
     seed: opt.Seed = 1,
     threads: opt.Threads = None,
     device: opt.Device = "auto",
@@ -193,8 +180,7 @@ def train_fasttext(
     models = Store(opt.store_root(store))
     if dev is not None and dev_fraction:
         raise UsageError("--dev and --dev-fraction: give one of them")
-    inputs = {"TRAIN": train, "--dev": dev, "--pretrained-vectors": pretrained_vectors}
-    refuse_same_file(inputs, {"--rejects": rejects, "--output": output})
+    refuse_same_file(files_read(context.params), {"--rejects": rejects, "--output": output})
     typed = typed_options(context)
     vectors, options = open_vectors(context.params, models)
     tokenizer, config = configuration(options, typed)
@@ -246,6 +232,7 @@ def train_fasttext(
         if_changed=if_changed,
         tuning=tuning,
         vectors=vectors,
+        features=open_features(context.params),
         model_size=size_limit(model_size, continued=base is not None),
     )
     _execute(request, models, console, rejects, force=force, wait=wait, keep=keep,

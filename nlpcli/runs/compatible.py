@@ -15,7 +15,7 @@ from nlpcli.runs.memory import free_memory
 BUCKETS = 2_000_000
 LOSSES = ("softmax", "one-vs-all", "hs", "ns")
 NOT_THERE: dict[str, Any] = {
-    "continue_from": None, "cost": None, "lowercase": False, "model_size": None,
+    "continue_from": None, "cost": None, "features": None, "lowercase": False, "model_size": None,
     "segmenter": None, "strip_control": False, "strip_html": False, "strip_mentions": False,
     "strip_punctuation": False, "strip_urls": False, "unicode_form": "none",
 }  # fmt: skip

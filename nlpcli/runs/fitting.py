@@ -164,7 +164,14 @@ def prepare(request: Request, parts: Parts) -> Prepared:
     base = None if request.base is None else request.base.classifier.tokenizer
     if parts.vectors is not None:
         base = parts.vectors.vocabulary(request.tokenizer)
-    tokenizer, bags = Tokenizer.fit(request.tokenizer, parts.train.texts, base, room=free_memory())
+    only = None
+    if request.features is not None:
+        from nlpcli.text.chosen_features import chosen_hashes
+
+        only = chosen_hashes(request.tokenizer, request.features.features)
+    tokenizer, bags = Tokenizer.fit(
+        request.tokenizer, parts.train.texts, base, room=free_memory(), only=only
+    )
     return Prepared(tokenizer, bags)
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nlpcli.data.feature_list import FeatureList
     from nlpcli.data.labelled import Labelled
     from nlpcli.data.rows import RowFormat
     from nlpcli.formats.fasttext_training import FastTextCutting
@@ -49,6 +50,7 @@ class Request:
     model_size: int | None = None
     tuning: Tuning | None = None
     vectors: VectorSource | None = None
+    features: FeatureList | None = None
 
     @property
     def label_prefix(self) -> str:
@@ -105,6 +107,8 @@ def run_record(request: Request, parts: Parts, program: str) -> dict[str, Any]:
         record["autotune"] = request.tuning.to_json()
     if parts.vectors is not None:
         record["pretrained_vectors"] = parts.vectors.sha256
+    if request.features is not None:
+        record["features"] = request.features.sha256
     plain: dict[str, Any] = json.loads(json.dumps(record))
     return plain
 

@@ -32,6 +32,22 @@ class OnError(StrEnum):
     skip = "skip"
 
 
+class SegmenterName(StrEnum):
+    """How texts are cut into words."""
+
+    char = "char"
+    jieba = "jieba"
+    blank = "blank"
+
+
+class UnicodeFormName(StrEnum):
+    """Unicode normal form of texts."""
+
+    NFC = "NFC"
+    NFKC = "NFKC"
+    none = "none"
+
+
 Store = Annotated[
     Path | None, typer.Option(help="Folder of the models [env NLPCLI_STORE; default ./models].")
 ]
@@ -61,6 +77,17 @@ Rejects = Annotated[
     Path | None, typer.Option(help="Write skipped rows here: line, reason, row (CSV).")
 ]
 MaxField = Annotated[int, typer.Option(min=1, help="Longest field, in MiB.")]
+Segmenter = Annotated[
+    SegmenterName,
+    typer.Option(help="Chinese: by character, or a dictionary; blank: texts come ready split."),
+]
+UnicodeForm = Annotated[UnicodeFormName, typer.Option()]
+Lowercase = Annotated[bool, typer.Option("--lowercase/--keep-case")]
+StripUrls = Annotated[bool, typer.Option("--strip-urls")]
+StripMentions = Annotated[bool, typer.Option("--strip-mentions")]
+StripHtml = Annotated[bool, typer.Option("--strip-html", help="Tags and entities.")]
+StripPunctuation = Annotated[bool, typer.Option("--strip-punctuation")]
+StripControl = Annotated[bool, typer.Option("--strip-control")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Tell more on stderr: model, counts, time.")

@@ -13,7 +13,8 @@ from nlpcli.text.segment import Segmenter
 @dataclass(frozen=True, kw_only=True)
 class TokenizerConfig:
     """What a text is cut into. ``word_ngrams`` is the longest run of words; character n-grams
-    have ``min_n`` to ``max_n`` characters, none when ``max_n`` is 0."""
+    have ``min_n`` to ``max_n`` characters, none when ``max_n`` is 0. ``chosen``: only features of a
+    list have rows."""
 
     cleaning: Cleaning = field(default_factory=Cleaning)
     segmenter: Segmenter = "char"
@@ -22,14 +23,17 @@ class TokenizerConfig:
     max_n: int = 0
     min_count: int = 1
     buckets: int | None = None
+    chosen: bool = False
 
     def __post_init__(self) -> None:
         for name in ("word_ngrams", "min_n", "max_n", "min_count", "buckets"):
             value = getattr(self, name)
             if type(value) is not int and not (name == "buckets" and value is None):
                 raise ValueError(f"{name}: {value!r}, not a whole number")
-        if self.segmenter not in ("char", "jieba"):
-            raise ValueError(f"segmenter: {self.segmenter!r}, not char or jieba")
+        if self.segmenter not in ("char", "jieba", "blank"):
+            raise ValueError(f"segmenter: {self.segmenter!r}, not char, jieba or blank")
+        if type(self.chosen) is not bool:
+            raise ValueError(f"chosen: {self.chosen!r}, not true or false")
         if not 1 <= self.word_ngrams <= 8:
             raise ValueError(f"word_ngrams: {self.word_ngrams}, not 1 to 8")
         if not 0 <= self.min_n <= self.max_n <= 32:
@@ -41,7 +45,10 @@ class TokenizerConfig:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
-        return asdict(self)
+        values = asdict(self)
+        if not self.chosen:  # so that what was saved before still compares
+            del values["chosen"]
+        return values
 
     @staticmethod
     def from_json(values: dict[str, Any]) -> TokenizerConfig:

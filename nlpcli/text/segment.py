@@ -33,7 +33,8 @@ _CJK_RUN = re.compile("[" + "".join(f"{chr(a)}-{chr(b)}" for a, b in _CJK_RANGES
 _JOINERS: Final = (0x200C, 0x200D)
 
 Codes = npt.NDArray[np.uint8] | npt.NDArray[np.uint32]
-Segmenter = Literal["char", "jieba"]
+Segmenter = Literal["char", "jieba", "blank"]
+"""How CJK is cut, by character or by a dictionary; or nothing is but at blanks."""
 
 
 def is_cjk(code: int) -> bool:
@@ -71,7 +72,7 @@ def code_points(text: str) -> Codes:
 
 
 def classes(codes: Codes, segmenter: Segmenter = "char") -> npt.NDArray[np.uint8]:
-    """Class of each code point, uint8 [N]; a dictionary segmenter makes CJK letters."""
+    """Class of each code point, uint8 [N]; a dictionary makes CJK letters, ``blank`` all signs."""
     table = _class_table()
     found = table[codes]
     unknown = found == _UNKNOWN
@@ -81,6 +82,8 @@ def classes(codes: Codes, segmenter: Segmenter = "char") -> npt.NDArray[np.uint8
         found = table[codes]
     if segmenter == "jieba":
         found[found == CJK] = LETTER
+    elif segmenter == "blank":
+        found[(found == CJK) | (found == SIGN)] = LETTER
     return found
 
 

@@ -86,13 +86,15 @@ class Tokenizer:
         *,
         room: int | None = None,
         workers: int | None = None,
+        only: U64 | None = None,
     ) -> tuple[Tokenizer, Bags]:
         """Learns features and idf from training texts; gives their bags too, cut only once.
 
         The features of ``base`` keep their rows, new ones are added behind them, and documents
         are counted on. ``room``: bytes of memory there are. ``workers``: threads, which change
-        nothing but the time it takes. Raises DataError when no feature occurs
-        ``min_count`` times, Unavailable when the features need more memory.
+        nothing but the time it takes. ``only``: hashes, ascending; no other feature gets a row.
+        Raises DataError when no feature occurs ``min_count`` times, Unavailable when the features
+        need more memory.
         """
         with ThreadPoolExecutor(workers or parallel.workers()) as pool:
             chunks = _cut_all(config, texts, room, pool.map)
@@ -101,10 +103,13 @@ class Tokenizer:
             if base is not None:
                 new = [base.index.rows(hashes) < 0 for hashes, _ in parts]
                 parts = [(h[at], n[at]) for (h, n), at in zip(parts, new, strict=True)]
-            known = np.concatenate([old, frequent(parts, config.min_count, pool.map)])
+            new_ones = frequent(parts, config.min_count, pool.map)
+            if only is not None:
+                new_ones = np.intersect1d(new_ones, only, assume_unique=True)
+            known = np.concatenate([old, new_ones])
             del parts
             if not len(known):
-                raise _nothing_left(config, len(texts))
+                raise _nothing_left(config, len(texts), None if only is None else len(only))
             _check_room(len(known) * FEATURE_BYTES, room, sum(len(c.ids) for c in chunks))
             tokenizer = Tokenizer(config, known, np.ones(len(known), np.float32))
             counts = list(pool.map(lambda chunk: count_features(chunk, tokenizer.index), chunks))
@@ -136,7 +141,8 @@ class Tokenizer:
 
         A feature without a row adds to the norm as one that occurred in a single training text:
         such a one lengthened its own text when the rows were learnt. Among shortened hashes it does
-        not: what was unknown cannot be told from what was dropped.
+        not: what was unknown cannot be told from what was dropped. Where features were chosen, the
+        others were left out on purpose.
         """
         weights = self.idf[part.ids].astype(np.float64)
         often = np.flatnonzero(part.tf > 1)
@@ -145,7 +151,7 @@ class Tokenizer:
         if len(filled):
             sizes = part.sizes[filled]
             squares = np.add.reduceat(weights * weights, np.cumsum(sizes) - sizes)
-            if self.index.bits == 64:
+            if self.index.bits == 64 and not self.config.chosen:
                 squares += part.unknown[filled] * float(_idf(np.ones(1), self.n_texts)[0]) ** 2
             weights /= np.repeat(np.sqrt(squares), sizes)
         return weights.astype(np.float32)
@@ -163,7 +169,13 @@ def _cut_all(
     return chunks
 
 
-def _nothing_left(config: TokenizerConfig, n_texts: int) -> DataError:
+def _nothing_left(config: TokenizerConfig, n_texts: int, n_chosen: int | None) -> DataError:
+    if n_chosen is not None:
+        return DataError(
+            f"none of the {n_chosen:,} features chosen occurs {config.min_count} times in "
+            f"{n_texts:,} texts",
+            hint="the options that the list was made with, --word-ngrams, --max-n and cleaning",
+        )
     if config.min_count == 1:
         return DataError(f"no words are left in {n_texts} texts")
     return DataError(

@@ -6,7 +6,7 @@ for one, with a probability of about V² / 2^65: 3e-8 for a million words.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from nlpcli.text.config import TokenizerConfig
 from nlpcli.text.features import hashed_joined
-from nlpcli.text.normalize import BORDER, normalize_joined
+from nlpcli.text.normalize import BORDER, join_texts, normalize_joined
+from nlpcli.text.packed_words import PackedWords
 from nlpcli.text.vocab import HashIndex, number_hashes
 
 MOST_WORDS = 10_000_000
@@ -59,9 +60,16 @@ def cut_run(config: TokenizerConfig, text: str) -> CutRun:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.endswith("\n"):
         text += "\n"
-    joined, words = hashed_joined(
-        config, normalize_joined(text.replace("\n", BORDER), config.cleaning)
-    )
+    return _cut_joined(config, normalize_joined(text.replace("\n", BORDER), config.cleaning))
+
+
+def cut_texts(config: TokenizerConfig, texts: Sequence[str]) -> CutRun:
+    """Cuts texts into words; each is a line, whatever line ends it holds."""
+    return _cut_joined(config, join_texts(texts, config.cleaning))
+
+
+def _cut_joined(config: TokenizerConfig, joined: str) -> CutRun:
+    joined, words = hashed_joined(config, joined)
     hashes, counts, numbers = number_hashes(words.hashes)
     sizes = np.bincount(words.documents, minlength=joined.count(BORDER))
     return CutRun(hashes, counts, numbers, sizes, joined, words.starts, words.ends)
@@ -143,6 +151,19 @@ class WordTable:
     def most_frequent(self) -> int:
         """How often the most frequent word occurs."""
         return int(self._counts.max(initial=0))
+
+    def packed(self, min_count: int) -> tuple[PackedWords, I64, I32]:
+        """The words that occur ``min_count`` times, by their bytes, without a string for each.
+
+        With their counts int64 [V]; int32 [n_numbers]: where each number is, -1 for rarer ones.
+        """
+        counts = self._counts[: len(self)]
+        rows = np.flatnonzero(counts >= min_count)
+        all_words = PackedWords.from_lines(b"\n".join([*self._words, b""]))
+        rows = rows[all_words.chosen(rows).order()]
+        places = np.full(self.n_numbers, -1, np.int32)
+        places[self._numbers[rows]] = np.arange(len(rows), dtype=np.int32)
+        return all_words.chosen(rows), counts[rows], places
 
     def ranked(self, min_count: int) -> tuple[list[str], I64, I32]:
         """The words that occur ``min_count`` times, most frequent first, then by their bytes.

@@ -79,6 +79,9 @@ COMMANDS = [
         trainer=True,
     ),
     Command("predict", (NEW, "-m", "reviews"), "csv", ("--top-k", "0"), rows=NEW),
+    Command(
+        "ngrams", (TRAIN, "--label-column", "label"), "csv", ("--min-count", "0"), rows=TRAIN
+    ),
     Command("eval", (TEST, "-m", "reviews"), "text", ("--resamples", "1"), json=True, rows=TEST),
     Command(
         "neighbors", ("-m", VECTORS, "refund"), "csv", ("--top-k", "0"), json=True,
