@@ -214,6 +214,35 @@ def chosen_table() -> str:
     return "\n".join(lines)
 
 
+def word2vec_table() -> str:
+    """A row a way of training and a program."""
+    names = {
+        "sg": "skip-gram, negatives", "cbow": "CBOW, negatives", "hs": "skip-gram, tree",
+        "subwords": "skip-gram, sub-words", "svd": "svd (PPMI)",
+    }  # fmt: skip
+    keys = ("analogies", "ws353", "men", "simlex", "rare_words")
+    lines = [
+        "| what | program | words/s | ratio | analogies | WS-353 | MEN | SimLex | Rare Words "
+        "| MB |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    jobs = result("word2vec")["jobs"]
+    for job in (job for job in names if job in jobs):
+        row, seeds = jobs[job], jobs[job]["seeds"]
+        for program in ("nlpcli", "gensim"):
+            if program not in row:
+                continue
+            mine, found = program == "nlpcli", row[program]
+            scores = " | ".join(f"{found[key]:.3f}" for key in keys)
+            ratio = f"**{row['ratio']:.2f}**" if mine and "ratio" in row else ""
+            what = f"{names[job]}; {seeds} seed{'s' * (seeds > 1)}" if mine else ""
+            lines.append(
+                f"| {what} | {program} | {found['words_per_second']:,} | {ratio} | {scores} | "
+                f"{found['peak_mb']} |"
+            )
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Replaces what stands between the markers."""
     path = ROOT / "README.md"
@@ -222,6 +251,7 @@ def main() -> None:
         "accuracy": accuracy_table, "same": same_table, "speed": speed_table,
         "faults": faults_table, "warm": warm_table, "size": size_table,
         "stages": stages_table, "losses": losses_table, "none": none_table,
+        "word2vec": word2vec_table,
         "ngrams": ngrams_table, "ways": ways_table, "chosen": chosen_table,
     }  # fmt: skip
     for name, make in tables.items():

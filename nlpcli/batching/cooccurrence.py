@@ -47,7 +47,7 @@ class Window:
 
     size: int = 5
     weights: WindowWeights = "linear"
-    sample: float = 1e-4
+    sample: float | None = None
     formula: SampleFormula = "word2vec"
 
     def __post_init__(self) -> None:
@@ -57,7 +57,7 @@ class Window:
             raise ValueError(f"window weights: {self.weights}, not linear, harmonic or flat")
         if self.formula not in ("word2vec", "paper"):
             raise ValueError(f"sample formula: {self.formula}, not word2vec or paper")
-        if not 0 <= self.sample < 1:
+        if self.sample is not None and not 0 <= self.sample < 1:
             raise ValueError(f"sample: {self.sample}, not from 0 to below 1")
 
     def weight(self, distance: int) -> float:

@@ -99,8 +99,13 @@ def train_w2v(
         float, typer.Option(min=0, max=2, help="Noise words are drawn by count to this.")
     ] = 0.75,
     sample: Annotated[
-        float, typer.Option(min=0, max=0.99, help="Words of a larger share are dropped; 0: none.")
-    ] = 1e-4,
+        float | None,
+        typer.Option(
+            min=0,
+            max=0.99,
+            help="Words of a larger share are dropped; 0: none [default: 0.0001, or 30 words].",
+        ),
+    ] = None,
     sample_formula: Annotated[
         FormulaName,
         typer.Option(help="Kept with (sqrt(f/t)+1)·t/f, or by the paper with sqrt(t/f)."),

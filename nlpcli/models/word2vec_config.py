@@ -33,10 +33,11 @@ class Word2VecConfig:
     """Sizes and training recipe; the names are those of Mikolov et al. 2013.
 
     ``window``: words on each side at most; each word draws its own from 1 to that. ``sample``: the
-    frequency above which words are dropped at random, 0 for none (see batching/subsampling.py for
-    the formulas). ``negatives`` noise words for each pair, drawn by count to the ``noise_power``.
-    ``lr`` falls linearly to ``LOWEST_RATE`` of itself. ``max_n`` above 0: a word is the mean of
-    itself and its character n-grams of ``min_n`` to ``max_n``, hashed into ``buckets``
+    frequency above which words are dropped at random, 0 for none, None for the usual one (see
+    batching/subsampling.py). ``negatives`` noise words for each pair, drawn by count to the
+    ``noise_power``. ``lr`` falls linearly to ``LOWEST_RATE`` of itself. ``max_n`` above 0: a word
+    is the mean of itself and its character n-grams of ``min_n`` to ``max_n``, hashed into
+    ``buckets``
     (Bojanowski et al. 2017).
     """
 
@@ -45,7 +46,7 @@ class Word2VecConfig:
     dim: int = 100
     window: int = 5
     negatives: int = 5
-    sample: float = 1e-4
+    sample: float | None = None
     sample_formula: SampleFormula = "word2vec"
     noise_power: float = 0.75
     epochs: int = 5
@@ -57,7 +58,7 @@ class Word2VecConfig:
     def __post_init__(self) -> None:
         for name, low, high in _BOUNDS:
             value = getattr(self, name)
-            if not low <= value <= high:
+            if value is not None and not low <= value <= high:
                 raise ValueError(f"{name}: {value}, not {low} to {high}")
         for name, names in (
             ("algorithm", ALGORITHMS), ("loss", LOSSES), ("sample_formula", SAMPLE_FORMULAS),

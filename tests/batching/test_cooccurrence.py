@@ -172,3 +172,12 @@ def test_words_are_kept_as_often_as_they_should() -> None:
         kept = [word for word in words if rng.random() < keep[word]]
         wanted += sum(a != b for a, b in pairwise(kept))
     assert found[0, 1] == pytest.approx(wanted, rel=0.15)
+
+
+def test_a_short_text_keeps_its_rare_words() -> None:
+    few, many = np.array([300, 60, 30, 3]), np.array([3_000_000, 90, 30])
+    kept = keep_probabilities(few, None, "word2vec")
+    assert kept[2:].tolist() == [1, 1]
+    assert kept[0] < 0.5
+    usual = keep_probabilities(many, 1e-4, "word2vec")
+    assert keep_probabilities(many, None, "word2vec").tolist() == usual.tolist()
