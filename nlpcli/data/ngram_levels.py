@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.data.sorted_runs import SortedRuns
-from nlpcli.data.spool import Room, Spool
+from nlpcli.data.spool import Room, Spool, let_go
 from nlpcli.data.unit_corpus import Piece, UnitCorpus
 from nlpcli.errors import Unavailable
 from nlpcli.text.counted import Counted, count_keys
@@ -54,8 +54,8 @@ class NgramLevel:
     """The frequent n-grams of order ``n``, ascending unit by unit.
 
     ``keys`` uint64 [K]: number of the first n - 1 units << unit_bits | last unit. ``counts`` and
-    ``documents`` int64 [K]. ``total``: n-grams of this order in all texts, rare ones too.
-    Arrays may be maps of files.
+    ``documents`` int64 [K], or [0] of an order that is only a step to longer ones. ``total``:
+    n-grams of this order in all texts, rare ones too. Arrays may be maps of files.
     """
 
     n: int
@@ -106,14 +106,14 @@ class NgramCounter:
         """By unit: the number of the n-gram that begins there, BREAK where that is rare."""
 
     def levels(self, min_n: int, max_n: int) -> Iterator[NgramLevel]:
-        """Orders 1 to ``max_n``; those below ``min_n`` without labels."""
+        """Orders 1 to ``max_n``; those below ``min_n`` without counts."""
         for n in range(1, max_n + 1):
-            yield self._level(n, labelled=n >= min_n, last=n == max_n)
+            yield self._level(n, whole=n >= min_n, last=n == max_n)
         if self._prefixes is not None:
             self._prefixes.clear()
 
-    def _level(self, n: int, *, labelled: bool, last: bool) -> NgramLevel:
-        labelled = labelled and self._labelled
+    def _level(self, n: int, *, whole: bool, last: bool) -> NgramLevel:
+        labelled = whole and self._labelled
         # the prefixes of order 1 are the units themselves, which are numbered already
         number = labelled or (not last and n > 1)
         runs, numbers = SortedRuns(self._how.room), Spool(np.int32, self._how.room)
@@ -124,7 +124,7 @@ class NgramCounter:
             run_of[piece] = apart.add(piece, found)
             self._tell(n, piece)
         apart.close()
-        level = self._merged(n, runs)
+        level = self._merged(n, runs, whole=whole)
         if number:
             self._number(
                 level,
@@ -135,6 +135,8 @@ class NgramCounter:
             )
         runs.clear()
         numbers.clear()
+        for column in (level.keys, level.counts, level.documents):
+            let_go(column)
         return level
 
     def _tell(self, n: int, piece: Piece) -> None:
@@ -184,22 +186,21 @@ class NgramCounter:
             own[there] = numbers
         return found, own
 
-    def _merged(self, n: int, runs: SortedRuns) -> NgramLevel:
-        """The frequent ones of all pieces."""
+    def _merged(self, n: int, runs: SortedRuns, *, whole: bool) -> NgramLevel:
+        """The frequent ones of all pieces; keys alone unless ``whole``."""
         columns = [Spool(kind, self._how.room) for kind in (np.uint64, np.int64, np.int64)]
         for block in runs.merged(self._how.pool, self._how.block, self._how.workers + 1):
             block = block.frequent(self._min_count)
-            for spool, values in zip(
-                columns, (block.keys, block.counts, block.documents), strict=True
-            ):
-                spool.add(values)
+            values = (block.keys, block.counts, block.documents)
+            for spool, own in zip(columns[: 3 if whole else 1], values, strict=False):
+                spool.add(own)
         if len(columns[0]) > _MOST:
             raise Unavailable(
                 f"{len(columns[0]):,} different {n}-grams, wanted at most {_MOST:,}",
                 hint=f"--min-count {self._min_count + 1}",
             )
-        whole = [spool.whole() for spool in columns]
-        return NgramLevel(n, whole[0], whole[1], whole[2], self.corpus.n_ngrams(n))
+        keys, counts, documents = (spool.whole() for spool in columns)
+        return NgramLevel(n, keys, counts, documents, self.corpus.n_ngrams(n))
 
     def _number(
         self,

@@ -42,6 +42,13 @@ class Room:
             self._left += n_bytes
 
 
+def let_go(array: Array) -> None:
+    """Where an array is a map of a file: its pages need not stay in memory until the next use."""
+    mapped = getattr(array.base, "obj", None)  # a view of the map
+    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
 class _NamelessFile:
     """A temporary file, open as ``handle``; it is closed when nobody has it any more."""
 

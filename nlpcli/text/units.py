@@ -99,8 +99,9 @@ def subword_units(words: Words, n_texts: int) -> UnitRun:
 
 
 def border_signs(units: I32, before: int, behind: int) -> npt.NDArray[np.bool_]:
-    """Which units stand beside a break, first or last of their stretch, bool [N]; ``before`` and
-    ``behind`` are the units around, BREAK at the ends of all."""
+    """Which units stand beside a break, first or last of their stretch, bool [N].
+
+    ``before`` and ``behind`` are the units around, BREAK at the ends of all."""
     breaks = np.concatenate(([before], units, [behind])) == BREAK
     found: npt.NDArray[np.bool_] = breaks[:-2] | breaks[2:]
     return found
