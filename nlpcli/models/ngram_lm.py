@@ -108,7 +108,7 @@ class NgramModel:
                     levels, estimates.probabilities, weights[1:], strict=True
                 )
             ]
-            unseen = math.log10(estimates.unseen) if estimates.unseen else -math.inf
+        unseen = -math.log10(n_words - 1) if estimates.unseen else -math.inf  # of Laplace: 1 / V
         return NgramModel(n_words, n_labels, made, weights[0], estimates.chained, unseen)
 
     def log10_sums(self, tokens: I32, sizes: I64, only: npt.NDArray[np.bool_] | None = None) -> F64:
