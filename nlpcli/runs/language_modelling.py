@@ -74,7 +74,7 @@ class LanguageRun:
         reader = SentenceReader(self._request.reading, min_count=self._request.min_count)
         with ThreadPoolExecutor(self._workers) as pool, self._console:
             corpus = reader.read(pool, self._workers, self._show)
-        if corpus.n_skipped:
+        if corpus.n_skipped and self._request.reading.on_reject is None:  # else that tells
             self._console.warn(f"{corpus.n_skipped:,} bad lines skipped")
         if corpus.forgotten:
             self._console.warn(
