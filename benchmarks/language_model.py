@@ -110,7 +110,7 @@ def speed(lmplz: str | None, work: Path) -> dict[str, Any]:
         with gzip.open(source, "rb") as packed, text.open("wb") as out:
             out.write(packed.read())
         peer = run_measured([lmplz, "-o", "3", "-S", "2G", "--text", str(text), "--arpa",
-                             str(work / "peer"), "--discount_fallback"])  # fmt: skip
+                             str(work / "peer"), "--discount_fallback", "--skip_symbols"])  # fmt: skip
         # it splits at blanks alone: fewer and other tokens
         found["lmplz"] = {"seconds": peer.seconds, "peak_mb": round(peer.peak_mb)}
     return found

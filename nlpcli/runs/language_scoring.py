@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -96,8 +96,7 @@ def _scored(language: LanguageModel, texts: Any) -> Scored:
     impossible = np.isneginf(logs)
 
     def summed(values: Any) -> F64:
-        found: F64 = np.bincount(owners, weights=values, minlength=len(sentences.sizes))[filled]
-        return found
+        return cast(F64, np.bincount(owners, values, len(sentences.sizes))[filled])
 
     return Scored(
         tokens=sentences.words[filled] + 1,

@@ -62,10 +62,10 @@ def test_what_cannot_be_is_said_in_one_line(fresh: Run, nlpcli: Run, tmp_path: P
     done = nlpcli("models", "export", "reviews", target, "--to", "fasttext")
     assert done.code == 2 and "cannot hold a model of kind fasttext" in done.err
     assert done.err.endswith("hint: train-fasttext --fasttext-compatible\n")
-    done = fresh("models", "export", FILE, target, "--to", "arpa")
+    done = fresh("models", "export", FILE, target, "--to", "onnx")
     assert (done.code, done.err) == (
         2,
-        "error: --to arpa: wanted one of fasttext, word2vec, word2vec-binary, glove\n",
+        "error: --to onnx: wanted one of fasttext, word2vec, word2vec-binary, glove, arpa\n",
     )
     done = fresh("models", "export", FILE, FILE, "--to", "fasttext", "--force")
     assert done.code == 2 and "the same file" in done.err
