@@ -30,8 +30,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(training, "SPAN", 16)
     monkeypatch.setattr(training, "TREE_SPAN", 16)
     monkeypatch.setattr(training, "REPORT_SECONDS", 0)
-    for module in (windows, training):
-        monkeypatch.setattr(module, "CHUNK", 400)
+    monkeypatch.setattr(windows, "CHUNK", 400)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -1,0 +1,108 @@
+"""Processes of one machine that train one model: words between them, and tables averaged."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from nlpcli.errors import Unavailable
+
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+
+JOINING = timedelta(minutes=5)
+PATIENCE = timedelta(days=30)
+"""One rank may read a corpus for hours; the end of a process is noticed at once."""
+
+
+class Ranks:
+    """This process, number ``rank`` of ``size``, and what it says to the others.
+
+    Joins by RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT of the environment, as torchrun sets
+    them. Raises Unavailable when the others do not come, as do the methods when one is gone.
+    """
+
+    def __init__(self, rank: int, size: int) -> None:
+        self.rank, self.size = rank, size
+        try:
+            store, _, _ = next(dist.rendezvous("env://", rank, size, timeout=JOINING))
+            store.set_timeout(PATIENCE)
+            self._store = dist.PrefixStore("nlpcli", store)
+            dist.init_process_group(
+                "gloo", store=store, rank=rank, world_size=size, timeout=PATIENCE
+            )
+        except (RuntimeError, ValueError) as error:
+            raise self._gone("the other ranks did not come", error) from None
+
+    def _gone(self, what: str, error: Exception) -> Unavailable:
+        reason = (str(error).splitlines() or [""])[0][:100]
+        return Unavailable(f"rank {self.rank} of {self.size}: {what}: {reason}")
+
+    def tell(self, key: str, value: str) -> None:
+        """Says something that ``heard`` of any rank gives from then on."""
+        try:
+            self._store.set(key, value)
+        except RuntimeError as error:
+            raise self._gone("another rank is gone", error) from None
+
+    def heard(self, key: str) -> str | None:
+        """What was told, or None when nothing was yet; waits for nothing."""
+        try:
+            if not self._store.check([key]):
+                return None
+            return bytes(self._store.get(key)).decode()
+        except RuntimeError as error:
+            raise self._gone("another rank is gone", error) from None
+
+    def leave(self) -> None:
+        """No sums any more: a rank that waits for one hears of it. Tell and hear go on."""
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Sum over ranks, in place, the same bits in each of them."""
+        try:
+            dist.all_reduce(values)
+        except RuntimeError as error:
+            raise self._gone("another rank is gone", error) from None
+        return values
+
+    def from_first(self, values: Tensor) -> Tensor:
+        """The values of rank 0, in place."""
+        try:
+            dist.broadcast(values, src=0)
+        except RuntimeError as error:
+            raise self._gone("another rank is gone", error) from None
+        return values
+
+
+class SharedTable:
+    """A table, float32 [R, D] on the CPU, that ranks move apart and bring together again.
+
+    The mean of models that learnt from shares of the data (McDonald et al. 2010, "Distributed
+    training strategies for the structured perceptron", section 4, "iterative parameter mixing"),
+    taken by row over the ranks that touched it, so that a rare word keeps all of its move.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        self._weight = weight
+        self._touched = torch.zeros(len(weight), dtype=torch.uint8)
+
+    def touch(self, rows: Tensor) -> None:
+        """Rows int32 [m] that were moved here."""
+        self._touched.numpy()[rows.numpy()] = 1
+
+    def average(self, ranks: Ranks) -> int:
+        """Makes the table the same in all ranks; gives the number of rows that were touched."""
+        counts = ranks.sum(self._touched.to(torch.int32))
+        rows = counts.nonzero().view(-1)
+        mine = self._touched[rows]
+        values = self._weight[rows].mul_(mine[:, None])
+        self._weight[rows] = ranks.sum(values).div_(counts[rows][:, None])
+        self._touched.zero_()
+        return len(rows)
