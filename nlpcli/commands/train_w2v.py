@@ -24,7 +24,6 @@ Examples:
   nlpcli train-w2v sample_data/reviews_en.csv -o words --min-count 2
   nlpcli train-w2v sample_data/reviews_en.csv -o counted --algorithm svd \\
       --min-count 2 --dim 20
-  torchrun --nproc-per-node 2 -m nlpcli train-w2v corpus.txt -o words
 """
 
 
@@ -181,7 +180,10 @@ def train_w2v(
     verbose: opt.Verbose = False,
     no_color: opt.NoColor = False,
 ) -> None:
-    """Learn word vectors from plain text and publish them."""
+    """Learn word vectors from plain text and publish them.
+
+    Under torchrun, on one machine, each process learns from a share of the text.
+    """
     from nlpcli.data.phrases import PhraseConfig
     from nlpcli.runs.word_ranks import follow, leading
     from nlpcli.runs.word_training import WordRequest, WordRun

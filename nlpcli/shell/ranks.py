@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 
@@ -42,11 +43,9 @@ def silence_others(arguments: list[str]) -> None:
     """Rank 0 alone talks: what the others write goes nowhere."""
     if "".join(arguments[:1]) not in SHARED or os.environ.get("RANK", "0") == "0":
         return
-    try:
-        rank = place().rank
-    except UsageError:  # as rank 0 says
-        rank = 1
-    if rank:
+    with contextlib.suppress(UsageError):  # which the command raises too
+        if not place().rank:
+            return
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for stream in (1, 2):
             os.dup2(nowhere, stream)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 from nlpcli.errors import Unavailable
 
-I32 = npt.NDArray[np.int32]
-I64 = npt.NDArray[np.int64]
-
-JOINING = timedelta(minutes=5)
-PATIENCE = timedelta(days=30)
+PREFIX = "nlpcli/"
+JOINING_SECONDS = 300
+PATIENCE_SECONDS = 30 * 86400
 """One rank may read a corpus for hours; the end of a process is noticed at once."""
 
 
@@ -30,11 +27,13 @@ class Ranks:
     def __init__(self, rank: int, size: int) -> None:
         self.rank, self.size = rank, size
         try:
-            store, _, _ = next(dist.rendezvous("env://", rank, size, timeout=JOINING))
-            store.set_timeout(PATIENCE)
-            self._store = dist.PrefixStore("nlpcli", store)
+            joining = timedelta(seconds=JOINING_SECONDS)
+            store, _, _ = next(rendezvous("env://", rank, size, timeout=joining))
+            patience = timedelta(seconds=PATIENCE_SECONDS)
+            store.set_timeout(patience)
+            self._store = store
             dist.init_process_group(
-                "gloo", store=store, rank=rank, world_size=size, timeout=PATIENCE
+                "gloo", store=store, rank=rank, world_size=size, timeout=patience
             )
         except (RuntimeError, ValueError) as error:
             raise self._gone("the other ranks did not come", error) from None
@@ -46,16 +45,16 @@ class Ranks:
     def tell(self, key: str, value: str) -> None:
         """Says something that ``heard`` of any rank gives from then on."""
         try:
-            self._store.set(key, value)
+            self._store.set(PREFIX + key, value)
         except RuntimeError as error:
             raise self._gone("another rank is gone", error) from None
 
     def heard(self, key: str) -> str | None:
         """What was told, or None when nothing was yet; waits for nothing."""
         try:
-            if not self._store.check([key]):
+            if not self._store.check([PREFIX + key]):
                 return None
-            return bytes(self._store.get(key)).decode()
+            return bytes(self._store.get(PREFIX + key)).decode()
         except RuntimeError as error:
             raise self._gone("another rank is gone", error) from None
 

@@ -72,11 +72,11 @@ class Word2VecTraining:
         self, model: Word2Vec, windows: Windows, noise: NoiseWords | None, *, threads: int,
         ranks: Ranks | None = None, stop: Callable[[], bool] = bool,
     ) -> None:  # fmt: skip
-        """With ``ranks`` each of them takes every so-manieth chunk, and WordSteps come after
-        meetings alone. ``stop`` is asked before a WordStep."""
+        """With ``ranks`` each learns from the chunks whose number modulo their count is its own,
+        and WordSteps come after their meetings. ``stop``: whether this process is to end."""
         self._model, self._windows, self._noise = model, windows, noise
         self._threads, self._ranks, self._stop = threads, ranks, stop
-        self._rank, self._side = (ranks.rank, ranks.size) if ranks else (0, 1)
+        self._rank, self._n_ranks = (ranks.rank, ranks.size) if ranks else (0, 1)
         self._tables = [SharedTable(t.weight) for t in (model.input, model.output)] if ranks else []
         self._stopping = False
         self._span = span_size(model.config)
@@ -110,11 +110,11 @@ class Word2VecTraining:
             self._step(lanes, ready, self._at / n_steps)
             self._at, self._steps = self._at + 1, self._steps + 1
             if self._at < n_steps and self._due():
-                yield self._report(round(self._at / n_steps * self._size))
+                yield self._report(round(self._at / n_steps * self._round_words))
 
     def _together(self, lanes: Lanes, ready: _Ready, ranks: Ranks) -> Iterator[WordStep]:
         """Steps between meetings, which are as many in each rank."""
-        n_steps, n_legs = len(ready.noise) // self._threads, -(-self._size // MEETING_WORDS)
+        n_steps, n_legs = len(ready.noise) // self._threads, -(-self._round_words // MEETING_WORDS)
         self._at = n_steps * self._leg // n_legs
         while self._leg < n_legs:
             failed = None
@@ -127,7 +127,7 @@ class Word2VecTraining:
             self._meet(ranks, failed)
             self._leg += 1
             if self._leg < n_legs and self._due():
-                yield self._report(round(self._leg / n_legs * self._size))
+                yield self._report(round(self._leg / n_legs * self._round_words))
 
     def _begin_together(self, ranks: Ranks) -> None:
         """All from where rank 0 is, which may have taken up a state."""
@@ -154,7 +154,7 @@ class Word2VecTraining:
         return True
 
     def _next(self) -> tuple[int, int]:
-        last = (self._chunk + 1) * self._side >= len(self._windows)
+        last = (self._chunk + 1) * self._n_ranks >= len(self._windows)
         return (self._epoch + 1, 0) if last else (self._epoch, self._chunk + 1)
 
     def _prepare(
@@ -163,7 +163,7 @@ class Word2VecTraining:
         epoch, chunk = place or (self._epoch, self._chunk)
         if epoch >= self._model.config.epochs:
             return None
-        return aside.submit(self._ready, epoch, chunk * self._side + self._rank)
+        return aside.submit(self._ready, epoch, chunk * self._n_ranks + self._rank)
 
     def _ready(self, epoch: int, number: int) -> _Ready:
         chunk, device = self._windows.chunk(epoch, number), self._model.input.weight.device
@@ -197,7 +197,9 @@ class Word2VecTraining:
             move.finite for move in moves
         ):
             raise self._diverged(f"step {self._at + 1} of part {self._chunk + 1}")
-        rate = model.config.lr * max(LOWEST_RATE, 1 - self._done(share * self._size) / self.total)
+        rate = model.config.lr * max(
+            LOWEST_RATE, 1 - self._done(share * self._round_words) / self.total
+        )
         into, out = [move.input for move in moves], [move.output for move in moves]
 
         def move(part: int) -> None:
@@ -219,14 +221,14 @@ class Word2VecTraining:
         )
 
     @property
-    def _size(self) -> int:
+    def _round_words(self) -> int:
         """Words of the chunks that all ranks are at."""
-        size = self._windows.chunk_words * self._side
+        size = self._windows.chunk_words * self._n_ranks
         return min(size, self._windows.n_words - self._chunk * size)
 
     def _done(self, words: float) -> float:
         """Words passed, with so many of this chunk."""
-        size = self._windows.chunk_words * self._side
+        size = self._windows.chunk_words * self._n_ranks
         return self._epoch * self._windows.n_words + self._chunk * size + words
 
     def _report(self, words: int) -> WordStep:
