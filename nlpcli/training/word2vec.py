@@ -27,8 +27,9 @@ stay in the processor's cache."""
 MEASURED_EVERY = 64
 """Steps between two of which the loss is computed."""
 REPORT_SECONDS = 0.25
-MEETING_WORDS = 1 << 18
-"""Words of all ranks, before sub-sampling, after which their tables are averaged."""
+MEETING_WORDS = 1 << 16
+"""Words of all ranks, before sub-sampling, after which their tables are brought together; four
+times as many cost quality, see LOG.md."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,8 @@ class Word2VecTraining:
         self._epoch, self._chunk, self._leg, self._steps = ranks.from_first(at).tolist()
         for table in (self._model.input, self._model.output):
             ranks.from_first(table.weight)
+        for shared in self._tables:
+            shared.settle()
 
     def _meet(self, ranks: Ranks, failed: NegativeAnswer | None) -> None:
         notes = torch.tensor([failed is not None, self._stop()], dtype=torch.int32)
@@ -143,7 +146,7 @@ class Word2VecTraining:
             raise failed or self._diverged("in another rank")
         self._stopping = n_stopping > 0
         for table in self._tables:
-            table.average(ranks)
+            table.add_up(ranks)
 
     def _due(self) -> bool:
         """Whether a WordStep is to be told."""

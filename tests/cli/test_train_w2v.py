@@ -115,11 +115,11 @@ def start_ranks(tmp_path: Path, *arguments: str) -> subprocess.Popen[bytes]:
 def test_ranks_publish_once_and_go_on_after_a_signal(tmp_path: Path) -> None:
     many = tmp_path / "many.txt"
     many.write_text(Path(TEXT).read_text() * 100)
-    line = [str(many), "--threads", "1", "--epochs", "20", "--sample", "0", "--subwords",
+    line = [str(many), "--threads", "1", "--epochs", "8", "--sample", "0", "--subwords",
             "--buckets", "5000", "--json"]  # fmt: skip
     out, _ = start_ranks(tmp_path, *line, "-o", "./whole").communicate(timeout=100)
     report = json.loads(out)  # one document: the other rank is silent
-    assert report["ranks"] == 2 and report["epochs"] == 20
+    assert report["ranks"] == 2 and report["epochs"] == 8
     run = start_ranks(tmp_path, *line, "-o", "./again", "--save-every", "0")
     states = tmp_path / ".again.state"
     while run.poll() is None and not list(states.glob("*.state")):

@@ -101,20 +101,21 @@ def same(one: Word2VecTraining, other: Word2VecTraining) -> bool:
     return all(map(np.array_equal, tables(one), tables(other)))
 
 
-def test_a_row_becomes_the_mean_of_the_ranks_that_touched_it() -> None:
-    at = [torch.tensor([[1.0], [2], [3], [4]]), torch.tensor([[1.0], [6], [9], [4]])]
-    touched = [[0, 1, 1], [1, 2]]
-    table = Table(2)
+def test_a_row_moves_by_what_all_ranks_moved_it_by() -> None:
+    moved = [{0: 2.0, 1: 4.0}, {1: 5.0, 2: 0.0}]
+    table, at = Table(2), [torch.tensor([[1.0], [2], [3], [4]]) for _ in range(2)]
 
-    def average(rank: int) -> tuple[int, int]:
+    def work(rank: int) -> tuple[int, int]:
         shared, seat = SharedTable(at[rank]), Seat(table, rank, 2)
-        shared.touch(torch.tensor(touched[rank], dtype=torch.int32))
-        return shared.average(seat), shared.average(seat)  # type: ignore[arg-type]
+        for row, value in moved[rank].items():
+            at[rank][row] = value
+        shared.touch(torch.tensor(list(moved[rank]), dtype=torch.int32))
+        return shared.add_up(seat), shared.add_up(seat)  # type: ignore[arg-type]
 
     with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(average, range(2))) == [(3, 0), (3, 0)]
+        assert list(pool.map(work, range(2))) == [(3, 0), (3, 0)]
     for weight in at:
-        assert weight.view(-1).tolist() == [1, 4, 9, 4]
+        assert weight.view(-1).tolist() == [2, 7, 0, 4]
 
 
 @pytest.mark.parametrize("size", [2, 3])
