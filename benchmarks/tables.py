@@ -240,6 +240,22 @@ def word2vec_table() -> str:
                 f"| {what} | {program} | {found['words_per_second']:,} | {ratio} | {scores} | "
                 f"{found['peak_mb']} |"
             )
+
+
+def language_table() -> str:
+    """Perplexities: a row a text and order, a column a way of smoothing."""
+    found = result("language_model")
+    ways = ("kneser-ney", "interpolated", "backoff", "laplace", "mle")
+    lines = [f"| text | order | {' | '.join(ways)} (impossible tokens) |", "|---" * 7 + "|"]
+    rows = [("Penn Treebank", "3", found["ptb_3"])]
+    rows += [("WikiText-2", order, found["wikitext2"][order]) for order in found["wikitext2"]]
+    for name, order, row in rows:
+        cells = [
+            "infinite" if row[way]["perplexity"] is None else f"{row[way]['perplexity']:.1f}"
+            for way in ways
+        ]
+        cells[-1] += f" ({row['mle']['zero_probability_share']:.1%})"
+        lines.append(f"| {name} | {order} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -253,6 +269,7 @@ def main() -> None:
         "stages": stages_table, "losses": losses_table, "none": none_table,
         "word2vec": word2vec_table,
         "ngrams": ngrams_table, "ways": ways_table, "chosen": chosen_table,
+        "language": language_table,
     }  # fmt: skip
     for name, make in tables.items():
         table = make()

@@ -37,6 +37,11 @@ TORCH_FREE_FILES = {
     "nlpcli.models.quantisation",
     "nlpcli.models.word_vectors",
     "nlpcli.batching.subwords",
+    "nlpcli.batching.ngram_counts",
+    "nlpcli.models.ngram_lm",
+    "nlpcli.models.ngram_sampling",
+    "nlpcli.models.ngram_smoothing",
+    "nlpcli.models.jelinek_mercer",
 }
 SHARED_COMMAND_FILES = {
     "opening",

@@ -17,6 +17,7 @@ from nlpcli.commands import (
     ngrams,
     predict,
     train_fasttext,
+    train_lm,
     train_w2v,
 )
 from nlpcli.commands import eval as eval_command
@@ -69,6 +70,7 @@ def build_app() -> typer.Typer:
     app.callback(epilog=f"{EXAMPLES}\n\n{exit_code_line()}")(_root)
     app.command("train-fasttext", epilog=train_fasttext.EXAMPLES)(train_fasttext.train_fasttext)
     app.command("train-w2v", epilog=train_w2v.EXAMPLES)(train_w2v.train_w2v)
+    app.command("train-lm", epilog=train_lm.EXAMPLES)(train_lm.train_lm)
     app.command("predict", epilog=predict.EXAMPLES)(predict.predict)
     app.command("eval", epilog=eval_command.EXAMPLES)(eval_command.evaluate)
     app.command("ngrams", epilog=ngrams.EXAMPLES)(ngrams.ngrams)

@@ -22,6 +22,7 @@ Examples:
   nlpcli eval -m reviews sample_data/reviews_en_test.csv
   nlpcli eval -m reviews sample_data/reviews_en_test.csv --json \\
       --fail-under 'macro_f1=0.5'
+  nlpcli eval -m reviews-lm sample_data/reviews_en_test.csv
   nlpcli eval -m sample_data/words_en.vec sample_data/word_pairs_en.tsv
   nlpcli eval -m sample_data/words_en.vec sample_data/analogies_en.txt
 """
@@ -37,7 +38,7 @@ def evaluate(
     test: Annotated[
         str,
         typer.Argument(
-            help="Labelled rows; for word vectors analogies or word pairs; - for stdin."
+            help="Labelled rows; analogies or word pairs; texts, by the model; - for stdin."
         ),
     ],
     *,
@@ -71,13 +72,15 @@ def evaluate(
     verbose: opt.Verbose = False,
     no_color: opt.NoColor = False,
 ) -> None:
-    """Measure a model: a classifier on labelled rows, word vectors on words.
+    """Measure a model: a classifier on labelled rows, word vectors on words, others on text.
 
     Word vectors are measured by analogies (four words a line, sections begin with a colon; as
-    questions-words.txt) or by pairs of words with a score (as WordSim-353), case set aside.
+    questions-words.txt) or by pairs of words with a score (as WordSim-353), case set aside. A
+    language model is measured by its perplexity on texts, a sentence a line or row.
     """
     from nlpcli.data.rows import RowFormat
     from nlpcli.models.word_vectors import WordVectors
+    from nlpcli.store.language_model import LanguageModel
 
     conditions = [parse_condition(text, "--fail-under") for text in fail_under or []]
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
@@ -87,12 +90,25 @@ def evaluate(
     if isinstance(opened, WordVectors):
         from nlpcli.runs.word_scoring import score_words
 
-        _refuse_for_words(threshold, label_separator, format)
+        _refuse_for_labels(threshold, label_separator, format, "word vectors")
         document = score_words(
             opened, test, limit=vocab_limit, resamples=resamples, seed=seed, on_error=on_error,
             max_field=max_field << 20, on_reject=reject,
         )  # fmt: skip
         text = _word_table(document)
+    elif isinstance(opened, LanguageModel) and not opened.labels:
+        from nlpcli.runs.language_scoring import score_language
+
+        _refuse_for_labels(threshold, label_separator, None, "a language model")
+        fmt = RowFormat(
+            format=RowFormat(format=format).for_path(test, "text"), header=header,
+            on_error=on_error, max_field=max_field << 20, label_prefix=label_prefix,
+        )  # fmt: skip
+        document = score_language(
+            opened, test, fmt, text_column=text_column, resamples=resamples, seed=seed,
+            on_reject=reject,
+        )  # fmt: skip
+        text = _language_table(document)
     else:
         if vocab_limit is not None:
             raise UsageError(f"--vocab-limit {vocab_limit}: {model} is a classifier")
@@ -145,14 +161,17 @@ def _score_rows(
     return document
 
 
-def _refuse_for_words(
-    threshold: float | None, label_separator: str | None, format: opt.InputFormat | None
+def _refuse_for_labels(
+    threshold: float | None,
+    label_separator: str | None,
+    format: opt.InputFormat | None,
+    kind: str,
 ) -> None:
     """Raises UsageError for what only classifiers have."""
     given = {"threshold": threshold, "label-separator": label_separator, "format": format}
     for name, value in given.items():
         if value is not None:
-            raise UsageError(f"--{name} {value}: the model has no labels, it is word vectors")
+            raise UsageError(f"--{name} {value}: the model has no labels, it is {kind}")
 
 
 def _check_conditions(document: dict[str, Any], conditions: list[Condition]) -> None:
@@ -190,6 +209,24 @@ def _metric_line(name: str, metric: dict[str, Any]) -> str:
     if metric["low"] is None:
         return f"{name:<16} {metric['value']:7.4f}"
     return f"{name:<16} {metric['value']:7.4f}  {metric['low']:.4f} – {metric['high']:.4f}"
+
+
+def _language_table(document: dict[str, Any]) -> str:
+    """The document for people."""
+    lines = [
+        f"{document['n']:,} tokens, ends of sentences too, of {document['sentences']:,} sentences; "
+        f"{document['unknown_words']:,} unknown words; 95 % intervals by bootstrap",
+        "",
+    ]
+    metrics = {k: v for k, v in document.items() if isinstance(v, dict)}
+    width = max(map(len, metrics))
+    for name, metric in metrics.items():
+        shown_as = "{:.4f}" if "perplexity" not in name else "{:.2f}"
+        cells = [shown_as.format(v) for v in metric.values() if v is not None]
+        infinite = "infinite" if "perplexity" in name or "bits" in name else "undefined"
+        more = f"  {cells[1]} – {cells[2]}" if len(cells) == 3 else ""
+        lines.append(f"{name:<{width}} {cells[0] if cells else infinite:>10}{more}")
+    return "\n".join(lines) + "\n"
 
 
 def _word_table(document: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ class ExportFormat(StrEnum):
     word2vec = "word2vec"
     word2vec_binary = "word2vec-binary"
     glove = "glove"
+    arpa = "arpa"
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -48,7 +49,7 @@ def _refuse_streams(paths: dict[str, str]) -> None:
 
 def import_model(
     src: Annotated[
-        str, typer.Argument(help="fastText's .bin or .ftz; or vectors: word2vec, .vec, GloVe.")
+        str, typer.Argument(help="fastText's .bin, .ftz; ARPA; vectors: word2vec, .vec, GloVe.")
     ],
     dst: Annotated[str, typer.Argument(help="Name in the store, or a path.")],
     store: opt.Store = None,
@@ -78,7 +79,7 @@ def export_model(
     dst: Annotated[str, typer.Argument(help="The file to write.")],
     to: Annotated[
         ExportFormat,
-        typer.Option("--to", help="fasttext; or for the words' vectors one of the others."),
+        typer.Option("--to", help="fasttext; arpa; or for the words' vectors one of the others."),
     ],
     store: opt.Store = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
@@ -93,6 +94,13 @@ def export_model(
     refuse_same_file({"SRC": src}, {"DST": dst})
     check_free(Path(dst), force=force)
     foreign = file_meant(src, store)
+    if to == ExportFormat.arpa:
+        if foreign is not None:
+            raise UsageError(f"SRC {src}: wanted a language model of the store")
+        folder = open_model(src, store, Console(quiet=quiet))
+        exchanging.export_arpa(folder, Path(dst), force=force)
+        write_path(Path(dst))
+        return
     if to != ExportFormat.fasttext:
         if foreign is not None:
             vectors = exchanging.file_vectors(foreign)

@@ -6,7 +6,7 @@ import dataclasses
 import json as json_module
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,9 @@ from nlpcli.errors import DataError, NlpcliError, UsageError, shown
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console
 from nlpcli.shell.streams import write_path
+
+if TYPE_CHECKING:
+    from nlpcli.store.folder import ModelFolder
 
 
 class Projection(StrEnum):
@@ -46,7 +49,8 @@ def build() -> typer.Typer:
     app.command(
         "show",
         epilog="\b\nExamples:\n  nlpcli models show reviews\n  nlpcli models show tags@1\n"
-        "  nlpcli models show sample_data/words_en.vec --plot words.html",
+        "  nlpcli models show sample_data/words_en.vec --plot words.html\n"
+        "  nlpcli models show reviews-lm --generate 5",
     )(show)
     app.command(
         "verify", epilog="\b\nExamples:\n  nlpcli models verify reviews\n  nlpcli models verify"
@@ -120,6 +124,10 @@ def show(
     plot_method: Annotated[
         Projection, typer.Option(help="What lays them flat; both are scikit-learn's.")
     ] = Projection.tsne,
+    generate: Annotated[
+        int | None,
+        typer.Option(min=1, max=100000, help="Of a language model: texts drawn from it."),
+    ] = None,
     seed: opt.Seed = 1,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -128,6 +136,11 @@ def show(
 
     --plot writes one HTML file that asks for nothing: zoom, find a word, see its neighbours.
     """
+    if generate is not None:
+        if plot is not None:
+            raise UsageError("--plot and --generate: give one of them")
+        _generate(open_model(name, store, Console(quiet=quiet)), generate, seed, as_json=json)
+        return
     if plot is not None:
         if json:
             raise UsageError("--plot and --json: give one of them")
@@ -138,6 +151,19 @@ def show(
         typer.echo(json_module.dumps(document))
         return
     _print(document, "")
+
+
+def _generate(folder: ModelFolder, count: int, seed: int, *, as_json: bool) -> None:
+    """A text a line, behind its label and a tab where the model has labels; or JSON lines."""
+    from nlpcli.runs.language_scoring import samples
+    from nlpcli.store.language_model import KIND, read_language_model
+
+    if folder.manifest.kind != KIND:
+        kind = shown(folder.manifest.kind)
+        raise UsageError(f"--generate: {folder.path} is of kind {kind}, wanted a language model")
+    for drawn in samples(read_language_model(folder), count, seed):
+        line = "\t".join(drawn.values())
+        typer.echo(json_module.dumps(drawn, ensure_ascii=False) if as_json else line)
 
 
 def _plot(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nlpcli.models.word_vectors import WordVectors
     from nlpcli.store.classifier import Classifier
     from nlpcli.store.folder import ModelFolder
+    from nlpcli.store.language_model import LanguageModel
 
 
 def open_model(model: str, store: Path | None, console: Console) -> ModelFolder:
@@ -84,7 +85,9 @@ def open_word_vectors(model: str, store: Path | None, console: Console) -> tuple
     return vectors, path
 
 
-def open_measurable(model: str, store: Path | None, console: Console) -> Classifier | WordVectors:
+def open_measurable(
+    model: str, store: Path | None, console: Console
+) -> Classifier | WordVectors | LanguageModel:
     """Whatever ``eval`` can measure. Raises InputMissing, DataError, UsageError, Unavailable."""
     path = file_meant(model, store)
     if path is None:
@@ -92,7 +95,7 @@ def open_measurable(model: str, store: Path | None, console: Console) -> Classif
 
         folder = open_model(model, store, console)
         if folder.manifest.kind != KIND:
-            return _stored_classifier(folder, console)
+            return _stored_answerer(folder, console)
         vectors = read_word_vectors(folder)
         _tell_vectors(folder.path, vectors, console)
         return vectors
@@ -101,6 +104,28 @@ def open_measurable(model: str, store: Path | None, console: Console) -> Classif
     if is_fasttext(path) and is_classifier(path):
         return open_classifier(model, store, console)
     return open_word_vectors(model, store, console)[0]
+
+
+def open_answerer(
+    model: str, store: Path | None, console: Console
+) -> Classifier | LanguageModel:
+    """Whatever ``predict`` can ask. Raises InputMissing, DataError, UsageError."""
+    if fasttext_file(model, store) is not None:
+        return open_classifier(model, store, console)
+    return _stored_answerer(open_model(model, store, console), console)
+
+
+def _stored_answerer(folder: ModelFolder, console: Console) -> Classifier | LanguageModel:
+    """A classifier, or a language model that has no labels."""
+    if folder.manifest.kind != "ngram-lm" or folder.manifest.labels:
+        return _stored_classifier(folder, console)
+    from nlpcli.store.language_model import read_language_model
+
+    language = read_language_model(folder)
+    console.detail(
+        f"model {folder.path}: order {language.model.order}, {language.model.n_words:,} words"
+    )
+    return language
 
 
 def _tell_vectors(path: Path, vectors: WordVectors, console: Console) -> None:

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
 from nlpcli.commands.abstaining import abstain_from
-from nlpcli.commands.opening import open_classifier, refuse_same_file
-from nlpcli.errors import DataError
+from nlpcli.commands.opening import open_answerer, refuse_same_file
+from nlpcli.errors import DataError, UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
 
@@ -24,13 +24,22 @@ if TYPE_CHECKING:
 
     from nlpcli.data.output import RowWriter
     from nlpcli.data.rows import RowStream
+    from nlpcli.runs.language_scoring import SentenceScores
     from nlpcli.store.classifier import Classifier
+    from nlpcli.store.language_model import LanguageModel
 
 EXAMPLES = """\b
 Examples:
   nlpcli predict -m reviews sample_data/new_messages.csv
   nlpcli predict -m reviews --top-k 2 --only < sample_data/new_messages.csv
 """
+
+PREFIX = "predicted_"
+FOR_LABELS = {
+    "top_k": 1, "threshold": None, "probabilities": False, "abstain_below": 0.0,
+    "abstain_error": None, "explain": 0,
+}  # fmt: skip
+"""Options that mean nothing without labels, as they are where they are not given."""
 
 
 class OutputFormat(StrEnum):
@@ -166,7 +175,7 @@ def predict(
         int, typer.Option(min=0, help="Add the N n-grams that speak most for or against the label.")
     ] = 0,
     only: Annotated[bool, typer.Option("--only", help="Drop the input columns.")] = False,
-    prefix: Annotated[str, typer.Option(help="Of the added columns.")] = "predicted_",
+    prefix: Annotated[str, typer.Option(help="Of the added columns.")] = PREFIX,
     output_format: Annotated[OutputFormat, typer.Option(help="Of the output.")] = OutputFormat.csv,
     spreadsheet_safe: Annotated[
         bool, typer.Option("--spreadsheet-safe", help="Put ' before cells that look like formulas.")
@@ -183,8 +192,12 @@ def predict(
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
     no_color: opt.NoColor = False,
+    context: typer.Context,
 ) -> None:
-    """Add predictions to rows: one output row for each input row, in order."""
+    """Add predictions to rows: one output row for each input row, in order.
+
+    A language model adds log10_probability and perplexity.
+    """
     from nlpcli.data.output import RowWriter
     from nlpcli.data.rows import RowFormat, open_rows
 
@@ -192,18 +205,8 @@ def predict(
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     opt.expect_input(input)
     refuse_same_file({"INPUT": input, "--model": model}, {"--output": output, "--rejects": rejects})
-    classifier = open_classifier(model, store, console)
-    if abstain_error is not None:
-        abstain_below = max(abstain_below, abstain_from(classifier, abstain_error, console))
-    answers = Answers(
-        classifier,
-        prefix=prefix,
-        top_k=top_k,
-        threshold=threshold,
-        all_probabilities=probabilities,
-        abstain_below=abstain_below,
-        explain=explain,
-    )
+    opened = open_answerer(model, store, console)
+    answers = _answers(opened, console, context.params)
     with ExitStack() as stack:
         reject = RejectFile(rejects, console)
         stream: BinaryIO = sys.stdout.buffer
@@ -240,6 +243,36 @@ def predict(
         )
         reject.close()
     console.detail(f"{count:,} rows in {time.monotonic() - begun:.2f} s")
+
+
+def _answers(
+    opened: Classifier | LanguageModel, console: Console, options: dict[str, Any]
+) -> Answers | SentenceScores:
+    """What makes the columns. Raises UsageError for an option that the model has no use for."""
+    labels = opened.labels
+    if not labels:
+        from nlpcli.runs.language_scoring import SentenceScores
+        from nlpcli.store.language_model import LanguageModel
+
+        assert isinstance(opened, LanguageModel)
+        for name, value in FOR_LABELS.items():
+            if options[name] != value:
+                option = f"--{name.replace('_', '-')}"
+                raise UsageError(f"{option}: the model has no labels, it is a language model")
+        prefix = options["prefix"]
+        return SentenceScores(opened, "" if prefix == PREFIX else prefix)
+    abstain_below = options["abstain_below"]
+    if options["abstain_error"] is not None:
+        abstain_below = max(abstain_below, abstain_from(opened, options["abstain_error"], console))
+    return Answers(
+        opened,
+        prefix=options["prefix"],
+        top_k=options["top_k"],
+        threshold=options["threshold"],
+        all_probabilities=options["probabilities"],
+        abstain_below=abstain_below,
+        explain=options["explain"],
+    )
 
 
 def _checked(kept: list[str], added: list[str], name: str) -> list[str]:

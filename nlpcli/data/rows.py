@@ -43,14 +43,14 @@ class RowFormat:
         if prefix.split() != [prefix] or not prefix.isprintable():
             raise UsageError(f"--label-prefix {prefix!r}: wanted characters, none of them blank")
 
-    def for_path(self, path: str) -> str:
+    def for_path(self, path: str, otherwise: str = "csv") -> str:
         """The format of a path: as given, or by its ending (also before .gz and the like)."""
         if self.format is not None:
             return self.format
         name = path.lower()
         for packed in (".gz", ".bz2", ".xz", ".zst"):
             name = name.removesuffix(packed)
-        return next((f for ending, f in _ENDINGS.items() if name.endswith(ending)), "csv")
+        return next((f for ending, f in _ENDINGS.items() if name.endswith(ending)), otherwise)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -77,6 +78,7 @@ class UnitReader:
         self._most_words = most_words
         self._table = WordTable(most_words) if reading.level == "word" else None
         self._numbers: dict[str, int] = {}
+        self._digest = hashlib.sha256()
 
     def read(
         self,
@@ -103,6 +105,10 @@ class UnitReader:
         else:
             words, _, places = self._table.packed(min_count)
             corpus.finish(words, places)
+
+    def sha256(self) -> str:
+        """Of the hashes of all files that were read to their end, in order."""
+        return self._digest.hexdigest()
 
     def _number(self, cut: CutRun) -> I32:
         assert self._table is not None
@@ -189,6 +195,7 @@ class UnitReader:
                 begin = end
                 yield Batch("", texts, labels, False)
         self.n_skipped += rows.skipped
+        self._digest.update(bytes.fromhex(rows.sha256()))
 
     def _has_label(self, name: str, row: list[str], line: int, label: int) -> bool:
         if row[label].strip():
@@ -210,5 +217,6 @@ class UnitReader:
                 share = source.n_read / source.size if source.size else None
                 yield Batch(run.text, None, None, run.goes_on, share)
             self.n_skipped += runs.n_skipped
+            self._digest.update(bytes.fromhex(source.sha256()))
         finally:
             source.close()

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.errors import CannotCreate, DataError, InputMissing, UsageError, shown
+from nlpcli.formats.arpa import arpa_words, is_arpa, read_arpa, write_arpa
 from nlpcli.formats.fasttext_bin import (
     FastTextFile,
     is_classifier,
@@ -42,13 +43,49 @@ _BLOCK = 1 << 12
 def import_file(source: Path, draft: Draft, prefix: str = LABEL.decode()) -> Path:
     """Publishes another program's file, known by its content, as the model ``draft`` becomes.
 
-    A classifier of fastText's, or word vectors: its cbow and skipgram models, word2vec's text and
-    binary, GloVe's text. Gives the path. Raises InputMissing, DataError, Unavailable without the
-    memory, OutputFailed.
+    A classifier of fastText's; a language model in an ARPA file; or word vectors: fastText's cbow
+    and skipgram models, word2vec's text and binary, GloVe's text. Gives the path. Raises
+    InputMissing, DataError, Unavailable without the memory, OutputFailed.
     """
     if is_fasttext(source) and is_classifier(source):
         return import_fasttext(source, draft, prefix)
+    if is_arpa(str(source)):
+        return _import_arpa(source, draft)
     return _import_vectors(source, draft)
+
+
+def _import_arpa(source: Path, draft: Draft) -> Path:
+    """A language model; texts are cut at blanks and otherwise left as they are."""
+    from nlpcli.store import language_model
+    from nlpcli.text.config import TokenizerConfig
+    from nlpcli.text.normalize import Cleaning
+    from nlpcli.text.sentence_ids import SentenceCoder
+
+    words, model = read_arpa(str(source))
+    cleaning = Cleaning(unicode_form="none", lowercase=False)
+    cutting = TokenizerConfig(cleaning=cleaning, segmenter="blank", word_ngrams=1)
+    coder = SentenceCoder(words, cutting, "word", unk_is_word=False)
+    language = language_model.LanguageModel(model, coder, language_model.ARPA)
+    config = language_model.write_language_model(draft, language, {"imported_from": "ARPA"})
+    return _publish(source, draft, language_model.KIND, config, [])
+
+
+def export_arpa(folder: ModelFolder, target: Path, *, force: bool) -> None:
+    """Writes a language model as an ARPA file, whole or not at all.
+
+    Raises UsageError for a model that such a file cannot hold, CannotCreate for a file that is
+    there unless ``force``, OutputFailed, DataError.
+    """
+    from nlpcli.store import language_model
+
+    if folder.manifest.kind != language_model.KIND:
+        kind = shown(folder.manifest.kind)
+        raise UsageError(f"{folder.path}: an ARPA file cannot hold a model of kind {kind}")
+    language = language_model.read_language_model(folder)
+    words = arpa_words(language.coder.words, characters=language.coder.level == "char")
+    check_free(target, force=force)
+    with AtomicFile(target) as stream:
+        write_arpa(language.model, words, stream)
 
 
 def _import_vectors(source: Path, draft: Draft) -> Path:

@@ -98,7 +98,7 @@ def explain(
     UsageError for another program's model.
     """
     if not isinstance(classifier, TextClassifier):
-        raise UsageError("--explain: a model in fastText's format has no names for its n-grams")
+        raise UsageError("--explain: a model of this kind has no n-grams with names and weights")
     if classifier.scorer.head is not None:
         raise UsageError("--explain: a model of --loss hs or adaptive is no sum of features")
     bags, found = classifier.tokenizer.bags(texts), []

@@ -13,4 +13,8 @@ def open_stored(folder: ModelFolder) -> Classifier:
 
         if folder.manifest.kind == fasttext_folder.KIND:
             return fasttext_folder.read_fasttext_classifier(folder)
+        from nlpcli.store import language_model
+
+        if folder.manifest.kind == language_model.KIND and folder.manifest.labels:
+            return language_model.read_language_model(folder)
     return read_classifier(folder)

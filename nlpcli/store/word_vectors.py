@@ -14,6 +14,7 @@ from nlpcli.store.draft import Draft
 from nlpcli.store.folder import ModelFolder
 from nlpcli.store.tensors import Arrays, load_tensors, write_tensors
 from nlpcli.store.validation import LARGEST
+from nlpcli.store.word_list import joined_words, split_words
 
 KIND = "word-vectors"
 KEY = "vectors"
@@ -39,13 +40,8 @@ def write_word_vectors(
     if vectors.subwords is not None:
         arrays["subwords"] = vectors.subwords.vectors
     about = _about(vectors)
-    try:
-        text = "".join(f"{word}\n" for word in vectors.words).encode()
-    except UnicodeEncodeError:
-        raise DataError("the vectors: a word is not UTF-8") from None
-    if text.count(b"\n") != len(vectors.words):
-        raise DataError("the vectors: a word has a line's end in it")
-    _check(_split(text, "the vectors"), arrays, about, "the vectors")
+    text = joined_words(vectors.words, "the vectors")
+    _check(split_words(text, "the vectors"), arrays, about, "the vectors")
     write_tensors(draft, WEIGHTS, arrays)
     draft.write(WORDS, text)
     return {**options, KEY: about}
@@ -59,7 +55,7 @@ def read_word_vectors(folder: ModelFolder) -> WordVectors:
     about = manifest.config.get(KEY)
     if not isinstance(about, dict) or set(about) != {"n_words", "dim", "subwords"}:
         raise DataError(f"{where}: config.{KEY} is missing, or wanted n_words, dim and subwords")
-    words = _split(folder.read(WORDS), f"{where}/{WORDS}")
+    words = split_words(folder.read(WORDS), f"{where}/{WORDS}")
     arrays = load_tensors(folder, WEIGHTS)
     _check(words, arrays, about, where)
     subwords = None
@@ -77,16 +73,6 @@ def _about(vectors: WordVectors) -> dict[str, Any]:
         }  # fmt: skip
     dim = vectors.vectors.shape[1] if vectors.vectors.ndim == 2 else 0
     return {"n_words": len(vectors.words), "dim": dim, "subwords": sizes}
-
-
-def _split(text: bytes, where: str) -> list[str]:
-    try:
-        words = text.decode().split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where}: byte {error.start + 1}: invalid UTF-8") from None
-    if words.pop():
-        raise DataError(f"{where}: the last line has no end")
-    return words
 
 
 def _check(words: list[str], arrays: Arrays, about: dict[str, Any], where: str) -> None:

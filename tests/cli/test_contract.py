@@ -78,6 +78,10 @@ COMMANDS = [
         "train-w2v", (TRAIN, "-o", "words", "--epochs", "1"), "path", ("--epochs", "0"), json=True,
         trainer=True,
     ),
+    Command(
+        "train-lm", (TRAIN, "-o", "newlm", "--label-column", "label"), "path", ("--order", "0"),
+        json=True, rows=TRAIN, trainer=True,
+    ),
     Command("predict", (NEW, "-m", "reviews"), "csv", ("--top-k", "0"), rows=NEW),
     Command(
         "ngrams", (TRAIN, "--label-column", "label"), "csv", ("--min-count", "0"), rows=TRAIN

@@ -1,0 +1,190 @@
+"""train-lm: plain text in, a published n-gram language model out; or one a label, a classifier."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nlpcli.commands.after_training import prune_after, tell_pin
+from nlpcli.commands.configuring import from_options
+from nlpcli.commands.opening import refuse_same_file
+from nlpcli.errors import UsageError
+from nlpcli.shell import options as opt
+from nlpcli.shell.console import Console, RejectFile
+from nlpcli.shell.streams import write_path
+
+if TYPE_CHECKING:
+    from nlpcli.runs.language_modelling import LanguageRequest
+
+EXAMPLES = """\b
+Examples:
+  nlpcli train-lm sample_data/reviews_en.csv -o reviews-lm --format csv
+  nlpcli train-lm sample_data/reviews_en.csv -o reviews-bayes --level char \\
+      --label-column label
+"""
+WORD_ORDER, CHAR_ORDER = 3, 5
+
+
+class LevelName(StrEnum):
+    """What an n-gram is made of."""
+
+    word = "word"
+    char = "char"
+
+
+class SmoothingName(StrEnum):
+    """Where probability for what was not seen comes from."""
+
+    mle = "mle"
+    laplace = "laplace"
+    backoff = "backoff"
+    interpolated = "interpolated"
+    kneser_ney = "kneser-ney"
+
+
+def train_lm(
+    corpus: Annotated[list[str], typer.Argument(help="Texts, a sentence a line; - for stdin.")],
+    *,
+    output: Annotated[str, typer.Option("--output", "-o", help="Name in the store, or a path.")],
+    store: opt.Store = None,
+    order: Annotated[
+        int | None,
+        typer.Option(min=1, max=6, help="Longest n-grams [default: 3; of characters 5]."),
+    ] = None,
+    smoothing: Annotated[
+        SmoothingName,
+        typer.Option(help="backoff: Katz; interpolated: Jelinek-Mercer; kneser-ney: modified."),
+    ] = SmoothingName.kneser_ney,
+    level: Annotated[LevelName, typer.Option(help="N-grams of words, or of characters.")] = (
+        LevelName.word
+    ),
+    min_count: Annotated[int, typer.Option(min=1, help="Rarer words are unknown words.")] = 1,
+    text_column: opt.TextColumn = "text",
+    label_column: Annotated[
+        str | None, typer.Option(help="One model for each label: a classifier by Bayes' rule.")
+    ] = None,
+    label_prefix: opt.LabelPrefix = opt.LABEL_PREFIX,
+    format: Annotated[
+        opt.InputFormat | None,
+        typer.Option("--format", help="[default: text; by ending, or csv, with --label-column]."),
+    ] = None,
+    header: opt.Header = True,
+    on_error: opt.ErrorMode = opt.OnError.fail,
+    rejects: opt.Rejects = None,
+    max_field: opt.MaxField = 64,
+    segmenter: opt.Segmenter = opt.SegmenterName.char,
+    unicode_form: opt.UnicodeForm = opt.UnicodeFormName.NFKC,
+    lowercase: opt.Lowercase = True,
+    strip_urls: opt.StripUrls = False,
+    strip_mentions: opt.StripMentions = False,
+    strip_html: opt.StripHtml = False,
+    strip_punctuation: opt.StripPunctuation = False,
+    strip_control: opt.StripControl = False,
+    threads: opt.Threads = None,
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="Then remove all but so many good versions.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, print the plan, write nothing.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a model path that exists.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Queue when the name is busy.")] = False,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
+    no_color: opt.NoColor = False,
+    context: typer.Context,
+) -> None:
+    """Learn an n-gram language model from texts, or one for each label, and publish it."""
+    import json as json_module
+
+    from nlpcli.runs.language_modelling import LanguageRun
+    from nlpcli.store.store import Store
+
+    console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
+    models = Store(opt.store_root(store))
+    for path in corpus:
+        refuse_same_file({"CORPUS": path}, {"--rejects": rejects, "--output": output})
+    request = _request(context.params, console)
+    draft = models.begin(output, force=force, wait=wait)
+    if dry_run:
+        draft.probe()
+        _expect_inputs(corpus)
+        plan = LanguageRun(request, console).plan()
+        lines = "\n".join(f"{name}: {value}" for name, value in plan.items())
+        typer.echo(json_module.dumps(plan) if json else lines)
+        return
+    _expect_inputs(corpus)
+    with draft:
+        report = LanguageRun(request, console).run(draft)
+    if isinstance(request.reading.on_reject, RejectFile):
+        request.reading.on_reject.close()
+    _show(report, console, as_json=json)
+    if keep is not None and draft.versioned:
+        prune_after(models, output, keep, console)
+    tell_pin(models, output, report, console)
+
+
+def _expect_inputs(corpus: list[str]) -> None:
+    for path in corpus:
+        opt.expect_input(path)
+
+
+def _request(options: dict[str, Any], console: Console) -> LanguageRequest:
+    """What is asked for. Raises UsageError for what does not go together."""
+    from nlpcli.data.rows import RowFormat
+    from nlpcli.data.unit_reading import Reading
+    from nlpcli.runs.language_modelling import LanguageRequest
+    from nlpcli.text.config import TokenizerConfig
+    from nlpcli.text.normalize import Cleaning
+
+    plain = {n: v.value if isinstance(v, StrEnum) else v for n, v in options.items()}
+    level, form, labels = plain["level"], plain["format"], plain["label_column"]
+    if level == "char" and plain["segmenter"] != "char":
+        raise UsageError(f"--segmenter {plain['segmenter']} has no meaning with --level char")
+    if level == "char" and plain["strip_punctuation"]:
+        raise UsageError("--strip-punctuation has no meaning with --level char")
+    if form is None and labels is None:
+        form = "text"
+    fmt = RowFormat(
+        format=form, header=plain["header"], on_error=plain["on_error"],
+        max_field=plain["max_field"] << 20, label_prefix=plain["label_prefix"],
+    )  # fmt: skip
+    rejects: Path | None = plain["rejects"]
+    config = from_options(TokenizerConfig, {"segmenter": plain["segmenter"]},
+                          cleaning=from_options(Cleaning, plain), word_ngrams=1)  # fmt: skip
+    return LanguageRequest(
+        reading=Reading(
+            paths=plain["corpus"], fmt=fmt, text_column=plain["text_column"], label_column=labels,
+            level=level, config=config,
+            on_reject=None if rejects is None else RejectFile(rejects, console),
+        ),
+        order=plain["order"] or (CHAR_ORDER if level == "char" else WORD_ORDER),
+        smoothing=plain["smoothing"],
+        min_count=plain["min_count"],
+        threads=plain["threads"],
+    )  # fmt: skip
+
+
+def _show(report: dict[str, Any], console: Console, *, as_json: bool) -> None:
+    """The published path on stdout, alone or in one JSON document; a summary on stderr."""
+    import json
+    import resource
+
+    report["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    unit = "characters" if report["level"] == "char" else "words"
+    labels = f", {report['labels']:,} labels" if report["labels"] else ""
+    console.say(
+        f"{report['sentences']:,} sentences, {report['words']:,} {unit}, "
+        f"{report['vocabulary']:,} different ones{labels}; {sum(report['ngrams']):,} n-grams of "
+        f"order 1 to {report['order']}; {report['seconds']:.1f} s"
+    )
+    if as_json:
+        typer.echo(json.dumps(report, sort_keys=True))
+    else:
+        write_path(report["path"])

@@ -1,0 +1,121 @@
+"""Texts under a language model: the columns of ``predict`` and the document of ``eval``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nlpcli.data.rows import Reject, RowFormat, open_rows
+from nlpcli.errors import DataError
+from nlpcli.evaluation.perplexity import Scored, evaluate_perplexity
+from nlpcli.models.ngram_sampling import sample
+from nlpcli.store.language_model import LanguageModel
+from nlpcli.text.features import text_chunks
+
+LONGEST_SAMPLE = {"word": 100, "char": 500}
+"""Words or characters of a sentence that is drawn."""
+F64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SentenceScores:
+    """Texts -> cells of their log10 probability and perplexity; empty where it is 0 or infinite."""
+
+    language: LanguageModel
+    prefix: str = ""
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return [f"{self.prefix}log10_probability", f"{self.prefix}perplexity"]
+
+    @property
+    def numeric(self) -> list[str]:
+        """Those that hold numbers: both."""
+        return self.columns
+
+    def __call__(self, texts: list[str]) -> list[list[str]]:
+        """One list of cells a column. A text is one sentence; its end is scored too."""
+        logs: list[float] = []
+        counts: list[int] = []
+        for chunk in text_chunks(texts):
+            sentences = self.language.coder.encode(chunk)
+            found = self.language.model.log10_sums(sentences.tokens, sentences.sizes)[:, 0]
+            logs += found.tolist()
+            counts += (sentences.words + 1).tolist()
+        perplexities = [_power(-log / count) for log, count in zip(logs, counts, strict=True)]
+        return [
+            [f"{log:.6f}" if math.isfinite(log) else "" for log in logs],
+            [f"{value:.6g}" if math.isfinite(value) else "" for value in perplexities],
+        ]
+
+
+def _power(exponent: float) -> float:
+    return 10.0**exponent if exponent < 300 else math.inf
+
+
+def score_language(
+    language: LanguageModel,
+    path: str,
+    fmt: RowFormat,
+    *,
+    text_column: str,
+    resamples: int,
+    seed: int,
+    on_reject: Reject,
+) -> dict[str, Any]:
+    """Measures on texts, a sentence each; blank ones are left out.
+
+    Raises InputMissing, DataError where no text is left.
+    """
+    rows = open_rows(path, fmt, on_reject)
+    column = rows.column(text_column)
+    parts: list[Scored] = []
+    for batch in rows.batches():
+        for texts in text_chunks([row[column] for row in batch.rows]):
+            parts.append(_scored(language, texts))
+    scored = Scored.together(parts)
+    if not len(scored.tokens):
+        raise DataError(f"{rows.name}: no texts")
+    return evaluate_perplexity(scored, resamples=resamples, seed=seed)
+
+
+def _scored(language: LanguageModel, texts: Any) -> Scored:
+    coder, model = language.coder, language.model
+    sentences = coder.encode(texts)
+    filled = sentences.words > 0
+    logs = model.log10_tokens(sentences.tokens)[:, 0]
+    owners = np.repeat(np.arange(len(sentences.sizes)), sentences.sizes)
+    first = np.cumsum(sentences.sizes) - sentences.sizes
+    logs[first] = 0.0  # <s> is given
+    impossible = np.isneginf(logs)
+
+    def summed(values: Any) -> F64:
+        found: F64 = np.bincount(owners, weights=values, minlength=len(sentences.sizes))[filled]
+        return found
+
+    return Scored(
+        tokens=sentences.words[filled] + 1,
+        unknown=summed(sentences.unknown).astype(np.int64),
+        impossible=summed(impossible).astype(np.int64),
+        characters=coder.characters(texts)[filled] + 1,
+        log10=summed(logs),
+        log10_known=summed(np.where(sentences.unknown, 0.0, logs)),
+    )
+
+
+def samples(language: LanguageModel, count: int, seed: int) -> Iterator[dict[str, str]]:
+    """Texts drawn from the model; with labels a label first, by how many texts it had."""
+    rng = np.random.default_rng(seed)
+    coder, counts = language.coder, language.label_counts
+    joiner = " " if coder.level == "word" else ""
+    for _ in range(count):
+        label = 0 if counts is None else int(rng.choice(len(counts), p=counts / counts.sum()))
+        words = sample(language.model, rng, label=label, most=LONGEST_SAMPLE[coder.level])
+        found = {"text": joiner.join(coder.words[word] for word in words)}
+        yield found if counts is None else {"label": language.labels[label], **found}

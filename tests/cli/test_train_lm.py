@@ -1,0 +1,144 @@
+"""train-lm and what its models are good for, through the program."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import SAMPLES, Run
+
+TRAIN, TEST = SAMPLES / "reviews_en.csv", SAMPLES / "reviews_en_test.csv"
+TEXT = "the cat sat\nthe dog sat\n\na cat ran\n"
+
+
+@pytest.fixture
+def lm(fresh: Run, tmp_path: Path) -> Run:
+    """The program with a small model ``lm`` in its store."""
+    (tmp_path / "text").write_text(TEXT)
+    done = fresh("train-lm", tmp_path / "text", "-o", "lm", "-q", "--order", 2)
+    assert (done.code, done.err) == (0, "")
+    assert done.out == f"{tmp_path}/store/lm/1\n"
+    return fresh
+
+
+def test_predict_adds_what_a_pipe_can_filter_by(lm: Run) -> None:
+    rows = "text,n\nthe cat ran,1\nxyzzy plugh,2\n,3\n"
+    done = lm("predict", "-m", "lm", stdin=rows)
+    assert (done.code, done.err) == (0, "")
+    header, *lines = (line.split(",") for line in done.out.splitlines())
+    assert header == ["text", "n", "log10_probability", "perplexity"]
+    assert [line[1] for line in lines] == ["1", "2", "3"]
+    likely, odd, _ = (float(line[3]) for line in lines)
+    assert likely < odd
+    assert 10 ** (-float(lines[0][2]) / 4) == pytest.approx(likely, rel=1e-4)
+    done = lm("predict", "-m", "lm", "--prefix", "lm_", "--only", stdin=rows)
+    assert done.out.startswith("lm_log10_probability,lm_perplexity\n")
+    done = lm("predict", "-m", "lm", "--top-k", 2, stdin=rows)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "error: --top-k: the model has no labels, it is a language model\n"
+
+
+def test_eval_and_samples(lm: Run, tmp_path: Path) -> None:
+    done = lm("eval", "-m", "lm", tmp_path / "text", "--json")
+    document = json.loads(done.out)
+    assert (document["n"], document["sentences"], document["unknown_words"]) == (12, 3, 0)
+    assert document["characters"] == len(TEXT.replace("\n\n", "\n"))
+    same = lm("eval", "-m", "lm", "-", "--json", stdin=TEXT)
+    assert same.out == done.out
+    done = lm("eval", "-m", "lm", tmp_path / "text", "--fail-under", "perplexity<=1")
+    assert done.code == 1
+    assert done.out.startswith("12 tokens, ends of sentences too, of 3 sentences; 0 unknown words")
+    first = lm("models", "show", "lm", "--generate", 3, "--seed", 7)
+    assert (first.code, len(first.out.splitlines())) == (0, 3)
+    assert lm("models", "show", "lm", "--generate", 3, "--seed", 7) == first
+
+
+def test_mle_rules_out_what_it_has_not_seen(fresh: Run, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text(TEXT)
+    assert fresh("train-lm", tmp_path / "text", "-o", "m", "--smoothing", "mle").code == 0
+    document = json.loads(fresh("eval", "-m", "m", "-", "--json", stdin="the emu sat\n").out)
+    assert document["perplexity"] == {"value": None, "low": None, "high": None}
+    assert document["zero_probability_share"]["value"] == 0.75
+    done = fresh("predict", "-m", "m", "--output-format", "jsonl", stdin="text\nthe emu\n")
+    assert json.loads(done.out) == {
+        "text": "the emu",
+        "log10_probability": None,
+        "perplexity": None,
+    }
+    done = fresh("models", "export", "m", "m.arpa", "--to", "arpa")
+    assert (done.code, done.out) == (2, "")
+    assert "an ARPA file holds models that back off" in done.err
+
+
+def test_arpa_out_and_in(lm: Run, tmp_path: Path) -> None:
+    done = lm("models", "export", "lm", "lm.arpa", "--to", "arpa")
+    assert (done.code, done.out) == (0, "lm.arpa\n")
+    assert lm("models", "export", "lm", "lm.arpa", "--to", "arpa").code == 73
+    assert lm("models", "import", "lm.arpa", "back").code == 0
+    rows = "text\nthe cat ran\na dog\n"
+    assert lm("predict", "-m", "back", stdin=rows).out == lm("predict", "-m", "lm", stdin=rows).out
+    broken = (tmp_path / "lm.arpa").read_text().replace("ngram 1=", "ngram 1=9")
+    (tmp_path / "broken.arpa").write_text(broken)
+    done = lm("models", "import", "broken.arpa", "broken")
+    assert (done.code, done.out) == (65, "")
+    assert done.err.startswith("error: broken.arpa line ") and done.err.count("\n") == 1
+    assert not (tmp_path / "store" / "broken").exists()
+
+
+def test_one_model_a_label_is_a_classifier(fresh: Run, tmp_path: Path) -> None:
+    line = ["train-lm", TRAIN, "-o", "bayes", "--label-column", "label", "--level", "char"]
+    plan = fresh(*line, "--dry-run", "--json")
+    assert json.loads(plan.out)["labels"] == 4
+    assert not (tmp_path / "store").exists()
+    assert fresh(*line, "-q").code == 0
+    document = json.loads(fresh("eval", "-m", "bayes", TEST, "--json").out)
+    assert document["accuracy"]["value"] > 0.4
+    done = fresh("predict", "-m", "bayes", TEST, "--top-k", 2, "--only")
+    assert done.out.startswith(
+        "predicted_label,predicted_probability,predicted_label_2,predicted_probability_2\n"
+    )
+    label = fresh("models", "show", "bayes", "--generate", 1, "--json").out
+    assert set(json.loads(label)) == {"label", "text"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "data", "code", "told"),
+    [
+        (["--order", "7"], "a\n", 2, "--order 7: wanted a whole number from 1 to 6"),
+        (["--level", "char", "--segmenter", "blank"], "a\n", 2, "no meaning with --level char"),
+        ([], "\n\n", 65, "<stdin>: no words"),
+        ([], b"a\n\xff\n", 65, "<stdin> line 2 byte 1: invalid UTF-8 (0xff)"),
+        (["--label-column", "label"], "text,label\na,x\nb,\n", 65, "the label is blank"),
+        (["--label-column", "label"], "text,label\na,x\n", 65, "1 label, wanted 2 or more"),
+        (["--segmenter", "blank"], "a <s> b\n", 65, "the texts have the word <s>"),
+    ],
+)
+def test_bad_input(
+    fresh: Run, tmp_path: Path, arguments: list[str], data: str | bytes, code: int, told: str
+) -> None:
+    done = fresh("train-lm", "-", "-o", "m", *arguments, stdin=data)
+    assert (done.code, done.out) == (code, "")
+    assert told in done.err
+    assert not (tmp_path / "store" / "m").exists()
+
+
+def test_no_torch(tmp_path: Path) -> None:
+    (tmp_path / "t").write_text(TEXT)
+    code = (
+        "import sys\nfrom nlpcli.__main__ import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "assert 'torch' not in sys.modules and 'scipy' not in sys.modules"
+    )
+    for line in (
+        ["train-lm", "t", "-o", "./m"],
+        ["eval", "-m", "./m", "t", "--resamples", "10"],
+        ["predict", "-m", "./m", "--format", "text", "t"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *line], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
