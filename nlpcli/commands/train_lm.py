@@ -143,7 +143,9 @@ def _request(options: dict[str, Any], console: Console) -> LanguageRequest:
     from nlpcli.text.config import TokenizerConfig
     from nlpcli.text.normalize import Cleaning
 
-    plain = {n: v.value if isinstance(v, StrEnum) else v for n, v in options.items()}
+    plain: dict[str, Any] = {
+        n: v.value if isinstance(v, StrEnum) else v for n, v in options.items()
+    }
     level, form, labels = plain["level"], plain["format"], plain["label_column"]
     if level == "char" and plain["segmenter"] != "char":
         raise UsageError(f"--segmenter {plain['segmenter']} has no meaning with --level char")

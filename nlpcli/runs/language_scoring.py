@@ -96,7 +96,8 @@ def _scored(language: LanguageModel, texts: Any) -> Scored:
     impossible = np.isneginf(logs)
 
     def summed(values: Any) -> F64:
-        found: F64 = np.bincount(owners, weights=values, minlength=len(sentences.sizes))[filled]
+        sums = np.bincount(owners, weights=values, minlength=len(sentences.sizes))
+        found: F64 = sums[filled].astype(np.float64)
         return found
 
     return Scored(
