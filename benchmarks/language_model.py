@@ -109,8 +109,8 @@ def speed(lmplz: str | None, work: Path) -> dict[str, Any]:
         text = work / "plain"
         with gzip.open(source, "rb") as packed, text.open("wb") as out:
             out.write(packed.read())
-        peer = run_measured([lmplz, "-o", "3", "-S", "2G", "--text", str(text), "--arpa",
-                             str(work / "peer"), "--discount_fallback", "--skip_symbols"])  # fmt: skip
+        options = ["-o", "3", "-S", "2G", "--discount_fallback", "--skip_symbols"]
+        peer = run_measured([lmplz, *options, "--text", str(text), "--arpa", str(work / "peer")])
         # it splits at blanks alone: fewer and other tokens
         found["lmplz"] = {"seconds": peer.seconds, "peak_mb": round(peer.peak_mb)}
     return found

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from nlpcli.errors import NlpcliError, shown
 from nlpcli.runs import interrupts
-from nlpcli.shell import machine
+from nlpcli.shell import machine, ranks
 
 TRAINERS = ("train-", "pretrain-", "finetune")
 """They outlive the reader of their output; every other command dies quietly with it."""
@@ -92,6 +92,7 @@ def main() -> NoReturn:
     arguments = [a for a in arguments[:end] if a != "--debug"] + arguments[end:]
     code = 70
     try:
+        ranks.silence_others(arguments)
         _prepare_streams(arguments)
         machine.prepare()
         code = _run(arguments)

@@ -53,6 +53,7 @@ def test_good_nights_are_silent_and_do_only_what_is_needed(folder: Path) -> None
     assert versions(folder) == ["1", "2"]
 
 
+@pytest.mark.slow
 def test_a_model_below_the_gate_is_mailed_and_not_served(folder: Path) -> None:
     night(folder)
     before = (folder / "predictions.csv").read_bytes()
@@ -63,6 +64,7 @@ def test_a_model_below_the_gate_is_mailed_and_not_served(folder: Path) -> None:
     assert (folder / "predictions.csv").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_dirty_rows_a_full_stop_and_a_damaged_version(folder: Path) -> None:
     night(folder)
     before = (folder / "predictions.csv").read_bytes()
@@ -98,6 +100,7 @@ def test_a_night_that_was_killed_is_made_good_by_the_next(folder: Path) -> None:
     assert versions(folder) == ["1"]
 
 
+@pytest.mark.slow
 def test_a_second_run_leaves_it_to_the_first(folder: Path) -> None:
     night(folder)
     with (folder / "models" / ".night.lock").open("r+") as stream:

@@ -80,22 +80,28 @@ class Windows:
     """
 
     def __init__(
-        self, ids: I32, starts: I64, keep: F32, window: int, *, multiple: int, seed: int
-    ) -> None:
+        self, ids: I32, starts: I64, keep: F32, window: int, *, multiple: int, seed: int,
+        ranks: int = 1,
+    ) -> None:  # fmt: skip
+        """``ranks`` processes are to have equally many chunks, of equally many words."""
         self._ids, self._starts, self._keep = ids, starts, keep
         self._window, self._multiple, self._seed = window, multiple, seed
         self.n_words = len(ids)
+        self.chunk_words = CHUNK
+        if ranks > 1:
+            each = -(-self.n_words // (CHUNK * ranks))
+            self.chunk_words = -(-self.n_words // (each * ranks))
 
     def __len__(self) -> int:
-        return -(-self.n_words // CHUNK)
+        return -(-self.n_words // self.chunk_words)
 
     def generator(self, epoch: int, number: int, what: int) -> np.random.Generator:
         """The random numbers of one chunk for one purpose."""
         return np.random.default_rng([self._seed, epoch, number, what])
 
     def chunk(self, epoch: int, number: int) -> Chunk:
-        """Chunk ``number`` of an epoch, both from 0."""
-        begin, end = number * CHUNK, min(self.n_words, (number + 1) * CHUNK)
+        """Chunk ``number`` of an epoch, both from 0; one behind the last is empty."""
+        begin, end = (min(self.n_words, n * self.chunk_words) for n in (number, number + 1))
         generator, width = self.generator(epoch, number, 0), self._window
         tokens = np.asarray(self._ids[begin:end])
         kept = generator.random(len(tokens), dtype=np.float32) < self._keep[tokens]

@@ -106,9 +106,7 @@ def open_measurable(
     return open_word_vectors(model, store, console)[0]
 
 
-def open_answerer(
-    model: str, store: Path | None, console: Console
-) -> Classifier | LanguageModel:
+def open_answerer(model: str, store: Path | None, console: Console) -> Classifier | LanguageModel:
     """Whatever ``predict`` can ask. Raises InputMissing, DataError, UsageError."""
     if fasttext_file(model, store) is not None:
         return open_classifier(model, store, console)

@@ -11,11 +11,13 @@ from nlpcli.commands.after_training import prune_after, show_words_report, tell_
 from nlpcli.commands.configuring import from_options, typed_options
 from nlpcli.errors import UsageError
 from nlpcli.shell import options as opt
+from nlpcli.shell import ranks as around
 from nlpcli.shell.console import Console
 
 if TYPE_CHECKING:
     from nlpcli.models.word2vec_config import Word2VecConfig
     from nlpcli.runs.word_training import Counting
+    from nlpcli.training.ranks import Ranks
 
 EXAMPLES = """\b
 Examples:
@@ -178,8 +180,12 @@ def train_w2v(
     verbose: opt.Verbose = False,
     no_color: opt.NoColor = False,
 ) -> None:
-    """Learn word vectors from plain text and publish them."""
+    """Learn word vectors from plain text and publish them.
+
+    Under torchrun, on one machine, each process learns from a share of the text.
+    """
     from nlpcli.data.phrases import PhraseConfig
+    from nlpcli.runs.word_ranks import follow, leading
     from nlpcli.runs.word_training import WordRequest, WordRun
     from nlpcli.store.store import Store
     from nlpcli.text.config import TokenizerConfig
@@ -191,6 +197,9 @@ def train_w2v(
         opt.expect_input(path)
     typed = typed_options(context)
     _refuse_meaningless(algorithm, loss, subwords=subwords, phrases=phrases, typed=typed)
+    place = around.place()
+    if place.size > 1:
+        device = _together(algorithm, device)
     cleaning = Cleaning(lowercase=lowercase, strip_punctuation=strip_punctuation)
     request = WordRequest(
         output=output,
@@ -206,13 +215,34 @@ def train_w2v(
         save_every=save_every,
         skip_bad=on_error == opt.OnError.skip,
     )
-    draft = models.begin(output, force=force, wait=wait)
-    with draft:
-        report = WordRun(request, console).run(draft)
+    ranks = _joined(place)
+    if ranks is not None and ranks.rank:
+        raise typer.Exit(follow(request, ranks))
+    with leading(ranks):
+        draft = models.begin(output, force=force, wait=wait)
+        with draft:
+            report = WordRun(request, console, ranks).run(draft)
     show_words_report(report, console, as_json=json)
     if keep is not None and draft.versioned:
         prune_after(models, output, keep, console)
     tell_pin(models, output, report, console)
+
+
+def _together(algorithm: AlgorithmName, device: str) -> str:
+    """The device of several ranks. Raises UsageError for what one process alone does."""
+    if algorithm == AlgorithmName.svd:
+        raise UsageError("--algorithm svd runs in one process, not under torchrun")
+    if device not in ("auto", "cpu"):
+        raise UsageError(f"--device {device}: ranks train on the CPU", hint="--device cpu")
+    return "cpu"
+
+
+def _joined(place: around.Place) -> Ranks | None:
+    if place.size == 1:
+        return None
+    from nlpcli.training.ranks import Ranks
+
+    return Ranks(place.rank, place.size)
 
 
 def _refuse_meaningless(

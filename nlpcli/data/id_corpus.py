@@ -17,7 +17,7 @@ import numpy.typing as npt
 from nlpcli.data.id_files import BLOCKS, IDS, STARTS, IdFiles
 from nlpcli.data.source import Source
 from nlpcli.data.text_runs import TextRun, TextRuns
-from nlpcli.errors import DataError
+from nlpcli.errors import DataError, InputMissing
 from nlpcli.text import parallel
 from nlpcli.text.config import TokenizerConfig
 from nlpcli.text.word_counts import MOST_WORDS, CutRun, WordTable, cut_run
@@ -27,6 +27,8 @@ I64 = npt.NDArray[np.int64]
 Progress = Callable[[int, float | None], None]
 """Words read so far, and the share of all bytes that they are where that is known."""
 
+HANDED_OVER = "corpus.json"
+"""What another process needs to know of a corpus that lies in a folder."""
 _AHEAD = 2
 """Runs that wait for each thread."""
 
@@ -125,6 +127,27 @@ def mapped(folder: Path) -> Mapped:
         "starts": np.memmap(folder / STARTS, np.int64, "r"),
         "blocks": np.memmap(folder / BLOCKS, np.int64, "r"),
     }
+
+
+def hand_over(corpus: IdCorpus, folder: Path) -> None:
+    """For ``taken_over`` by another process; ``folder`` holds the corpus. Raises OSError."""
+    rest = {
+        name: value
+        for name, value in vars(corpus).items()
+        if name not in (*Mapped.__annotations__, "counts")
+    }
+    document = json.dumps({**rest, "counts": corpus.counts.tolist()})
+    (folder / HANDED_OVER).write_text(document, encoding="ascii")
+
+
+def taken_over(folder: Path) -> IdCorpus:
+    """The corpus that ``hand_over`` left there. Raises InputMissing."""
+    try:
+        rest = json.loads((folder / HANDED_OVER).read_text(encoding="ascii"))
+        parts = mapped(folder)
+    except OSError as error:
+        raise InputMissing(f"{folder}: {error.strerror}") from None
+    return IdCorpus(**{**rest, "counts": np.array(rest["counts"], np.int64)}, **parts)
 
 
 def _cut_ahead(

@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from nlpcli.runs.reporting import Reporter
 from nlpcli.store.draft import Draft
 from nlpcli.store.language_model import KIND, LanguageModel, write_language_model
 from nlpcli.text import parallel
-from nlpcli.text.sentence_ids import Level, SentenceCoder
+from nlpcli.text.sentence_ids import SentenceCoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +179,7 @@ class LanguageRun:
         reading, counts = self._request.reading, None
         if corpus.owners is not None:
             counts = np.bincount(corpus.owners, minlength=len(corpus.labels))
-        level: Level = "char" if reading.level == "char" else "word"
+        level: Literal["word", "char"] = "char" if reading.level == "char" else "word"
         coder = SentenceCoder(
             corpus.words, reading.config, level, unk_is_word=corpus.unk_is_word
         )  # fmt: skip

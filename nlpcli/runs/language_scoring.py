@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -96,7 +96,9 @@ def _scored(language: LanguageModel, texts: Any) -> Scored:
     impossible = np.isneginf(logs)
 
     def summed(values: Any) -> F64:
-        return cast(F64, np.bincount(owners, values, len(sentences.sizes))[filled])
+        sums = np.bincount(owners, weights=values, minlength=len(sentences.sizes))
+        found: F64 = sums[filled].astype(np.float64)
+        return found
 
     return Scored(
         tokens=sentences.words[filled] + 1,

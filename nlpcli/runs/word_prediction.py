@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from nlpcli.models.word_vectors import SubwordVectors, WordVectors
 if TYPE_CHECKING:
     from nlpcli.data.id_corpus import IdCorpus
     from nlpcli.models.word2vec import Word2Vec
+    from nlpcli.training.ranks import Ranks
     from nlpcli.training.word2vec import Word2VecTraining
 
 I64 = npt.NDArray[np.int64]
@@ -76,10 +78,21 @@ class Prediction:
         return WordVectors(corpus.words, found, corpus.counts, subwords)
 
 
+def threads_of_rank(asked: int | None, ranks: int) -> int:
+    """Threads of each of so many processes; by default all cores, shared out."""
+    from nlpcli.text import parallel
+
+    return asked or max(1, parallel.workers() // ranks)
+
+
 def make_prediction(
-    corpus: IdCorpus, config: Word2VecConfig, *, seed: int, threads: int, device: str
-) -> Prediction:
-    """Raises Unavailable for a device that is not there, UsageError for a softmax over too many."""
+    corpus: IdCorpus, config: Word2VecConfig, *, seed: int, threads: int, device: str,
+    ranks: Ranks | None = None, stop: Callable[[], bool] = bool,
+) -> Prediction:  # fmt: skip
+    """With ``ranks`` this process learns from its share; ``stop`` tells that the run is to end.
+
+    Raises Unavailable for a device that is not there, UsageError for a softmax over too many.
+    """
     if config.loss == "softmax" and len(corpus.words) > MOST_SOFTMAX:
         raise UsageError(
             f"--loss softmax: {len(corpus.words):,} words, at most {MOST_SOFTMAX:,}",
@@ -109,5 +122,7 @@ def make_prediction(
         config.window,
         multiple=lanes * span_size(config),
         seed=seed,
+        ranks=ranks.size if ranks else 1,
     )
-    return Prediction(model, Word2VecTraining(model, windows, noise, threads=lanes), ngrams)
+    training = Word2VecTraining(model, windows, noise, threads=lanes, ranks=ranks, stop=stop)
+    return Prediction(model, training, ngrams)

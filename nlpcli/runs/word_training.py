@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import threading
 import time
 from dataclasses import asdict, dataclass
@@ -13,6 +14,8 @@ from nlpcli.runs import interrupts
 from nlpcli.runs.corpus import corpus_on_disk
 from nlpcli.runs.interrupts import Interrupted
 from nlpcli.runs.resuming import Resumption
+from nlpcli.runs.word_prediction import make_prediction, threads_of_rank
+from nlpcli.runs.word_ranks import tell_corpus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from nlpcli.runs.reporting import Reporter
     from nlpcli.store.draft import Draft
     from nlpcli.text.config import TokenizerConfig
+    from nlpcli.training.ranks import Ranks
     from nlpcli.training.word2vec import Word2VecTraining
 
 
@@ -61,7 +65,9 @@ class WordRequest:
     save_every: float
     skip_bad: bool
 
-    def record(self, corpus: IdCorpus, program: str, threads: int) -> dict[str, Any]:
+    def record(
+        self, corpus: IdCorpus, program: str, threads: int, ranks: int = 1
+    ) -> dict[str, Any]:
         """Everything that the vectors depend on, as plain JSON values."""
         record = {
             "program": program,
@@ -74,16 +80,22 @@ class WordRequest:
             "threads": threads,
             "device": self.device,
         }
+        if ranks > 1:
+            record["ranks"] = ranks
         plain: dict[str, Any] = json.loads(json.dumps(record))
         return plain
 
 
 class WordRun:
-    """Reads, trains and publishes what a request asks for; ``run`` it once."""
+    """Reads, trains and publishes what a request asks for; ``run`` it once.
 
-    def __init__(self, request: WordRequest, console: Reporter) -> None:
+    With ``ranks`` this is rank 0, and the others ``follow``.
+    """
+
+    def __init__(self, request: WordRequest, console: Reporter, ranks: Ranks | None = None) -> None:
         from nlpcli import __version__
 
+        self._ranks, self._n_ranks = ranks, ranks.size if ranks else 1
         self._request, self._console = request, console
         self._program = f"nlpcli {__version__}"
         self._stages: dict[str, float] = {}
@@ -104,8 +116,10 @@ class WordRun:
             phrases=request.phrases,
         ) as corpus:  # fmt: skip
             self._lap("read")
-            threads = _threads(request.threads)
-            record = request.record(corpus, self._program, threads)
+            if self._ranks is not None:
+                tell_corpus(corpus, self._ranks)
+            threads = threads_of_rank(request.threads, self._n_ranks)
+            record = request.record(corpus, self._program, threads, self._n_ranks)
             data = {
                 "sha256": corpus.sha256, "rows": len(corpus.starts) - 1, "dev_rows": None,
                 "words": corpus.n_raw, "used_words": len(corpus.ids),
@@ -114,6 +128,8 @@ class WordRun:
             vectors, resumption = self._vectors(draft, corpus, record, threads, report)
         n_read = data["words"] * report.get("epochs", 1)
         report |= {"words": data["words"], "vocabulary": len(vectors.words), "threads": threads}
+        if self._ranks is not None:
+            report["ranks"] = self._n_ranks
         report["words_per_second"] = round(n_read / max(self._stages["train"], 1e-9))
         path = self._save(draft, vectors, record, data, resumption)
         self._lap("save")
@@ -143,11 +159,10 @@ class WordRun:
             self._lap("train")
             report |= {"device": "cpu", "epochs": 1, "dim": recipe.config.dim}
             return vectors, None
-        from nlpcli.runs.word_prediction import make_prediction
-
         prediction = make_prediction(
-            corpus, request.recipe, seed=request.seed, threads=threads, device=request.device
-        )
+            corpus, request.recipe, seed=request.seed, threads=threads, device=request.device,
+            ranks=self._ranks, stop=interrupts.pending,
+        )  # fmt: skip
         draft.need(prediction.model_bytes)
         self._lap("prepare")
         training = prediction.training
@@ -170,7 +185,7 @@ class WordRun:
         self, training: Word2VecTraining, epochs: int, resumption: Resumption, corpus: IdCorpus
     ) -> None:
         """Trains to the end, shows how it goes and saves states."""
-        begun, first = time.perf_counter(), None
+        begun, first, stopped = time.perf_counter(), None, False
         raw = corpus.n_raw / max(1, len(corpus.ids))
         with self._console, interrupts.deferred():
             for now in training:
@@ -182,10 +197,12 @@ class WordRun:
                     note += f"  loss {now.loss:.4f}"
                 what = f"epoch {now.epoch}/{epochs}"
                 self._console.progress(what, now.words, now.total, note)
-                if interrupts.pending():
+                if stopped := now.stop:
                     resumption.save(training)
                     break
                 resumption.save_if_due(training)
+        if stopped:  # no signal came to this rank, but to another one
+            raise Interrupted(signal.SIGTERM)
 
     def _save(
         self, draft: Draft, vectors: WordVectors, record: dict[str, Any], data: dict[str, Any],
@@ -208,12 +225,6 @@ class WordRun:
         if resumption is not None:
             resumption.clear()
         return path
-
-
-def _threads(asked: int | None) -> int:
-    from nlpcli.text import parallel
-
-    return asked or parallel.workers()
 
 
 def _import_torch() -> None:

@@ -37,6 +37,7 @@ def test_the_command_that_is_printed_trains_the_same_model(fresh: Run, tmp_path:
     assert one == two
 
 
+@pytest.mark.slow
 def test_with_a_dev_file_the_metrics_are_its_and_the_command_keeps_it(
     fresh: Run, tmp_path: Path
 ) -> None:
@@ -57,7 +58,7 @@ def test_without_time_the_first_trial_is_all(fresh: Run) -> None:
     "options",
     [
         pytest.param(("--autotune-metric", "f1:billing", *FEW), marks=pytest.mark.slow),
-        ("--model-size", "20K", *FEW),
+        pytest.param(("--model-size", "20K", *FEW), marks=pytest.mark.slow),
         pytest.param(("--dim", 5, "--epochs", 5, *FEW), marks=pytest.mark.slow),
         ("--publish-if", "accuracy>=0.1", *FEW),
         pytest.param(
@@ -77,6 +78,7 @@ def test_with_other_options(fresh: Run, options: tuple[Any, ...]) -> None:
     assert fresh("predict", "-m", "m", TRAIN).code == 0
 
 
+@pytest.mark.slow
 def test_several_labels_a_row(fresh: Run) -> None:
     options = ("--label-column", "labels", "--label-separator", ";", "--minutes", 0.05, *FEW)
     done = fresh(
@@ -85,6 +87,7 @@ def test_several_labels_a_row(fresh: Run) -> None:
     assert done.code == 0 and json.loads(done.out)["autotune"]["metric"] == "micro_f1"
 
 
+@pytest.mark.slow
 def test_nothing_to_do_for_the_same_search(fresh: Run) -> None:
     first = _search(fresh, "--minutes", 0.05, *FEW)
     again = _search(fresh, "--minutes", 0.05, "--if-changed", *FEW)
@@ -154,6 +157,7 @@ def test_the_command_switches_a_search_off_that_was_not_typed(fresh: Run, tmp_pa
     assert command.endswith("--no-autotune")
 
 
+@pytest.mark.slow
 def test_what_is_typed_belongs_to_the_record(fresh: Run) -> None:
     _search(fresh, "--minutes", 0, *FEW)
     again = _search(fresh, "--minutes", 0, "--if-changed", "--cost", 1, *FEW)

@@ -85,6 +85,7 @@ def test_the_program_gives_the_same_labels(
 
 
 @needs_program
+@pytest.mark.slow
 def test_several_labels_and_another_prefix(fresh: Run, tmp_path: Path) -> None:
     done = fresh(
         "train-fasttext", SAMPLES / "tags_en.csv", "-o", "m", *SMALL, "--label-column", "labels",

@@ -40,6 +40,7 @@ def test_our_words_come_out_to_the_bit(fresh: Run, tmp_path: Path, to: str, trai
         np.testing.assert_array_equal(vector, rows[word_hash(word)])
 
 
+@pytest.mark.slow
 def test_an_export_is_what_training_can_begin_with(fresh: Run, tmp_path: Path) -> None:
     rows = SAMPLES / "reviews_en.csv"
     fresh("train-fasttext", rows, "-o", "m", "--dim", 5, "-q")

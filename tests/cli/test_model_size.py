@@ -54,11 +54,14 @@ def test_the_bound_is_kept(tmp_path_factory: pytest.TempPathFactory, size: int) 
 @pytest.mark.parametrize(
     "options",
     [
-        [TRAIN, "--dim", 8, "--loss", "softmax"],
-        [*TAGS],
-        [*TAGS, "--dim", 8],
+        pytest.param([TRAIN, "--dim", 8, "--loss", "softmax"], marks=pytest.mark.slow),
+        pytest.param([*TAGS], marks=pytest.mark.slow),
+        pytest.param([*TAGS, "--dim", 8], marks=pytest.mark.slow),
         [TRAIN, "--dim", 8, "--loss", "hs"],
-        [TRAIN, "--dim", 8, "--loss", "adaptive", "--dev-fraction", 0.2],
+        pytest.param(
+            [TRAIN, "--dim", 8, "--loss", "adaptive", "--dev-fraction", 0.2],
+            marks=pytest.mark.slow,
+        ),
         [*TAGS, "--dim", 8, "--loss", "ns"],
         [TRAIN, "--min-n", 2, "--max-n", 3, "--dev-fraction", 0.2, "--buckets", 5000],
     ],
@@ -89,6 +92,7 @@ def test_the_metrics_are_those_of_the_model_that_is_kept(fresh: Run, tmp_path: P
         assert report["metrics"][name] == pytest.approx(scored[name]["value"], abs=1e-12)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(fresh: Run, tmp_path: Path) -> None:
     for _ in range(2):
         assert fresh("train-fasttext", TRAIN, "-o", "m", "-q", "--model-size", "12K").code == 0

@@ -125,6 +125,7 @@ def test_the_content_of_the_file_belongs_to_the_record(
     assert len(digest["config"]["run"]["pretrained_vectors"]) == 64
 
 
+@pytest.mark.slow
 def test_the_same_bytes_every_time(fresh: Run, vectors: Path) -> None:
     options = ("--threads", "1", "--dev-fraction", "0.2")
     paths = [Path(train(fresh, vectors, *options)["path"]) for _ in range(2)]
@@ -132,6 +133,7 @@ def test_the_same_bytes_every_time(fresh: Run, vectors: Path) -> None:
     assert one == other
 
 
+@pytest.mark.slow
 def test_a_dry_run_counts_the_words(fresh: Run, vectors: Path) -> None:
     common = ("train-fasttext", TRAIN, "-o", "m", "--dry-run", "--json", "-q")
     plain = json.loads(fresh(*common, "--dim", DIM).out)
@@ -166,6 +168,7 @@ def test_what_does_not_go_together(fresh: Run, vectors: Path, tmp_path: Path) ->
     assert refused()[0] == 66
 
 
+@pytest.mark.slow
 def test_glove_is_detected_and_said(fresh: Run, vectors: Path) -> None:
     vectors.write_text("zebra 1 2\nthe 3 4\n", encoding="utf-8")
     done = fresh("train-fasttext", TRAIN, "-o", "m", "--pretrained-vectors", vectors)
@@ -173,6 +176,7 @@ def test_glove_is_detected_and_said(fresh: Run, vectors: Path) -> None:
     assert "GloVe's text format, without a header, 2 numbers a word; 2 of 2" in done.err
 
 
+@pytest.mark.slow
 def test_vectors_from_stdin(fresh: Run, vectors: Path) -> None:
     done = fresh(
         "train-fasttext", TRAIN, "-o", "m", "--pretrained-vectors", "-",

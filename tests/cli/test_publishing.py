@@ -46,6 +46,7 @@ def test_a_version_below_the_limit_is_kept_unpublished(fresh: Run, tmp_path: Pat
     assert fresh("predict", "-m", "m", ROWS).out == fresh("predict", "-m", "m@2", ROWS).out
 
 
+@pytest.mark.slow
 def test_better_than_the_version_in_use(fresh: Run, tmp_path: Path) -> None:
     dev = SAMPLES / "reviews_en_test.csv"
     better = ("--dev", dev, "--publish-if", "better")
@@ -119,6 +120,7 @@ def test_unchanged_and_unpublished_stays_no(fresh: Run) -> None:
     assert fresh(*train).code == 0  # without the condition it is another run
 
 
+@pytest.mark.slow
 def test_keep_prunes_after_the_save(fresh: Run, tmp_path: Path) -> None:
     store = tmp_path / "store"
     for seed in range(4):

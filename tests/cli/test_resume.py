@@ -129,6 +129,7 @@ def test_without_resume_an_unfinished_run_is_told_of(tmp_path: Path, fresh: Run)
     assert "an unfinished run of these options is there" in done.err
 
 
+@pytest.mark.slow
 def test_a_plain_path_is_resumed_too(tmp_path: Path, fresh: Run, whole: dict[str, str]) -> None:
     path = tmp_path / "model"
     arguments = [str(path) if a == "m" else a for a in LONG]

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -93,3 +95,46 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(place: Run, tmp_path: P
     assert json.loads(done.out)["resumed_after_step"] > 0
     assert weights(tmp_path / "again") == weights(tmp_path / "whole")
     assert not list(states.glob("*.state"))
+
+
+RANKS = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port"]
+
+
+def start_ranks(tmp_path: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    line = [*RANKS, port, "-m", "nlpcli", "train-w2v", *arguments]
+    return subprocess.Popen(
+        line, env=environment(tmp_path / "store"), cwd=tmp_path, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_ranks_publish_once_and_go_on_after_a_signal(tmp_path: Path) -> None:
+    many = tmp_path / "many.txt"
+    many.write_text(Path(TEXT).read_text() * 100)
+    line = [str(many), "--threads", "1", "--epochs", "8", "--sample", "0", "--subwords",
+            "--buckets", "5000", "--json"]  # fmt: skip
+    out, _ = start_ranks(tmp_path, *line, "-o", "./whole").communicate(timeout=100)
+    report = json.loads(out)  # one document: the other rank is silent
+    assert report["ranks"] == 2 and report["epochs"] == 8
+    run = start_ranks(tmp_path, *line, "-o", "./again", "--save-every", "0")
+    states = tmp_path / ".again.state"
+    while run.poll() is None and not list(states.glob("*.state")):
+        time.sleep(0.02)
+    run.send_signal(signal.SIGTERM)
+    run.communicate(timeout=60)
+    assert run.returncode != 0 and list(states.glob("*.state"))
+    assert not (tmp_path / "again").exists()
+    out, _ = start_ranks(tmp_path, *line, "-o", "./again", "--resume").communicate(timeout=100)
+    assert json.loads(out)["resumed_after_step"] > 0
+    assert weights(tmp_path / "again") == weights(tmp_path / "whole")
+    assert not list(states.glob("*.state"))
+
+
+def test_ranks_refuse_what_one_process_does(place: Run) -> None:
+    around = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
+    done = place("train-w2v", TEXT, "-o", "words", "--algorithm", "svd", **around)
+    assert done.code == 2 and "svd runs in one process, not under torchrun" in done.err

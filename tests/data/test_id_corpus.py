@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlpcli.data import id_files, text_runs
-from nlpcli.data.id_corpus import IdCorpus, encode_corpus
+from nlpcli.data.id_corpus import IdCorpus, encode_corpus, hand_over, taken_over
 from nlpcli.errors import DataError, InputMissing, OutputFailed
 from nlpcli.text.config import TokenizerConfig
 from nlpcli.text.normalize import Cleaning, normalize_text
@@ -199,3 +199,14 @@ def test_progress_is_told_and_may_stop_it(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         encode_corpus([path], CONFIG, tmp_path, min_count=1, progress=stop)
+
+
+def test_another_process_takes_the_corpus_over(tmp_path: Path) -> None:
+    corpus = encode(tmp_path, ["我 a b\nñ a \u2028\x1f b\n\nb"], 1)
+    hand_over(corpus, tmp_path)
+    taken = taken_over(tmp_path)
+    assert sentences(taken) == sentences(corpus) and taken.words == corpus.words
+    assert taken.counts.tolist() == corpus.counts.tolist() and taken.counts.dtype == np.int64
+    assert (taken.n_raw, taken.sha256) == (corpus.n_raw, corpus.sha256)
+    with pytest.raises(InputMissing, match="elsewhere"):
+        taken_over(tmp_path / "elsewhere")

@@ -64,6 +64,7 @@ def test_a_full_stdout_is_never_a_success(models: Path, arguments: list[object])
     assert done.stderr.decode().count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_limit_on_the_size_of_files_of_a_model(fresh: Run, tmp_path: Path) -> None:
     rows = tmp_path / "rows.csv"
     rows.write_text(ROWS)

@@ -83,7 +83,7 @@ def test_the_model_is_the_svm_of_scaled_features() -> None:
         for k in np.where(rng.random(240) < 0.2, 1 - labels, labels)
     ]
     bags, sets = _bags(texts), _sets(labels.tolist(), 2)
-    config = FastTextConfig(epochs=200, batch_size=16, freedom=0.5)
+    config = FastTextConfig(epochs=80, batch_size=16, freedom=0.5)
     fitting = Fitting(
         config, Examples(bags, sets), None, n_features=40, seed=1, device=torch.device("cpu")
     )

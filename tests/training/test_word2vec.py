@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -30,15 +30,17 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(training, "SPAN", 16)
     monkeypatch.setattr(training, "TREE_SPAN", 16)
     monkeypatch.setattr(training, "REPORT_SECONDS", 0)
-    for module in (windows, training):
-        monkeypatch.setattr(module, "CHUNK", 400)
+    monkeypatch.setattr(windows, "CHUNK", 400)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
 
 
-def run(*, threads: int = 1, lr: float = 0.2, epochs: int = 2, **options: str) -> Word2VecTraining:
+def run(
+    *, threads: int = 1, lr: float = 0.2, epochs: int = 2, stop: Callable[[], bool] = bool,
+    **options: str,
+) -> Word2VecTraining:  # fmt: skip
     """Words 0-5 stand together, and words 6-11 do."""
     generator = np.random.default_rng(0)
     ids = generator.integers(0, 6, (100, SENTENCE)) + 6 * (np.arange(100) % 2)[:, None]
@@ -50,7 +52,7 @@ def run(*, threads: int = 1, lr: float = 0.2, epochs: int = 2, **options: str) -
     starts = np.arange(0, len(flat) + 1, SENTENCE)
     keep = np.full(V, 0.9, np.float32)
     made = Windows(flat, starts, keep, 3, multiple=16 * threads, seed=3)
-    return Word2VecTraining(model, made, noise, threads=threads)
+    return Word2VecTraining(model, made, noise, threads=threads, stop=stop)
 
 
 def vectors(run: Word2VecTraining) -> np.ndarray:  # type: ignore[type-arg]
@@ -105,6 +107,11 @@ def test_a_state_of_another_shape_is_refused() -> None:
     arrays, numbers = made.state()
     with pytest.raises(ValueError, match="output"):
         made.load({**arrays, "output": np.zeros((2, 2), np.float32)}, numbers)
+
+
+def test_it_says_that_it_is_to_stop() -> None:
+    assert [now.stop for now in run(stop=lambda: True)] == [True] * len(list(run()))
+    assert not any(now.stop for now in run())
 
 
 def test_it_stops_before_a_step_that_is_not_finite() -> None:
