@@ -240,6 +240,7 @@ def word2vec_table() -> str:
                 f"| {what} | {program} | {found['words_per_second']:,} | {ratio} | {scores} | "
                 f"{found['peak_mb']} |"
             )
+    return "\n".join(lines)
 
 
 def language_table() -> str:
