@@ -11,8 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.sparse import _sparsetools as kernels
 from torch import Tensor
+
+try:
+    from scipy.sparse import _sparsetools as kernels
+except ImportError:  # it is scipy's own; torch does the same in more time
+    kernels = None  # type: ignore[assignment]
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
@@ -59,7 +63,7 @@ class RowTable:
         Optimization, section 1.2.3). Such a row moves at ``STIFFEST`` / curvature instead, which
         counts all gradients of the step.
         """
-        if self.weight.device.type == "cpu":
+        if self.weight.device.type == "cpu" and kernels is not None:
             self._move_by_kernels(steps, rate, part, parts)
         elif part == 0:
             for step in steps:
