@@ -140,12 +140,8 @@ def train_fasttext(
     continue_from: Annotated[
         str | None, typer.Option(help="Go on from this model; new words and labels may join.")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Take up the unfinished run, if it is the same.")
-    ] = False,
-    save_every: Annotated[
-        float, typer.Option(min=0, max=10000, help="Minutes between resumable states.")
-    ] = 5,
+    resume: opt.Resume = False,
+    save_every: opt.SaveEvery = 5,
     publish_if: Annotated[
         list[str] | None,
         typer.Option(help="'METRIC>=X' or better (than the version in use), on the dev part."),
@@ -153,16 +149,10 @@ def train_fasttext(
     if_changed: Annotated[
         bool, typer.Option("--if-changed", help="Do nothing when data and options are the same.")
     ] = False,
-    keep: Annotated[
-        int | None, typer.Option(min=1, help="Then remove all but so many good versions.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, print the plan, write nothing.")
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace a model path that exists.")
-    ] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Queue when the name is busy.")] = False,
+    keep: opt.Keep = None,
+    dry_run: opt.DryRun = False,
+    force: opt.Force = False,
+    wait: opt.Wait = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,

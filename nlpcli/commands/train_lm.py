@@ -84,16 +84,10 @@ def train_lm(
     strip_punctuation: opt.StripPunctuation = False,
     strip_control: opt.StripControl = False,
     threads: opt.Threads = None,
-    keep: Annotated[
-        int | None, typer.Option(min=1, help="Then remove all but so many good versions.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, print the plan, write nothing.")
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace a model path that exists.")
-    ] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Queue when the name is busy.")] = False,
+    keep: opt.Keep = None,
+    dry_run: opt.DryRun = False,
+    force: opt.Force = False,
+    wait: opt.Wait = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,

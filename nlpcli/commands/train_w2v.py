@@ -162,19 +162,11 @@ def train_w2v(
     threads: opt.Threads = None,
     device: opt.Device = "auto",
     on_error: opt.ErrorMode = opt.OnError.fail,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Take up the unfinished run, if it is the same.")
-    ] = False,
-    save_every: Annotated[
-        float, typer.Option(min=0, max=10000, help="Minutes between resumable states.")
-    ] = 5,
-    keep: Annotated[
-        int | None, typer.Option(min=1, help="Then remove all but so many good versions.")
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace a model path that exists.")
-    ] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Queue when the name is busy.")] = False,
+    resume: opt.Resume = False,
+    save_every: opt.SaveEvery = 5,
+    keep: opt.Keep = None,
+    force: opt.Force = False,
+    wait: opt.Wait = False,
     json: opt.Json = False,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,

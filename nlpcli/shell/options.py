@@ -88,6 +88,18 @@ StripMentions = Annotated[bool, typer.Option("--strip-mentions")]
 StripHtml = Annotated[bool, typer.Option("--strip-html", help="Tags and entities.")]
 StripPunctuation = Annotated[bool, typer.Option("--strip-punctuation")]
 StripControl = Annotated[bool, typer.Option("--strip-control")]
+Keep = Annotated[int | None, typer.Option(min=1, help="Then remove all but so many good versions.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Check everything, print the plan, write nothing.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace a model path that exists.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Queue when the name is busy.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Take up the unfinished run, if it is the same.")
+]
+SaveEvery = Annotated[
+    float, typer.Option(min=0, max=10000, help="Minutes between resumable states.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Tell more on stderr: model, counts, time.")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,8 +12,6 @@ from torch import Tensor
 
 from nlpcli.batching import windows
 from nlpcli.errors import NegativeAnswer
-from nlpcli.models import overlap
-from nlpcli.models import word2vec as models
 from nlpcli.models.word2vec import Word2Vec
 from nlpcli.models.word2vec_config import Word2VecConfig
 from nlpcli.training import word2vec as training
@@ -54,18 +52,8 @@ class Seat:
 
 
 @pytest.fixture(autouse=True)
-def small_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(overlap, "LEAST", 4)
-    for module in (models, training):
-        monkeypatch.setattr(module, "POOLS", {"skipgram": (4, 4), "cbow": (8, 4)})
-    monkeypatch.setattr(training, "SPAN", 16)
-    monkeypatch.setattr(training, "REPORT_SECONDS", 0)
+def small_steps(monkeypatch: pytest.MonkeyPatch, small_spans: None) -> None:
     monkeypatch.setattr(training, "MEETING_WORDS", 100)
-    monkeypatch.setattr(windows, "CHUNK", 400)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def together(

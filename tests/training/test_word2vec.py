@@ -1,40 +1,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 
-from nlpcli.batching import windows
 from nlpcli.batching.windows import NoiseWords, Windows
 from nlpcli.errors import NegativeAnswer
-from nlpcli.models import overlap
-from nlpcli.models import word2vec as models
 from nlpcli.models.word2vec import Word2Vec
 from nlpcli.models.word2vec_config import Word2VecConfig
-from nlpcli.training import word2vec as training
 from nlpcli.training.lanes import Lanes
 from nlpcli.training.word2vec import Word2VecTraining
 
+pytestmark = pytest.mark.usefixtures("small_spans")
 V, SENTENCE = 12, 10
-
-
-@pytest.fixture(autouse=True)
-def small_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(overlap, "LEAST", 4)
-    for module in (models, training):
-        monkeypatch.setattr(module, "POOLS", {"skipgram": (4, 4), "cbow": (8, 4)})
-    monkeypatch.setattr(training, "SPAN", 16)
-    monkeypatch.setattr(training, "TREE_SPAN", 16)
-    monkeypatch.setattr(training, "REPORT_SECONDS", 0)
-    monkeypatch.setattr(windows, "CHUNK", 400)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def run(
