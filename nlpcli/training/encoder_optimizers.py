@@ -1,0 +1,100 @@
+"""AdamW, and Muon for the matrices within an encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nlpcli.errors import Unavailable
+from nlpcli.training.pretraining_config import PretrainingConfig
+
+BETAS, EPSILON = (0.9, 0.98), 1e-6
+"""As Liu et al. 2019 ("RoBERTa", table 9) and Izsak et al. 2021 train with large rates."""
+MOMENTUM = 0.95
+
+
+class EncoderOptimizer:
+    """Moves parameters by name. AdamW (Loshchilov & Hutter 2019), no decay of biases and norms.
+
+    ``muon``: the matrices of the layers by Muon instead (Jordan et al. 2024), with its steps
+    scaled to AdamW's size (Liu et al. 2025, "Muon is scalable", §2.2), so that one rate serves.
+    """
+
+    def __init__(self, tensors: dict[str, Tensor], config: PretrainingConfig) -> None:
+        self._names = tensors
+        plain: list[Tensor] = []
+        decayed: list[Tensor] = []
+        matrices: list[Tensor] = []
+        for name, tensor in tensors.items():
+            inside = name.startswith("encoder.layer.") and tensor.ndim == 2
+            if config.optimizer == "muon" and inside:
+                matrices.append(tensor)
+            else:
+                (decayed if tensor.ndim == 2 else plain).append(tensor)
+        groups = [
+            {"params": decayed, "weight_decay": config.weight_decay},
+            {"params": plain, "weight_decay": 0.0},
+        ]
+        self._optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(groups, lr=config.lr, betas=BETAS, eps=EPSILON, fused=True)
+        ]
+        if matrices:
+            if not hasattr(torch.optim, "Muon"):
+                raise Unavailable(f"--optimizer muon: torch {torch.__version__} has none")
+            self._optimizers.append(
+                torch.optim.Muon(
+                    matrices,
+                    lr=config.lr,
+                    weight_decay=config.weight_decay,
+                    momentum=MOMENTUM,
+                    adjust_lr_fn="match_rms_adamw",
+                )
+            )
+
+    def step(self, rate: float) -> None:
+        """Moves all parameters along their gradients."""
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+
+    def _entries(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Name of each parameter and what its optimizer remembers of it."""
+        found = {id(t): name for name, t in self._names.items()}
+        for optimizer in self._optimizers:
+            for tensor, entry in optimizer.state.items():
+                yield found[id(tensor)], entry
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """All that ``load`` needs, as arrays; none before the first step."""
+        return {
+            f"{name}:{key}": value.detach().cpu().numpy()
+            for name, entry in self._entries()
+            for key, value in entry.items()
+            if isinstance(value, Tensor)
+        }
+
+    def load(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Goes on from a state. Raises ValueError for one that does not fit."""
+        for optimizer in self._optimizers:
+            optimizer.state.clear()
+        owners = {
+            id(tensor): optimizer
+            for optimizer in self._optimizers
+            for group in optimizer.param_groups
+            for tensor in group["params"]
+        }
+        for full, array in arrays.items():
+            name, _, key = full.rpartition(":")
+            tensor = self._names.get(name)
+            if tensor is None or (array.ndim and array.shape != tuple(tensor.shape)):
+                raise ValueError(f"{full} does not fit")
+            value = torch.from_numpy(np.array(array))
+            if array.ndim:
+                value = value.to(tensor.device)
+            owners[id(tensor)].state[tensor][key] = value

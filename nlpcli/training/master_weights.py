@@ -1,0 +1,53 @@
+"""Parameters in float32 behind a model that computes in bfloat16 (Micikevicius et al. 2018,
+"Mixed precision training", §3.1, with bfloat16 and so without a scale of the loss)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nlpcli.models.bert import Named
+
+
+class MasterWeights:
+    """By name, what an optimizer moves, float32; a model of that precision shares its memory."""
+
+    def __init__(self, model: Named, precision: torch.dtype) -> None:
+        """The model computes in ``precision`` from now on."""
+        self._parts = list(model.all_parts())
+        exact = {part.name: part.view.float() for part in self._parts}
+        model.to(precision)
+        self._shared = precision == torch.float32
+        self.tensors: dict[str, Tensor] = {}
+        for part in self._parts:
+            found = part.view if self._shared else exact[part.name]
+            self.tensors[part.name] = found.requires_grad_(True)
+
+    def collect(self) -> None:
+        """Adds what backward left in the model to the gradients here, and clears it there."""
+        for part in self._parts:
+            master, gradient = self.tensors[part.name], part.gradient
+            if gradient is None:
+                continue
+            if master.grad is None:
+                master.grad = gradient.float() if gradient.dtype != torch.float32 else gradient
+            else:
+                master.grad += gradient
+        for part in self._parts:
+            part.parameter.grad = None
+
+    def gradients(self) -> list[Tensor]:
+        """Of all parameters that have one."""
+        return [t.grad for t in self.tensors.values() if t.grad is not None]
+
+    def clear(self) -> None:
+        """No gradients."""
+        for tensor in self.tensors.values():
+            tensor.grad = None
+
+    @torch.no_grad()
+    def hand_down(self) -> None:
+        """The model's parameters become these, rounded."""
+        if not self._shared:
+            for part in self._parts:
+                part.view.copy_(self.tensors[part.name])

@@ -1,0 +1,57 @@
+"""How an encoder is pre-trained."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+OPTIMIZERS = ("adamw", "muon")
+SCHEDULES = ("linear", "cosine")
+LOWEST_SHARE = 0.0
+"""Of the learning rate, at the end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainingConfig:
+    """``batch_size`` rows a step, over all ranks and micro-batches. One of ``steps``, ``minutes``
+    and ``epochs`` ends the run; ``minutes`` becomes a number of steps after the warm-up.
+
+    ``lr`` rises over the share ``warmup`` of all steps, then falls by ``schedule``.
+    Raises ValueError.
+    """
+
+    batch_size: int = 64
+    steps: int | None = None
+    minutes: float | None = None
+    epochs: int | None = None
+    lr: float = 1e-3
+    warmup: float = 0.06
+    schedule: Literal["linear", "cosine"] = "linear"
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    dropout: float = 0.0
+    evaluations: int = 10
+
+    def __post_init__(self) -> None:
+        given = [n for n in ("steps", "minutes", "epochs") if getattr(self, n) is not None]
+        if len(given) != 1:
+            raise ValueError(f"steps, minutes, epochs: wanted one of them, got {given or 'none'}")
+        if getattr(self, given[0]) <= 0 or self.batch_size < 1 or self.lr <= 0:
+            raise ValueError(f"{given[0]}, batch_size and lr: wanted more than 0")
+        if not 0 <= self.warmup < 1 or not 0 <= self.dropout < 1:
+            raise ValueError("warmup and dropout: wanted 0 to below 1")
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return asdict(self)
+
+    def share_of_rate(self, step: int, total: int, warm: int) -> float:
+        """What is left of the learning rate at a step from 0, of ``total``, ``warm`` to begin."""
+        if step < warm:
+            return (step + 1) / warm
+        done = (step - warm) / max(1, total - warm)
+        if self.schedule == "cosine":
+            return (1 + math.cos(math.pi * min(1.0, done))) / 2
+        return max(LOWEST_SHARE, 1 - done)
