@@ -105,6 +105,37 @@ def _named(texts: Sequence[Text]) -> str:
     return Source.name_of(texts[0]) if isinstance(texts[0], str) else texts[0].name
 
 
+def sample_texts(
+    paths: Sequence[Text], most_bytes: int, *, skip_bad: bool = False
+) -> Iterator[str]:
+    """Lines, as many as ``most_bytes`` hold, spread evenly over all files; blank ones left out.
+
+    All is read before the first line is given, and between half of ``most_bytes`` and all of
+    them is held in memory: every second, fourth, ... line of the corpus, or all lines. Raises
+    InputMissing, and DataError for bad lines (unless skipped).
+    """
+    lines: list[str] = []
+    sizes: list[int] = []
+    step, number, size = 1, 0, 0
+    for path in paths:
+        source = _opened(path)
+        try:
+            for run in TextRuns(source, skip_bad=skip_bad):
+                filled = [line for line in _lines(run) if line and not line.isspace()]
+                chosen = filled[-number % step :: step]
+                number += len(filled)
+                lines += chosen
+                sizes += [len(line.encode()) + 1 for line in chosen]
+                size += sum(sizes[len(sizes) - len(chosen) :])
+                while size > most_bytes and len(lines) > 1:
+                    del lines[1::2], sizes[1::2]
+                    step *= 2
+                    size = sum(sizes)
+        finally:
+            source.close()
+    yield from lines
+
+
 def encode_pieces(
     paths: Sequence[Text],
     tokenizer: WordPieceTokenizer,

@@ -7,6 +7,7 @@ what the library would see across such borders goes to the library as a whole.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,20 +19,19 @@ import numpy.typing as npt
 
 from nlpcli.text.wordpiece_file import (
     SPECIALS,
+    Parts,
     build,
     parts_of_json,
     parts_of_vocab,
 )
-from nlpcli.text.wordpiece_words import WordCutter
+from nlpcli.text.wordpiece_training import learn_pieces
+from nlpcli.text.wordpiece_words import WordCutter, WordSplitter, count_words
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
-
-_MOST_CHARACTERS = 1 << 25
-"""Of remembered words; more are forgotten, all at once."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,39 @@ class WordPieceTokenizer:
         self.pad, self.unk, self.cls, self.sep, self.mask = (numbers[name] for name in SPECIALS)
         self.continues = np.array([piece.startswith("##") for piece in self.vocab], bool)
         self._lock = threading.Lock()
-        self._words = WordCutter(library, lowercase)
+        added = list(library.get_added_tokens_decoder().values())
+        cleaning = json.loads(library.normalizer.__getstate__())
+        # a piece that is looked for in cleaned text may stand where the text itself has none
+        may_cut = cleaning["clean_text"] and cleaning["handle_chinese_chars"]
+        may_cut = may_cut and not any(piece.normalized for piece in added)
+        marks = [piece.content for piece in added]
+        self._words = WordCutter(library, WordSplitter(marks, lowercase, may_cut=may_cut))
+
+    @staticmethod
+    def train(
+        texts: Iterable[str],
+        vocab_size: int,
+        *,
+        lowercase: bool = True,
+        min_frequency: int = 2,
+        most_bytes: int = 1 << 28,
+    ) -> WordPieceTokenizer:
+        """Learns pieces from texts, ``most_bytes`` of them; the same for the same texts.
+
+        [PAD], [UNK], [CLS], [SEP] and [MASK] have the ids 0 to 4. ``lowercase`` takes accents away
+        too. There are less than ``vocab_size`` pieces where the texts give no more that occur
+        ``min_frequency`` times; words over 100 characters are left out. Raises DataError
+        when the texts have no word, ValueError for a size below 6.
+        """
+        if vocab_size <= len(SPECIALS):
+            raise ValueError(f"vocab_size: {vocab_size}, wanted more than {len(SPECIALS)}")
+        bare = Parts({name: number for number, name in enumerate(SPECIALS)}, lowercase, None)
+        library = build(bare, "a new vocabulary")
+        counts = count_words(texts, library, lowercase=lowercase, most_bytes=most_bytes)
+        if not counts:
+            raise DataError("no words to learn a vocabulary from")
+        pieces = learn_pieces(counts, vocab_size, min_frequency)
+        return WordPieceTokenizer.from_vocab(pieces, lowercase=lowercase, where="a new vocabulary")
 
     @staticmethod
     def from_json(data: bytes, where: str) -> WordPieceTokenizer:

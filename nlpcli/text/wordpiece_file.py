@@ -18,7 +18,7 @@ LONGEST_WORD = 100
 """Characters; a longer word is one [UNK]."""
 _MOST_BYTES = 1 << 28
 _MOST_PIECES = 4_000_000
-_PREFIX = "##"
+PREFIX = "##"
 _FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
 
 
@@ -46,7 +46,7 @@ def build(parts: Parts, where: str) -> Tokenizer:
             parts.vocab,
             unk_token=UNK,
             max_input_chars_per_word=parts.longest_word,
-            continuing_subword_prefix=_PREFIX,
+            continuing_subword_prefix=PREFIX,
         )
     )
     library.normalizer = normalizers.BertNormalizer(
@@ -56,7 +56,7 @@ def build(parts: Parts, where: str) -> Tokenizer:
         lowercase=parts.lowercase,
     )
     library.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    library.decoder = decoders.WordPiece(prefix=_PREFIX)
+    library.decoder = decoders.WordPiece(prefix=PREFIX)
     for token in parts.added:
         flags = {name: bool(token.get(name, False)) for name in _FLAGS}
         added = AddedToken(token["content"], special=bool(token.get("special")), **flags)
@@ -113,7 +113,7 @@ def parts_of_json(data: bytes, where: str) -> Parts:
         if part.get("type") != wanted:
             seen = shown(str(part.get("type")))
             raise DataError(f"{where}: {name} {seen}, wanted {wanted}, as BERT has")
-    for name, wanted in (("continuing_subword_prefix", _PREFIX), ("unk_token", UNK)):
+    for name, wanted in (("continuing_subword_prefix", PREFIX), ("unk_token", UNK)):
         if model.get(name, wanted) != wanted:
             raise DataError(f"{where}: {name} {shown(repr(model[name]))}, wanted {wanted}")
     longest = model.get("max_input_chars_per_word", LONGEST_WORD)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+from nlpcli.text.wordpiece_file import SPECIALS
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -29,8 +32,12 @@ _CHINESE = (
 _ASCII_WORDS = re.compile(f"[0-9A-Za-z]+|[{_PUNCTUATION}]")
 _LOWER_WORDS = re.compile(f"[0-9a-z]+|[{_PUNCTUATION}]")
 _WORDS = re.compile(rf"[{_PUNCTUATION}{_CHINESE}]|[^\s{_PUNCTUATION}{_CHINESE}]+")
-_CONTROL = re.compile("[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]")
+_CONTROL = bytes({*range(32), 127} - {*b"\t\n\r"})
 _FILL = 4096
+MOST_WORDS = 2_000_000
+"""Different words that are counted; they take about 150 bytes each."""
+_BATCH = 1 << 18
+"""Characters that are cut at once."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +64,46 @@ class _Numbers(dict[str, int]):
         return number
 
 
+class WordSplitter:
+    """Cuts texts between words, where BERT's cleaning and cutting see nothing of the other side.
+
+    A text stays whole that spells out one of the ``marks``, pieces that are found before words
+    are, or in which control characters stand, which are dropped; all do unless ``may_cut``.
+    """
+
+    def __init__(self, marks: Sequence[str], lowercase: bool, *, may_cut: bool = True) -> None:
+        self._marks, self._may_cut = marks, may_cut
+        self._ascii = _LOWER_WORDS if lowercase else _ASCII_WORDS
+        self._lowercase = lowercase
+
+    def words(self, texts: Sequence[str]) -> list[list[str]]:
+        """The words of each text; those of ASCII texts in lower case, if that is wanted."""
+        joined = "\n".join(texts)
+        if joined.isascii() and not self._stays_whole(joined):
+            cut = self._ascii.findall
+            return list(map(cut, map(str.lower, texts) if self._lowercase else texts))
+        return [self._words_of(text) for text in texts]
+
+    def _stays_whole(self, text: str) -> bool:
+        if not self._may_cut or any(mark in text for mark in self._marks):
+            return True
+        if text.isascii():
+            return len(text.encode().translate(None, _CONTROL)) < len(text)
+        return any(character in text for character in _NO_BORDER)
+
+    def _words_of(self, text: str) -> list[str]:
+        if self._stays_whole(text):
+            return [text]
+        if text.isascii():
+            return self._ascii.findall(text.lower() if self._lowercase else text)
+        return _WORDS.findall(text)
+
+
 class WordCutter:
     """Remembers words and their pieces; for one thread at a time."""
 
-    def __init__(self, library: Tokenizer, lowercase: bool) -> None:
-        self._library, self._lowercase = library, lowercase
-        added = [token.content for token in library.get_added_tokens_decoder().values()]
-        self._marks = [mark for mark in added if mark]
+    def __init__(self, library: Tokenizer, splitter: WordSplitter) -> None:
+        self._library, self._splitter = library, splitter
         self._forget()
 
     def _forget(self) -> None:
@@ -77,34 +117,12 @@ class WordCutter:
         """The words of texts as rows of a table, int32, and how many each text has, int64 [B]."""
         if self._numbers.n_characters > MOST_CHARACTERS:
             self._forget()
-        words = self._words(texts)
+        words = self._splitter.words(texts)
         sizes = np.fromiter(map(len, words), np.int64, len(words))
         look_up = map(self._numbers.__getitem__, chain.from_iterable(words))
         numbers = np.fromiter(look_up, np.int32, int(sizes.sum()))
         self._fill()
         return numbers, sizes, PieceTable(self._pieces, self._starts, self._sizes)
-
-    def _words(self, texts: Sequence[str]) -> list[list[str]]:
-        joined = "\n".join(texts)
-        whole = any(mark in joined for mark in self._marks)
-        whole = whole or any(character in joined for character in _NO_BORDER)
-        if joined.isascii() and not whole and not _CONTROL.search(joined):
-            return self._ascii_words(texts)
-        return [self._words_of(text) for text in texts]
-
-    def _ascii_words(self, texts: Sequence[str]) -> list[list[str]]:
-        if self._lowercase:
-            return [_LOWER_WORDS.findall(text.lower()) for text in texts]
-        return [_ASCII_WORDS.findall(text) for text in texts]
-
-    def _words_of(self, text: str) -> list[str]:
-        if any(mark in text for mark in self._marks):
-            return [text]
-        if text.isascii() and not _CONTROL.search(text):
-            return self._ascii_words([text])[0]
-        if any(character in text for character in _NO_BORDER):
-            return [text]
-        return _WORDS.findall(text)
 
     def _fill(self) -> None:
         """Cuts the words that are new."""
@@ -127,3 +145,62 @@ class WordCutter:
         self._starts = np.concatenate([self._starts, starts])
         self._sizes = np.concatenate([self._sizes, sizes])
         self._pieces = np.concatenate([self._pieces, ids])
+
+
+def count_words(
+    texts: Iterable[str], library: Tokenizer, *, lowercase: bool, most_bytes: int
+) -> dict[str, int]:
+    """How often each word occurs, cleaned and cut as ``library`` does it.
+
+    No text is read after ``most_bytes``. Where there are more than two million different words,
+    the rarest are forgotten.
+    """
+    splitter = WordSplitter(SPECIALS, lowercase)
+    raw: Counter[str] = Counter()
+    n_bytes, batches = 0, _batches(texts)
+    for batch in batches:
+        raw.update(chain.from_iterable(splitter.words(batch)))
+        if len(raw) > MOST_WORDS:
+            raw = _without_rarest(raw)
+        n_bytes += len("\n".join(batch).encode()) + 1
+        if n_bytes >= most_bytes:
+            break
+    return _cleaned(raw, library, lowercase=lowercase)
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        batch.append(text)
+        size += len(text) + 1
+        if size > _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _without_rarest(counts: Counter[str]) -> Counter[str]:
+    """At most half as many as there may be."""
+    by_count = Counter(counts.values())
+    left, least = len(counts), 0
+    for count in sorted(by_count):
+        if left <= MOST_WORDS // 2:
+            break
+        left -= by_count[count]
+        least = count
+    return Counter({word: n for word, n in counts.items() if n > least})
+
+
+def _cleaned(raw: Mapping[str, int], library: Tokenizer, *, lowercase: bool) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for word, n in raw.items():
+        if word.isascii() and (word.isalnum() or (len(word) == 1 and word.isprintable())):
+            words = [word.lower() if lowercase else word]
+        else:
+            text = library.normalizer.normalize_str(word)
+            words = [each for each, _ in library.pre_tokenizer.pre_tokenize_str(text)]
+        for each in words:
+            counts[each] = counts.get(each, 0) + n
+    return counts
