@@ -186,3 +186,20 @@ def open_plain(path: Path, *, room: int | None = None) -> OpenedEncoder:
         count, first = len(found.ignored), shown(found.ignored[0])
         warnings.append(f"{path}: {count} tensors of other heads are left out, {first} the first")
     return OpenedEncoder(_encoder(found), path, None, warnings)
+
+
+def describe_plain(path: Path) -> dict[str, Any]:
+    """What such a folder is, as JSON values; errors as ``open_encoder``."""
+    encoder = open_plain(path).encoder
+    files = (entry for entry in os.scandir(path) if entry.is_file())
+    return {
+        "path": str(path),
+        "kind": "huggingface",
+        **about_encoder(encoder),
+        "labels": encoder.labels,
+        "files": {entry.name: {"size": entry.stat().st_size} for entry in sorted(files, key=_name)},
+    }
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    return entry.name
