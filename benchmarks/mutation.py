@@ -105,8 +105,9 @@ class _Change(ast.NodeTransformer):
 
 
 def mutants() -> Iterator[Mutant]:
-    """All mutants of nlpcli/store."""
-    for path in sorted((ROOT / "nlpcli" / "store").glob("*.py")):
+    """All mutants of nlpcli/store, and of the JSON that it reads."""
+    package = ROOT / "nlpcli"
+    for path in [*sorted((package / "store").glob("*.py")), package / "text" / "strict_json.py"]:
         tree = ast.parse(path.read_text())
         for number in range(10_000):
             change = _Change(number)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nlpcli.commands.opening import file_meant, open_model, refuse_same_file
+from nlpcli.commands.opening import file_meant, open_encoder, open_model, refuse_same_file
 from nlpcli.errors import UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console
@@ -23,6 +24,7 @@ class ExportFormat(StrEnum):
     word2vec_binary = "word2vec-binary"
     glove = "glove"
     arpa = "arpa"
+    huggingface = "huggingface"
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -31,13 +33,15 @@ def add_commands(app: typer.Typer) -> None:
         "import",
         epilog="\b\nExamples:\n  nlpcli models import sample_data/reviews_en.bin imported\n"
         "  nlpcli models import sample_data/reviews_en.bin ./imported --force\n"
-        "  nlpcli models import sample_data/words_en.vec words",
+        "  nlpcli models import sample_data/words_en.vec words\n"
+        "  nlpcli models import ./bert-folder bert",
     )(import_model)
     app.command(
         "export",
         epilog="\b\nExamples:\n  nlpcli models export imported copy.bin --to fasttext\n"
         "  nlpcli models export imported@1 copy.bin --to fasttext --force\n"
-        "  nlpcli models export words glove.txt --to glove",
+        "  nlpcli models export words glove.txt --to glove\n"
+        "  nlpcli models export bert ./bert-folder --to huggingface",
     )(export_model)
 
 
@@ -49,7 +53,10 @@ def _refuse_streams(paths: dict[str, str]) -> None:
 
 def import_model(
     src: Annotated[
-        str, typer.Argument(help="fastText's .bin, .ftz; ARPA; vectors: word2vec, .vec, GloVe.")
+        str,
+        typer.Argument(
+            help="fastText's .bin, .ftz; ARPA; vectors: word2vec, .vec, GloVe; a BERT folder."
+        ),
     ],
     dst: Annotated[str, typer.Argument(help="Name in the store, or a path.")],
     store: opt.Store = None,
@@ -69,17 +76,27 @@ def import_model(
     if parse_spec(dst).version is not None:
         raise UsageError(f"DST {dst}: a version is never changed", hint=dst.partition("@")[0])
     RowFormat(label_prefix=label_prefix)  # refuses one that no label could be told by
+    warnings: list[str] = []
     with Store(opt.store_root(store)).begin(dst, force=force, wait=wait) as draft:
-        path = import_file(Path(src), draft, label_prefix)
+        if os.path.isdir(src):
+            from nlpcli.runs.encoder_exchange import import_encoder
+
+            path, warnings = import_encoder(Path(src), draft)
+        else:
+            path = import_file(Path(src), draft, label_prefix)
+    for warning in warnings:
+        Console(quiet=quiet).warn(warning)
     write_path(path)
 
 
 def export_model(
     src: Annotated[str, typer.Argument(help="A name, NAME@VERSION, a path, a file.")],
-    dst: Annotated[str, typer.Argument(help="The file to write.")],
+    dst: Annotated[str, typer.Argument(help="The file to write; for huggingface a folder.")],
     to: Annotated[
         ExportFormat,
-        typer.Option("--to", help="fasttext; arpa; or for the words' vectors one of the others."),
+        typer.Option(
+            "--to", help="fasttext; arpa; huggingface; for words' vectors one of the others."
+        ),
     ],
     store: opt.Store = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
@@ -92,6 +109,9 @@ def export_model(
 
     _refuse_streams({"SRC": src, "DST": dst})
     refuse_same_file({"SRC": src}, {"DST": dst})
+    if to == ExportFormat.huggingface:
+        _export_encoder(src, Path(dst), store, Console(quiet=quiet), force=force)
+        return
     check_free(Path(dst), force=force)
     foreign = file_meant(src, store)
     if to == ExportFormat.arpa:
@@ -118,3 +138,13 @@ def export_model(
         model = stored_fasttext(open_model(src, store, Console(quiet=quiet)))
     export_fasttext(model, Path(dst), force=force)
     write_path(Path(dst))
+
+
+def _export_encoder(
+    src: str, target: Path, store: Path | None, console: Console, *, force: bool
+) -> None:
+    from nlpcli.runs.encoder_exchange import export_encoder
+
+    for head in export_encoder(open_encoder(src, store, console).encoder, target, force=force):
+        console.warn(f"{src}: the {head} head is left out, transformers has no class for it")
+    write_path(target)

@@ -12,6 +12,7 @@ import typer
 
 from nlpcli.commands.opening import (
     fasttext_file,
+    hf_folder_meant,
     open_model,
     open_word_vectors,
     refuse_same_file,
@@ -132,7 +133,7 @@ def show(
     json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """What a model is: its manifest and the sizes of its files, or what a fastText file says.
+    """What a model is: its manifest and the sizes of its files, or what another program's says.
 
     --plot writes one HTML file that asks for nothing: zoom, find a word, see its neighbours.
     """
@@ -196,6 +197,11 @@ def _document(name: str, store: Path | None, console: Console) -> dict[str, Any]
         from nlpcli.formats.fasttext_bin import describe_fasttext
 
         return describe_fasttext(foreign)
+    plain = hf_folder_meant(name)
+    if plain is not None:
+        from nlpcli.store.encoder import describe_plain
+
+        return describe_plain(plain)
     folder = open_model(name, store, console)
     return {"path": str(folder.path), **dataclasses.asdict(folder.manifest)}
 
@@ -218,7 +224,7 @@ def verify(
     store: opt.Store = None,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Check a model's files against the SHA-256 in its manifest, a fastText file in itself."""
+    """Check a model's files against the SHA-256 in its manifest, another program's in itself."""
     from nlpcli.store.folder import ModelFolder
     from nlpcli.store.store import Store
 
@@ -228,6 +234,13 @@ def verify(
 
         read_fasttext(foreign)
         typer.echo(f"{foreign}: ok")
+        return
+    plain = None if name is None else hf_folder_meant(name)
+    if plain is not None:
+        from nlpcli.store.encoder import open_plain
+
+        open_plain(plain)
+        typer.echo(f"{plain}: ok")
         return
     if name is not None:
         typer.echo(f"{open_model(name, store, Console(quiet=quiet)).path}: ok")

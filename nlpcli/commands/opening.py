@@ -14,6 +14,7 @@ from nlpcli.shell.options import store_root
 if TYPE_CHECKING:
     from nlpcli.models.word_vectors import WordVectors
     from nlpcli.store.classifier import Classifier
+    from nlpcli.store.encoder import OpenedEncoder
     from nlpcli.store.folder import ModelFolder
     from nlpcli.store.language_model import LanguageModel
 
@@ -66,6 +67,37 @@ def fasttext_file(model: str, store: Path | None) -> Path | None:
             f"{model}: neither a model folder nor a fastText file, which begins with {MAGIC}"
         )
     return None
+
+
+def hf_folder_meant(model: str) -> Path | None:
+    """The plain Hugging Face folder that is meant; None when it is a model of the store."""
+    if not _is_path(model) or not os.path.isdir(model):
+        return None
+    from nlpcli.formats.hf_folder import is_hf_folder
+    from nlpcli.store.folder import MANIFEST
+
+    path = Path(model)
+    return path if is_hf_folder(path) and not os.path.lexists(path / MANIFEST) else None
+
+
+def open_encoder(model: str, store: Path | None, console: Console) -> OpenedEncoder:
+    """The encoder meant: a model of the store, a model folder or a plain Hugging Face folder.
+
+    Raises InputMissing, UsageError, DataError, Unavailable without the memory.
+    """
+    from nlpcli.runs.memory import free_memory
+    from nlpcli.store.encoder import open_encoder as opened
+    from nlpcli.store.store import Store
+
+    found = opened(model, Store(store_root(store)), room=free_memory())
+    for warning in found.warnings:
+        console.warn(warning)
+    sizes = found.encoder.config
+    console.detail(
+        f"model {found.path}: {sizes.n_layers} layers of {sizes.hidden:,}, "
+        f"{found.encoder.n_parameters:,} parameters"
+    )
+    return found
 
 
 def open_word_vectors(model: str, store: Path | None, console: Console) -> tuple[WordVectors, Path]:

@@ -15,7 +15,6 @@ from nlpcli.models.additive import AdditiveClassifier
 from nlpcli.store.compact import KEY, Compact, read_compact
 from nlpcli.store.draft import Draft
 from nlpcli.store.folder import ModelFolder
-from nlpcli.store.strict_json import parse_object
 from nlpcli.store.tensors import Arrays, load_tensors, write_tensors
 from nlpcli.store.validation import (
     check_abstention,
@@ -27,6 +26,7 @@ from nlpcli.store.validation import (
 )
 from nlpcli.text.config import TokenizerConfig
 from nlpcli.text.naming import feature_names
+from nlpcli.text.strict_json import parse_object
 from nlpcli.text.tokenizer import Tokenizer
 
 KIND = "fasttext"

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nlpcli.errors import DataError, shown
-from nlpcli.store.strict_json import parse_object
+from nlpcli.text.strict_json import parse_object
 
 FORMAT_VERSION = 1
 LARGEST = 16 * 2**20

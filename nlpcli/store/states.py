@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from nlpcli.errors import CannotCreate, DataError, NlpcliError, OutputFailed, shown
 from nlpcli.store.atomic import AtomicFile, fsync_folder
-from nlpcli.store.strict_json import parse_object
+from nlpcli.text.strict_json import parse_object
 
 KEPT = 2
 _FILE = re.compile(r"([0-9]{1,12})\.state")

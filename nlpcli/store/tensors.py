@@ -10,7 +10,7 @@ import numpy.typing as npt
 from nlpcli.errors import DataError, shown
 from nlpcli.store.draft import Draft
 from nlpcli.store.folder import ModelFolder
-from nlpcli.store.strict_json import parse_object
+from nlpcli.text.strict_json import parse_object
 
 Arrays = dict[str, npt.NDArray[Any]]
 

@@ -1,4 +1,4 @@
-"""JSON from a model folder: an object, each key once, no NaN, no depth that a reader chokes on."""
+"""JSON that others wrote: an object, each key once, no NaN, no depth that a reader chokes on."""
 
 from __future__ import annotations
 
