@@ -14,7 +14,7 @@ test: lint
 	$(BIN)/python -m pytest -q -n 2
 
 test-all: lint
-	$(BIN)/python -m pytest -q -n 2 -m "slow or not slow"
+	COLD_STARTS=1 $(BIN)/python -m pytest -q -n 2 -m "slow or not slow"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

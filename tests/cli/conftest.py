@@ -1,7 +1,13 @@
-"""Runs the installed program as a subprocess, as a shell would."""
+"""Runs the program as a subprocess, as a shell would.
+
+``installed_program`` starts it anew each time. ``run_program`` does so too where the environment is
+what is tested, and in ``make test-all`` always; else it takes a process whose imports are done.
+"""
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import subprocess
 import sys
@@ -11,6 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from .warm import Server
+
+COLD = "COLD_STARTS" in os.environ
 PROGRAM = str(Path(sys.executable).parent / "nlpcli")
 SAMPLES = Path(__file__).resolve().parent.parent.parent / "sample_data"
 
@@ -37,11 +46,40 @@ def environment(store: Path, **more: str) -> dict[str, str]:
 
 def run_program(store: Path, *arguments: object, stdin: bytes | str = b"", **more: str) -> Done:
     """Runs nlpcli to its end; no traceback may ever be shown."""
-    data = stdin.encode() if isinstance(stdin, str) else stdin
-    done = subprocess.run(
-        [PROGRAM, *map(str, arguments)], input=data, capture_output=True,
-        env=environment(store, **more), cwd=store.parent, timeout=120,
+    if COLD or more:
+        return installed_program(store, *arguments, stdin=stdin, **more)
+    return _checked(
+        server().run(
+            [PROGRAM, *map(str, arguments)], _bytes(stdin), environment(store), store.parent, 120
+        )
+    )
+
+
+def installed_program(
+    store: Path, *arguments: object, stdin: bytes | str = b"", **more: str
+) -> Done:
+    """The same, in a process that does nothing else from its first instruction."""
+    return _checked(
+        subprocess.run(
+            [PROGRAM, *map(str, arguments)], input=_bytes(stdin), capture_output=True,
+            env=environment(store, **more), cwd=store.parent, timeout=120,
+        )
     )  # fmt: skip
+
+
+@functools.cache
+def server() -> Server:
+    """The one server of this test process."""
+    made = Server(environment(Path("nowhere")))
+    atexit.register(made.close)
+    return made
+
+
+def _bytes(text: bytes | str) -> bytes:
+    return text.encode() if isinstance(text, str) else text
+
+
+def _checked(done: subprocess.CompletedProcess[bytes]) -> Done:
     out, err = done.stdout.decode(), done.stderr.decode()
     assert "Traceback" not in err, err
     assert "\x1b" not in out + err
@@ -83,3 +121,9 @@ def nlpcli(models: Path) -> Run:
 def fresh(tmp_path: Path) -> Run:
     """Runs the program over an empty store at ``tmp_path / store``."""
     return lambda *arguments, **more: run_program(tmp_path / "store", *arguments, **more)
+
+
+@pytest.fixture
+def cold(tmp_path: Path) -> Run:
+    """As ``fresh``, each run in a process of its own from the start."""
+    return lambda *arguments, **more: installed_program(tmp_path / "store", *arguments, **more)
