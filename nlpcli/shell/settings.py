@@ -6,6 +6,8 @@ command has variables, configuration keys, --config and --show-config without a 
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 import math
 import os
@@ -46,16 +48,22 @@ def _shared(
     """Options of every command, unless it declares its own."""
 
 
+@functools.cache
+def _shared_params() -> list[Any]:
+    """To be copied for each command: reading them off the function takes a millisecond."""
+    holder = typer.Typer(add_completion=False)
+    holder.command()(_shared)
+    params: list[Any] = typer.main.get_command(holder).params
+    return params
+
+
 class ConfiguredCommand(TyperCommand):
     """A command whose options have an environment variable and a configuration key each."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        holder = typer.Typer(add_completion=False)
-        holder.command()(_shared)
-        shared: list[Any] = typer.main.get_command(holder).params
         self._own = {param.name for param in self.params}
-        for param in shared:
+        for param in map(copy.copy, _shared_params()):
             if param.name in _CALLBACKS:
                 param.is_eager, param.callback = True, _CALLBACKS[param.name]
             if param.name not in self._own:
@@ -175,13 +183,18 @@ def _origin(ctx: Any, row: table.OptionRow) -> str:
 
 
 def _warn_of_unknown_variables(ctx: Any) -> None:
+    own = {row.variable for row in table.settings(ctx.command).values()}
+    others = [name for name in sorted(os.environ) if name.startswith(table.PREFIX)]
+    others = [name for name in others if name not in own and os.environ[name]]
+    if not others:
+        return
     known = {
         row.variable
         for _, command in table.leaves(ctx.find_root().command)
         for row in table.settings(command).values()
     }
-    for name in sorted(os.environ):
-        if name.startswith(table.PREFIX) and os.environ[name] and name not in known:
+    for name in others:
+        if name not in known:
             near = near_name(name, [str(variable) for variable in known])
             tail = f"; did you mean {near}?" if near else ""
             sys.stderr.write(f"warning: {shown(name)} is no option of any command{tail}\n")
