@@ -15,14 +15,14 @@ import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from nlpcli.errors import CannotCreate, DataError, NlpcliError, OutputFailed, shown
 from nlpcli.store.atomic import AtomicFile, fsync_folder
 from nlpcli.text.strict_json import parse_object
+
+if TYPE_CHECKING:  # commands on the store alone, as models list, have no arrays to load it for
+    import numpy.typing as npt
 
 KEPT = 2
 _FILE = re.compile(r"([0-9]{1,12})\.state")
@@ -58,6 +58,7 @@ class RunStates:
 
     def save(self, step: int, state: RunState) -> Path:
         """Writes a state, synced, then removes all but the newest. Raises OutputFailed."""
+        import numpy as np
         from safetensors.numpy import save
 
         document = json.dumps({"options": state.options, "numbers": state.numbers})

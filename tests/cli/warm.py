@@ -93,6 +93,10 @@ def _import_all() -> None:
 
     for module in pkgutil.walk_packages(nlpcli.__path__, "nlpcli."):
         importlib.import_module(module.name)
+    from nlpcli.commands.app import build_command
+
+    # what Typer loads when it parses
+    build_command().make_context("nlpcli", ["models", "list", "--store", os.devnull]).close()
     gc.freeze()
 
 
