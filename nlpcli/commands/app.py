@@ -21,7 +21,7 @@ from nlpcli.commands import (
     train_w2v,
 )
 from nlpcli.commands import eval as eval_command
-from nlpcli.shell import settings
+from nlpcli.shell import on_demand, settings
 from nlpcli.shell.options import CONTEXT
 from nlpcli.shell.usage import exit_code_line
 
@@ -86,4 +86,4 @@ def build_app() -> typer.Typer:
 
 def build_command() -> Any:
     """The program as the command that parses and runs."""
-    return completion.without_installers(typer.main.get_command(build_app()))
+    return completion.without_installers(on_demand.build(build_app()))
