@@ -1,5 +1,6 @@
 # make demo      train, predict and evaluate on sample_data/
-# make test      linter, types and quick tests      make test-all   the slow tests too
+# make test      linter, types and quick tests      make test-all   the slow ones too, and each run
+#                                                                   of the program from its start
 # make lint      linter and types only              make clean      remove all that was built
 
 BIN := .venv/bin

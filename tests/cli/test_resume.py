@@ -14,7 +14,7 @@ from .conftest import PROGRAM, SAMPLES, Run, environment
 
 TRAIN = str(SAMPLES / "reviews_en.csv")
 LONG = [
-    "train-fasttext", TRAIN, "-o", "m", "-q", "--epochs", "400", "--dev-fraction", "0.2",
+    "train-fasttext", TRAIN, "-o", "m", "-q", "--epochs", "200", "--dev-fraction", "0.2",
     "--dim", "4", "--save-every", "0",
 ]  # fmt: skip
 
@@ -116,7 +116,7 @@ def test_other_options_or_data_are_named_and_the_run_starts_afresh(
     arguments = ["train-fasttext", TRAIN, "-o", "m", "--dev-fraction", 0.2, "--dim", 4]
     done = fresh(*arguments, "--epochs", 3, "--seed", 7, "--resume")
     assert done.code == 0
-    assert "differs: epochs 400 → 3, seed 1 → 7; starting afresh" in done.err
+    assert "differs: epochs 200 → 3, seed 1 → 7; starting afresh" in done.err
     assert "no unfinished run" in fresh(*arguments, "--resume").err
 
 
