@@ -60,8 +60,10 @@ class Server:
             child = json.loads(self._socket.recv(REQUEST))
             watchdog = threading.Timer(timeout, os.kill, (child, signal.SIGKILL))
             watchdog.start()
-            status = json.loads(self._socket.recv(REQUEST))
-            watchdog.cancel()
+            try:
+                status = json.loads(self._socket.recv(REQUEST))
+            finally:  # an interrupt too
+                watchdog.cancel()
         for thread in threads:
             thread.join()
         code = os.waitstatus_to_exitcode(status)
