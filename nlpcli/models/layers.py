@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import skip_init
 
+from nlpcli.models.attention import attend
 from nlpcli.models.bert_config import BertConfig
 
 
@@ -56,21 +57,12 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """``x`` [B, T, D]; ``mask`` bool [B, 1, 1, T], True where a position may be looked at."""
-        x = self.attention_norm(x + self._drop(self.attended(self._attention(x, mask))))
+        dropout = self._attention_dropout if self.training else 0.0
+        mixed = attend(self.qkv(x), self._heads, mask, dropout)
+        x = self.attention_norm(x + self._drop(self.attended(mixed)))
         inner = self._activation(self.widen(x))
         normed: Tensor = self.output_norm(x + self._drop(self.narrow(inner)))
         return normed
-
-    def _attention(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """softmax(QK^T / sqrt(D / H)) V of all heads, [B, T, D]."""
-        batch, time, hidden = x.shape
-        parts = self.qkv(x).view(batch, time, 3, self._heads, hidden // self._heads)
-        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
-        dropout = self._attention_dropout if self.training else 0.0
-        mixed = functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, dropout_p=dropout
-        )
-        return mixed.transpose(1, 2).reshape(batch, time, hidden)
 
     def _drop(self, x: Tensor) -> Tensor:
         if not self.training or not self._dropout:
