@@ -177,8 +177,8 @@ def train_w2v(
     Under torchrun, on one machine, each process learns from a share of the text.
     """
     from nlpcli.data.phrases import PhraseConfig
-    from nlpcli.runs.word_ranks import follow, leading
-    from nlpcli.runs.word_training import WordRequest, WordRun
+    from nlpcli.runs.leading import leading
+    from nlpcli.runs.word_training import WordRequest, WordRun, follow_words
     from nlpcli.store.store import Store
     from nlpcli.text.config import TokenizerConfig
     from nlpcli.text.normalize import Cleaning
@@ -209,7 +209,7 @@ def train_w2v(
     )
     ranks = _joined(place)
     if ranks is not None and ranks.rank:
-        raise typer.Exit(follow(request, ranks))
+        raise typer.Exit(follow_words(request, ranks))
     with leading(ranks):
         draft = models.begin(output, force=force, wait=wait)
         with draft:

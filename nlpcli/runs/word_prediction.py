@@ -78,13 +78,6 @@ class Prediction:
         return WordVectors(corpus.words, found, corpus.counts, subwords)
 
 
-def threads_of_rank(asked: int | None, ranks: int) -> int:
-    """Threads of each of so many processes; by default all cores, shared out."""
-    from nlpcli.text import parallel
-
-    return asked or max(1, parallel.workers() // ranks)
-
-
 def make_prediction(
     corpus: IdCorpus, config: Word2VecConfig, *, seed: int, threads: int, device: str,
     ranks: Ranks | None = None, stop: Callable[[], bool] = bool,

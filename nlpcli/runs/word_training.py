@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import threading
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from nlpcli.errors import OutputFailed
 from nlpcli.runs import interrupts
 from nlpcli.runs.corpus import corpus_on_disk
 from nlpcli.runs.interrupts import Interrupted
+from nlpcli.runs.leading import follow, tell_folder, threads_of_rank
 from nlpcli.runs.resuming import Resumption
-from nlpcli.runs.word_prediction import make_prediction, threads_of_rank
-from nlpcli.runs.word_ranks import tell_corpus
+from nlpcli.runs.word_prediction import make_prediction
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from nlpcli.batching.cooccurrence import Window
     from nlpcli.data.id_corpus import IdCorpus
     from nlpcli.data.phrases import PhraseConfig
@@ -117,7 +120,7 @@ class WordRun:
         ) as corpus:  # fmt: skip
             self._lap("read")
             if self._ranks is not None:
-                tell_corpus(corpus, self._ranks)
+                _hand_over(corpus, self._ranks)
             threads = threads_of_rank(request.threads, self._n_ranks)
             record = request.record(corpus, self._program, threads, self._n_ranks)
             data = {
@@ -225,6 +228,40 @@ class WordRun:
         if resumption is not None:
             resumption.clear()
         return path
+
+
+def follow_words(request: WordRequest, ranks: Ranks) -> int:
+    """Learns word vectors as another rank than 0; gives the exit code."""
+
+    def train(folder: Path) -> None:
+        from nlpcli.data.id_corpus import taken_over
+        from nlpcli.models.word2vec_config import Word2VecConfig
+
+        assert isinstance(request.recipe, Word2VecConfig)
+        prediction = make_prediction(
+            taken_over(folder), request.recipe, seed=request.seed,
+            threads=threads_of_rank(request.threads, ranks.size), device=request.device,
+            ranks=ranks, stop=interrupts.pending,
+        )  # fmt: skip
+        with interrupts.deferred():
+            for now in prediction.training:
+                if now.stop:
+                    break
+
+    return follow(ranks, train)
+
+
+def _hand_over(corpus: IdCorpus, ranks: Ranks) -> None:
+    """To the other ranks. Raises OutputFailed."""
+    from nlpcli.data.id_corpus import hand_over
+
+    assert isinstance(corpus.ids, np.memmap) and corpus.ids.filename is not None
+    folder = Path(os.fsdecode(corpus.ids.filename)).resolve().parent
+    try:
+        hand_over(corpus, folder)
+    except OSError as error:
+        raise OutputFailed(f"{folder}: {error.strerror}") from None
+    tell_folder(folder, ranks)
 
 
 def _import_torch() -> None:

@@ -1,25 +1,19 @@
-"""A run of train-w2v in several processes: rank 0 leads it, the others follow."""
+"""A training run in several processes: rank 0 reads and saves, the others follow."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from nlpcli.data.id_corpus import IdCorpus, hand_over, taken_over
-from nlpcli.errors import NlpcliError, OutputFailed
+from nlpcli.errors import NlpcliError
 from nlpcli.runs import interrupts
 from nlpcli.runs.interrupts import Interrupted
-from nlpcli.runs.word_prediction import make_prediction, threads_of_rank
 
 if TYPE_CHECKING:
-    from nlpcli.runs.word_training import WordRequest
     from nlpcli.training.ranks import Ranks
 
 CORPUS, END, LEFT = "corpus", "end", "left"
@@ -45,6 +39,13 @@ def leading(ranks: Ranks | None) -> Iterator[None]:
                 _farewell(ranks, code)
 
 
+def threads_of_rank(asked: int | None, ranks: int) -> int:
+    """Threads of each of so many processes; by default all cores, shared out."""
+    from nlpcli.text import parallel
+
+    return asked or max(1, parallel.workers() // ranks)
+
+
 def _farewell(ranks: Ranks, code: int) -> None:
     ranks.tell(END, str(code))
     ranks.leave()
@@ -54,23 +55,20 @@ def _farewell(ranks: Ranks, code: int) -> None:
         time.sleep(LOOK_SECONDS)
 
 
-def tell_corpus(corpus: IdCorpus, ranks: Ranks) -> None:
-    """Rank 0 has read the corpus, which the others take from its files. Raises OutputFailed."""
-    assert isinstance(corpus.ids, np.memmap) and corpus.ids.filename is not None
-    folder = Path(os.fsdecode(corpus.ids.filename)).resolve().parent
-    try:
-        hand_over(corpus, folder)
-    except OSError as error:
-        raise OutputFailed(f"{folder}: {error.strerror}") from None
-    ranks.tell(CORPUS, json.dumps(str(folder)))
+def tell_folder(folder: Path, ranks: Ranks) -> None:
+    """Rank 0 has read the corpus, which the others take from files in ``folder``."""
+    ranks.tell(CORPUS, json.dumps(str(folder.resolve())))
 
 
-def follow(request: WordRequest, ranks: Ranks) -> int:
-    """Trains as another rank than 0, which has the corpus and saves; gives its exit code."""
+def follow(ranks: Ranks, train: Callable[[Path], None]) -> int:
+    """Trains as another rank than 0, which has the corpus and saves; gives its exit code.
+
+    ``train`` is called with the folder of the corpus, signals deferred.
+    """
     try:
         corpus = _awaited(ranks)
         if corpus is not None:
-            _train(request, corpus, ranks)
+            train(corpus)
     except (Interrupted, NlpcliError):  # rank 0 says why, if it can
         pass
     with interrupts.deferred():
@@ -93,18 +91,3 @@ def _awaited(ranks: Ranks) -> Path | None:
             return None
         time.sleep(LOOK_SECONDS)
     return Path(json.loads(told))
-
-
-def _train(request: WordRequest, folder: Path, ranks: Ranks) -> None:
-    from nlpcli.models.word2vec_config import Word2VecConfig
-
-    assert isinstance(request.recipe, Word2VecConfig)
-    prediction = make_prediction(
-        taken_over(folder), request.recipe, seed=request.seed,
-        threads=threads_of_rank(request.threads, ranks.size), device=request.device, ranks=ranks,
-        stop=interrupts.pending,
-    )  # fmt: skip
-    with interrupts.deferred():
-        for now in prediction.training:
-            if now.stop:
-                break

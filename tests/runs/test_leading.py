@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from nlpcli.errors import DataError
-from nlpcli.runs import word_ranks
-from nlpcli.runs.word_ranks import END, follow, leading
+from nlpcli.runs import leading as leading_module
+from nlpcli.runs.leading import END, follow, leading
 
 
 class Told:
@@ -31,7 +31,7 @@ class Told:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(word_ranks, "LAST_WORD_SECONDS", 0.0)
+    monkeypatch.setattr(leading_module, "LAST_WORD_SECONDS", 0.0)
 
 
 def test_the_others_hear_how_it_ended() -> None:
@@ -49,5 +49,5 @@ def test_the_others_hear_how_it_ended() -> None:
 
 def test_a_rank_ends_as_rank_0_did_before_there_was_a_corpus() -> None:
     ranks: Any = Told(end="75")
-    assert follow(None, ranks) == 75  # type: ignore[arg-type]
+    assert follow(ranks, lambda folder: None) == 75
     assert ranks.told["left-1"] == "1" and ranks.left
