@@ -110,6 +110,11 @@ class PretrainingRows:
         """Rows of an epoch."""
         return -(-self.n_pieces // self._inside)
 
+    @property
+    def masked_share(self) -> float:
+        """Of all pieces, those that are asked for, about."""
+        return self._config.rate * self._inside / self.length
+
     def batch(self, epoch: int, first: int, n: int) -> PretrainingBatch:
         """Rows ``first`` to ``first + n`` of an epoch, in its order."""
         generator = np.random.default_rng([self._seed, _MASKS, epoch, first])

@@ -63,6 +63,25 @@ def show_words_report(report: dict[str, Any], console: Console, *, as_json: bool
         write_path(report["path"])
 
 
+def show_encoder_report(report: dict[str, Any], console: Console, *, as_json: bool) -> None:
+    """As ``show_report``, of a pre-trained encoder."""
+    import json
+    import resource
+
+    report["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    metrics = report["metrics"]
+    held_out = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in metrics.items())
+    console.say(
+        f"{report['parameters']:,} parameters, {report['steps']:,} steps, "
+        f"{report['tokens_per_second']:,} pieces/s; {held_out or 'nothing held out'}; "
+        f"{report['seconds']:.1f} s"
+    )
+    if as_json:
+        typer.echo(json.dumps(report, sort_keys=True))
+    else:
+        write_path(report["path"])
+
+
 def why_not(report: dict[str, Any]) -> str:
     """Why the version is not served, and where it lies."""
     kept = f"kept unpublished: {report['path']}" if report["path"] else "nothing is written"

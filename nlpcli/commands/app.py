@@ -16,6 +16,7 @@ from nlpcli.commands import (
     neighbors,
     ngrams,
     predict,
+    pretrain_bert,
     train_fasttext,
     train_lm,
     train_w2v,
@@ -71,6 +72,7 @@ def build_app() -> typer.Typer:
     app.command("train-fasttext", epilog=train_fasttext.EXAMPLES)(train_fasttext.train_fasttext)
     app.command("train-w2v", epilog=train_w2v.EXAMPLES)(train_w2v.train_w2v)
     app.command("train-lm", epilog=train_lm.EXAMPLES)(train_lm.train_lm)
+    app.command("pretrain-bert", epilog=pretrain_bert.EXAMPLES)(pretrain_bert.pretrain_bert)
     app.command("predict", epilog=predict.EXAMPLES)(predict.predict)
     app.command("eval", epilog=eval_command.EXAMPLES)(eval_command.evaluate)
     app.command("ngrams", epilog=ngrams.EXAMPLES)(ngrams.ngrams)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
-import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from nlpcli.runs.corpus import corpus_on_disk
 from nlpcli.runs.interrupts import Interrupted
 from nlpcli.runs.leading import follow, tell_folder, threads_of_rank
 from nlpcli.runs.resuming import Resumption
+from nlpcli.runs.torch_import import import_torch_aside
 from nlpcli.runs.word_prediction import make_prediction
 
 if TYPE_CHECKING:
@@ -110,8 +109,7 @@ class WordRun:
         Raises NlpcliError; Interrupted, with a state saved when training had begun.
         """
         request = self._request
-        # torch takes over a second to import: that happens while texts are read
-        threading.Thread(target=_import_torch, daemon=True).start()
+        import_torch_aside()
         report: dict[str, Any] = {"resumed_after_step": 0, "loss": None}
         with corpus_on_disk(
             request.paths, request.tokenizer, draft.path, self._console,
@@ -262,8 +260,3 @@ def _hand_over(corpus: IdCorpus, ranks: Ranks) -> None:
     except OSError as error:
         raise OutputFailed(f"{folder}: {error.strerror}") from None
     tell_folder(folder, ranks)
-
-
-def _import_torch() -> None:
-    with contextlib.suppress(ImportError):  # where it is missing, the main thread says so
-        import torch  # noqa: F401

@@ -48,6 +48,14 @@ class UnicodeFormName(StrEnum):
     none = "none"
 
 
+class PrecisionName(StrEnum):
+    """Numbers that a model computes with."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
 Store = Annotated[
     Path | None, typer.Option(help="Folder of the models [env NLPCLI_STORE; default ./models].")
 ]
@@ -110,6 +118,9 @@ Threads = Annotated[
     int | None, typer.Option(min=1, max=1024, help="CPU threads [default: all cores].")
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of every random draw; recorded.")]
+Precision = Annotated[
+    PrecisionName, typer.Option(help="auto: bf16 where the machine is faster with it.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 
 

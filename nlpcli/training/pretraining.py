@@ -16,6 +16,7 @@ from torch import Tensor
 from nlpcli.batching.pretraining_rows import PretrainingRows
 from nlpcli.batching.pretraining_targets import OBJECTIVES, Targets, as_tensors, count
 from nlpcli.errors import NegativeAnswer
+from nlpcli.models.bert import Weights
 from nlpcli.models.pretraining import PretrainingBert
 from nlpcli.training.encoder_optimizers import EncoderOptimizer
 from nlpcli.training.guard import Guard, Verdict
@@ -50,6 +51,7 @@ class PretrainStep:
     held_out: dict[str, float] = field(default_factory=dict)
     note: str | None = None
     stop: bool = False
+    tokens_per_second: float = 0.0
 
 
 class Pretraining:
@@ -68,7 +70,7 @@ class Pretraining:
         self.model = model.to(device)
         self.masters = MasterWeights(model, precision)
         self.config, self._rows, self._held_out = config, rows, held_out
-        self._seed, self._device = seed, device
+        self._seed, self.device, self.precision = seed, device, precision
         self._ranks, self._stop = ranks, stop
         self._rank, self._n_ranks = (ranks.rank, ranks.size) if ranks else (0, 1)
         self._optimizer = EncoderOptimizer(self.masters.tensors, config)
@@ -93,22 +95,25 @@ class Pretraining:
 
     def __iter__(self) -> Iterator[PretrainStep]:
         self._begin_together()
-        begun = time.perf_counter() - self.seconds
+        before, here = self.seconds, time.perf_counter()
+        first = self.tokens
         if self._warm is None:
             self._warm = self._timed_warmup()
         while self.total is None or self._step < self.total:
             if self._step == self._warm and self.total is None:
-                self.total = self._steps_left(time.perf_counter() - begun)
+                self.total = self._steps_left(self.seconds)
             found = self._one_step()
             self._step += 1
-            self.seconds = time.perf_counter() - begun
+            spent = time.perf_counter() - here
+            self.seconds = before + spent
             if self._step % SNAPSHOT_STEPS == 0 and found[3] is None:
                 self._kept = self._arrays()
             held_out = self.evaluate() if self._is_due() else {}
             losses, rate, norm, note = found
             yield PretrainStep(
-                self._step, self.total, losses, rate, norm, self.tokens,
-                time.perf_counter() - begun, held_out, note, self._asked_to_stop(),
+                step=self._step, total=self.total, losses=losses, rate=rate, norm=norm,
+                tokens=self.tokens, seconds=self.seconds, held_out=held_out, note=note,
+                stop=self._asked_to_stop(), tokens_per_second=(self.tokens - first) / spent,
             )  # fmt: skip
 
     @property
@@ -120,6 +125,23 @@ class Pretraining:
     def steps_done(self) -> int:
         """Steps so far."""
         return self._step
+
+    @property
+    def flops_per_token(self) -> float:
+        """Of products, forward and backward (Kaplan et al. 2020, table 1), the table of pieces
+        only for those that are masked."""
+        config, width = self.model.bert.config, self.model.bert.config.hidden
+        layer = 4 * width * width + 2 * width * config.intermediate
+        attention = 2 * self._rows.length * width
+        masked = self._rows.masked_share * (width * config.vocab_size + width * width)
+        return 6.0 * (config.n_layers * (layer + attention) + masked)
+
+    def weights(self) -> tuple[Weights, Weights | None]:
+        """In float32: those of the encoder and its heads, and of span borders."""
+        arrays = {n: t.detach().cpu().numpy().copy() for n, t in self.masters.tensors.items()}
+        prefix = "span_boundary."
+        boundary = {n[len(prefix) :]: a for n, a in arrays.items() if n.startswith(prefix)}
+        return {n: a for n, a in arrays.items() if not n.startswith(prefix)}, boundary or None
 
     @property
     def warmup_steps(self) -> int:
@@ -247,7 +269,7 @@ class Pretraining:
         ][self._rank :: self._n_ranks]
         per_micro = max(1, self._micro // QUANTUM)
         return [
-            as_tensors(quanta[i : i + per_micro], self._device)
+            as_tensors(quanta[i : i + per_micro], self.device)
             for i in range(0, len(quanta), per_micro)
         ]
 
@@ -261,7 +283,7 @@ class Pretraining:
         size = max(QUANTUM, self._micro // QUANTUM * QUANTUM)
         for first in range(0, len(self._held_out), size):
             batch = self._held_out.batch(0, first, min(size, len(self._held_out) - first))
-            ids, segments, targets = as_tensors([batch], self._device)
+            ids, segments, targets = as_tensors([batch], self.device)
             for name, (loss, good) in self.model.scores(ids, segments, targets).items():
                 losses.setdefault(name, []).append(loss)
                 right.setdefault(name, []).append(good)

@@ -1,0 +1,302 @@
+"""pretrain-bert: plain text in, a published encoder out."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nlpcli.commands.after_training import prune_after, show_encoder_report, tell_pin
+from nlpcli.commands.configuring import from_options, typed_options
+from nlpcli.errors import UsageError
+from nlpcli.shell import options as opt
+from nlpcli.shell import ranks as around
+from nlpcli.shell.console import Console
+
+if TYPE_CHECKING:
+    from nlpcli.runs.encoder_corpus import VocabularyRequest
+    from nlpcli.store.encoder import Encoder
+    from nlpcli.training.ranks import Ranks
+
+EXAMPLES = """\b
+Examples:
+  nlpcli pretrain-bert sample_data/reviews_en.csv -o encoder --size tiny \\
+      --steps 20 --batch-size 8 --max-length 32
+  nlpcli pretrain-bert sample_data/reviews_en.csv -o spans --mask spans --layers 2 \\
+      --dim 64 --steps 20 --batch-size 8 --max-length 32
+"""
+
+
+class SizeName(StrEnum):
+    """Layers and hidden size."""
+
+    tiny = "tiny"
+    mini = "mini"
+    small = "small"
+    medium = "medium"
+    base = "base"
+
+
+class MaskName(StrEnum):
+    """What is masked together."""
+
+    pieces = "pieces"
+    words = "words"
+    spans = "spans"
+
+
+class ReplacementName(StrEnum):
+    """How a piece is drawn that stands for another."""
+
+    uniform = "uniform"
+    unigram = "unigram"
+
+
+class ScheduleName(StrEnum):
+    """How the learning rate falls."""
+
+    linear = "linear"
+    cosine = "cosine"
+
+
+class OptimizerName(StrEnum):
+    """What moves the weights."""
+
+    adamw = "adamw"
+    muon = "muon"
+
+
+LENGTHS = ("steps", "minutes", "epochs")
+LEARNT = ("vocab_size", "lowercase")
+SIZED = ("size", "layers", "dim", "heads", "intermediate", "tokenizer", *LEARNT)
+"""Options that an encoder or a tokenizer that is there has answered."""
+
+
+def pretrain_bert(
+    context: typer.Context,
+    corpus: Annotated[
+        list[str],
+        typer.Argument(help="Text, a line a sentence, documents between blank lines; - for stdin."),
+    ],
+    *,
+    output: Annotated[str, typer.Option("--output", "-o", help="Name in the store, or a path.")],
+    store: opt.Store = None,
+    size: Annotated[
+        SizeName, typer.Option(help="Layers x hidden: 2x128, 4x256, 4x512, 8x512, 12x768.")
+    ] = SizeName.mini,
+    layers: Annotated[int | None, typer.Option(min=1, max=200, help="Instead of --size's.")] = None,
+    dim: Annotated[
+        int | None, typer.Option(min=1, max=65536, help="Hidden size, instead of --size's.")
+    ] = None,
+    heads: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Of attention [default: one for 64 of dim].")
+    ] = None,
+    intermediate: Annotated[
+        int | None, typer.Option(min=1, max=10**6, help="Inner size [default: 4 times dim].")
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option("--from", help="Go on from an encoder: a model, or a Hugging Face folder."),
+    ] = None,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="A tokenizer.json or vocab.txt, instead of a new one.")
+    ] = None,
+    vocab_size: Annotated[
+        int, typer.Option(min=100, max=10**6, help="Pieces of a new vocabulary.")
+    ] = 16000,
+    lowercase: Annotated[bool, typer.Option("--lowercase/--keep-case")] = True,
+    max_length: Annotated[
+        int, typer.Option(min=8, max=8192, help="Pieces of a row, the longest it will read.")
+    ] = 128,
+    mask: Annotated[
+        MaskName, typer.Option(help="Single pieces, whole words, or spans of words.")
+    ] = MaskName.words,
+    mask_rate: Annotated[
+        float, typer.Option(min=0.01, max=0.9, help="Share of pieces that is asked for.")
+    ] = 0.15,
+    masked_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Of these, those that become [MASK].")
+    ] = 0.8,
+    replaced_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Of these, those that become another piece.")
+    ] = 0.1,
+    replacement: Annotated[
+        ReplacementName, typer.Option(help="How other pieces are drawn.")
+    ] = ReplacementName.uniform,
+    span_boundary: Annotated[
+        bool | None,
+        typer.Option(
+            "--span-boundary/--no-span-boundary",
+            help="Also learn spans from their borders [default: with --mask spans].",
+        ),
+    ] = None,
+    next_sentence: Annotated[
+        bool,
+        typer.Option("--next-sentence", help="Rows are pairs, half of them true ones."),
+    ] = False,
+    steps: Annotated[int | None, typer.Option(min=1, max=10**9, help="Length of the run.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, max=10**6, help="Length, fixed after the warm-up.")
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, max=10**6, help="Length [default: as many as make 2,000 steps]."),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, max=10**6, help="Rows of a step.")] = 32,
+    lr: Annotated[float, typer.Option(min=1e-7, max=1, help="Highest learning rate.")] = 1e-3,
+    warmup: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of the steps in which it rises.")
+    ] = 0.06,
+    schedule: Annotated[
+        ScheduleName, typer.Option(help="How the rate falls afterwards, to 0.")
+    ] = ScheduleName.linear,
+    optimizer: Annotated[
+        OptimizerName, typer.Option(help="muon: for the layers' matrices.")
+    ] = OptimizerName.adamw,
+    weight_decay: Annotated[float, typer.Option(min=0, max=1)] = 0.01,
+    dropout: Annotated[float, typer.Option(min=0, max=0.9, help="While pre-training.")] = 0.0,
+    log: Annotated[
+        Path | None, typer.Option(help="Append a JSON line a step, or so, to this file.")
+    ] = None,
+    seed: opt.Seed = 1,
+    threads: opt.Threads = None,
+    device: opt.Device = "auto",
+    precision: opt.Precision = opt.PrecisionName.auto,
+    on_error: opt.ErrorMode = opt.OnError.fail,
+    resume: opt.Resume = False,
+    save_every: opt.SaveEvery = 5,
+    keep: opt.Keep = None,
+    force: opt.Force = False,
+    wait: opt.Wait = False,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
+    no_color: opt.NoColor = False,
+) -> None:
+    """Pre-train a BERT encoder on plain text and publish it.
+
+    The model is at the same time a folder that transformers loads as BertForPreTraining. Under
+    torchrun, on one machine, each process computes a share of every step.
+    """
+    from nlpcli.batching.masking import MaskConfig
+    from nlpcli.runs.leading import leading
+    from nlpcli.runs.pretraining import PretrainRun, follow_pretraining
+    from nlpcli.runs.pretraining_parts import PretrainRequest
+    from nlpcli.store.store import Store
+    from nlpcli.training.pretraining_config import PretrainingConfig
+
+    console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
+    models = Store(opt.store_root(store))
+    for path in corpus:
+        opt.expect_input(path)
+    options: dict[str, Any] = {
+        n: v.value if isinstance(v, StrEnum) else v for n, v in context.params.items()
+    }
+    typed = typed_options(context)
+    place = around.place()
+    started = _opened(base, models, typed, console)
+    spans = mask == MaskName.spans
+    if span_boundary and not spans:
+        raise UsageError("--span-boundary has no meaning with whole words", hint="--mask spans")
+    training = {
+        name: options[name]
+        for name in ("batch_size", "lr", "warmup", "schedule", "optimizer", "weight_decay",
+                     "dropout")
+    }  # fmt: skip
+    length = {name: options[name] for name in LENGTHS if options[name] is not None}
+    if len(length) > 1:
+        raise UsageError(f"--{' and --'.join(length)}: wanted one of them")
+    try:
+        masks = MaskConfig(
+            how=options["mask"], rate=mask_rate, masked=masked_share, replaced=replaced_share,
+            replacement=options["replacement"],
+        )  # fmt: skip
+        config = PretrainingConfig(**training, **length) if length else None
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if started is not None and max_length > started.config.max_positions:
+        raise UsageError(
+            f"--max-length {max_length}: {base} has {started.config.max_positions} positions"
+        )
+    request = PretrainRequest(
+        output=output, paths=corpus, vocabulary=_vocabulary(options, typed, started),
+        sizes=_sizes(options), base=started, length=max_length, masks=masks, pairs=next_sentence,
+        span_boundary=spans if span_boundary is None else span_boundary, config=config,
+        training=training, seed=seed, threads=threads,
+        device="cpu" if place.size > 1 and device == "auto" else device,
+        precision=precision.value, resume=resume, save_every=save_every,
+        skip_bad=on_error == opt.OnError.skip, log=log,
+    )  # fmt: skip
+    ranks = _joined(place)
+    if ranks is not None and ranks.rank:
+        raise typer.Exit(follow_pretraining(request, ranks))
+    with leading(ranks):
+        draft = models.begin(output, force=force, wait=wait)
+        with draft:
+            report = PretrainRun(request, console, ranks).run(draft)
+    show_encoder_report(report, console, as_json=json)
+    if keep is not None and draft.versioned:
+        prune_after(models, output, keep, console)
+    tell_pin(models, output, report, console)
+
+
+def _joined(place: around.Place) -> Ranks | None:
+    if place.size == 1:
+        return None
+    from nlpcli.training.ranks import Ranks
+
+    return Ranks(place.rank, place.size)
+
+
+def _opened(base: str | None, models: Any, typed: set[str], console: Console) -> Encoder | None:
+    """The encoder to go on from. Raises UsageError for options that it has answered."""
+    if base is None:
+        return None
+    from nlpcli.store.encoder import open_encoder
+
+    for name in SIZED:
+        if name in typed:
+            raise UsageError(f"--{name.replace('_', '-')} has no meaning with --from {base}")
+    found = open_encoder(base, models)
+    for warning in found.warnings:
+        console.warn(warning)
+    return found.encoder
+
+
+def _vocabulary(
+    options: dict[str, Any], typed: set[str], started: Encoder | None
+) -> VocabularyRequest:
+    from nlpcli.runs.encoder_corpus import VocabularyRequest, read_tokenizer
+    from nlpcli.text.wordpiece import WordPieceTokenizer
+
+    given = None
+    if started is not None:
+        given = WordPieceTokenizer.from_json(started.tokenizer_json, str(options["base"]))
+    elif options["tokenizer"] is not None:
+        if "vocab_size" in typed:
+            raise UsageError("--vocab-size has no meaning with --tokenizer")
+        given = read_tokenizer(options["tokenizer"], lowercase=options["lowercase"])
+    return VocabularyRequest(
+        given=given, size=options["vocab_size"], exactly="vocab_size" in typed,
+        lowercase=options["lowercase"],
+    )  # fmt: skip
+
+
+def _sizes(options: dict[str, Any]) -> dict[str, Any]:
+    """Of a new encoder but its vocabulary. Raises UsageError for what does not go together."""
+    from nlpcli.models.bert_config import HEAD, SIZES, BertConfig
+
+    layers, hidden = SIZES[options["size"]]
+    hidden = options["dim"] or hidden
+    sizes = {
+        "n_layers": options["layers"] or layers, "hidden": hidden,
+        "heads": options["heads"] or max(1, hidden // HEAD),
+        "intermediate": options["intermediate"] or 4 * hidden,
+    }  # fmt: skip
+    try:
+        from_options(BertConfig, sizes, vocab_size=options["vocab_size"])
+    except ValueError as error:
+        raise UsageError(str(error).replace("hidden:", "--dim"), hint="--heads") from None
+    return sizes
