@@ -24,8 +24,8 @@ EXAMPLES = """\b
 Examples:
   nlpcli pretrain-bert sample_data/reviews_en.csv -o encoder --size tiny \\
       --steps 20 --batch-size 8 --max-length 32
-  nlpcli pretrain-bert sample_data/reviews_en.csv -o spans --mask spans --layers 2 \\
-      --dim 64 --steps 20 --batch-size 8 --max-length 32
+  nlpcli pretrain-bert sample_data/reviews_en.csv -o spans --mask spans \\
+      --layers 2 --dim 64 --steps 20 --batch-size 8 --max-length 32
 """
 
 

@@ -83,6 +83,12 @@ COMMANDS = [
         "train-lm", (TRAIN, "-o", "newlm", "--label-column", "label"), "path", ("--order", "0"),
         json=True, rows=TRAIN, trainer=True,
     ),
+    Command(
+        "pretrain-bert",
+        (TRAIN, "-o", "encoder", "--size", "tiny", "--steps", "2", "--batch-size", "2",
+         "--max-length", "16"),
+        "path", ("--steps", "0"), json=True, trainer=True,
+    ),
     Command("predict", (NEW, "-m", "reviews"), "csv", ("--top-k", "0"), rows=NEW),
     Command(
         "ngrams", (TRAIN, "--label-column", "label"), "csv", ("--min-count", "0"), rows=TRAIN
