@@ -16,7 +16,7 @@ from nlpcli.errors import CannotCreate, DataError, InputMissing
 if TYPE_CHECKING:
     from nlpcli.batching.masking import Pieces
     from nlpcli.batching.pretraining_rows import Specials, Stream
-    from nlpcli.data.piece_corpus import PieceCorpus
+    from nlpcli.data.piece_corpus import KeptText, PieceCorpus
     from nlpcli.runs.reporting import Reporter
     from nlpcli.text.wordpiece import WordPieceTokenizer
 
@@ -71,13 +71,16 @@ TOKENIZER = "tokenizer.json"
 
 
 def _learnt(
-    texts: Sequence[object], vocabulary: VocabularyRequest, console: Reporter, *, skip_bad: bool
+    texts: Sequence[KeptText], vocabulary: VocabularyRequest, console: Reporter, *, skip_bad: bool
 ) -> WordPieceTokenizer:
     from nlpcli.data.piece_corpus import sample_texts
     from nlpcli.text.wordpiece import WordPieceTokenizer
 
     console.detail(f"learning {vocabulary.size:,} pieces")
-    lines = sample_texts(texts, VOCABULARY_BYTES, skip_bad=skip_bad)  # type: ignore[arg-type]
+    lines = list(sample_texts(texts, VOCABULARY_BYTES, skip_bad=skip_bad))
+    if not lines:
+        names = texts[0].name if len(texts) == 1 else f"{len(texts):,} files"
+        raise DataError(f"{names}: no text, every line is blank")
     tokenizer = WordPieceTokenizer.train(lines, vocabulary.size, lowercase=vocabulary.lowercase)
     if vocabulary.exactly and tokenizer.n_pieces < vocabulary.size:
         raise DataError(

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import PROGRAM, SAMPLES, Run, environment, run_program
+
+TEXT = str(SAMPLES / "reviews_en.csv")
+SMALL = ["--layers", "1", "--dim", "32", "--heads", "2", "--max-length", "16", "--batch-size", "4"]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Run:
+    """Runs the program over an empty store."""
+    store = tmp_path / "store"
+    store.mkdir()
+    return lambda *arguments, **more: run_program(store, *arguments, **more)
+
+
+def weights(path: Path) -> bytes:
+    return (path / "model.safetensors").read_bytes()
+
+
+def test_pairs_spans_and_chinese_from_stdin(place: Run, tmp_path: Path) -> None:
+    text = "我们今天去公园。\n天气很好,孩子们很高兴。\n\n" * 120
+    done = place(
+        "pretrain-bert", "-", "-o", "./zh", *SMALL, "--mask", "spans", "--next-sentence",
+        "--steps", "3", "--precision", "fp32", "--log", str(tmp_path / "run.jsonl"), "--json",
+        stdin=text,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    report = json.loads(done.out)
+    assert report["tokens"] == 3 * 4 * 16 and report["precision"] == "float32"
+    names = {f"{what}_{kind}" for what in ("mlm", "nsp", "sbo") for kind in ("loss", "accuracy")}
+    assert report["metrics"].keys() == names | {"pseudo_perplexity"}
+    folder = tmp_path / "zh"
+    assert (folder / "span_boundary.safetensors").exists()
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3] and "held_out" in lines[-1]
+    assert (tmp_path / "run.jsonl").read_text() == (folder / "log.jsonl").read_text()
+    again = place("pretrain-bert", TEXT, "-o", "more", "--from", "./zh", "--steps", "1",
+                  "--max-length", "16", "--batch-size", "4")  # fmt: skip
+    assert again.code == 0, again.err
+    assert weights(tmp_path / "store" / "more" / "1") != weights(folder)
+    assert (tmp_path / "store" / "more" / "1" / "tokenizer.json").read_bytes() == (
+        folder / "tokenizer.json"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--dim", "30", "--heads", "4"], 2, "--dim 30 is not divisible by 4 heads"),
+        (["--steps", "3", "--epochs", "2"], 2, "--steps and --epochs: wanted one of them"),
+        (["--span-boundary"], 2, "--span-boundary has no meaning with whole words"),
+        (["--vocab-size", "50000"], 65, "--vocab-size 50,000: the text gives 9"),
+        (["--masked-share", "0.9", "--replaced-share", "0.3"], 2, "shares of at most 1"),
+        (["--batch-size", "5000"], 65, "the corpus is too small: 3"),
+        (["--max-length", "8000"], 65, "the corpus is too small: 4,4"),
+        (["--tokenizer", "missing.json"], 66, "missing.json: No such file"),
+        (["--tokenizer", TEXT], 65, "reviews_en.csv"),
+        (["--from", "./none"], 2, "--size has no meaning with --from ./none"),
+        (["--precision", "fp16"], 2, "--precision"),
+    ],
+)
+def test_what_cannot_be(place: Run, options: list[str], code: int, said: str) -> None:
+    done = place("pretrain-bert", TEXT, "-o", "./out", "--size", "tiny", "--max-length", "16",
+                 *options)  # fmt: skip
+    assert done.code == code and said in done.err, done.err
+    assert len([line for line in done.err.splitlines() if line.startswith("error:")]) == 1
+    assert not done.out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(b"", "stdin: no text"), (b"\n \n\n", "stdin: no text"), (b"good\nb\xffd\n", "line 2")],
+)
+def test_a_corpus_of_nothing(place: Run, text: bytes, said: str) -> None:
+    done = place("pretrain-bert", "-", "-o", "./out", "--size", "tiny", stdin=text)
+    assert done.code == 65 and said in done.err, done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
+    place: Run, tmp_path: Path, optimizer: str
+) -> None:
+    line = ["pretrain-bert", TEXT, "--threads", "2", *SMALL, "--steps", "400", "--seed", "5",
+            "--optimizer", optimizer, "--dropout", "0.1"]  # fmt: skip
+    whole = place(*line, "-o", "./whole")
+    assert whole.code == 0, whole.err
+    store = tmp_path / "store"
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        run = subprocess.Popen(
+            [PROGRAM, *line, "-o", "./again", "--force", "--resume", "--save-every", "0"],
+            env=environment(store), cwd=tmp_path, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        states = tmp_path / ".again.state"
+        before = set(states.glob("*.state"))
+        while run.poll() is None and not set(states.glob("*.state")) - before:
+            time.sleep(0.02)
+        run.send_signal(number)
+        assert run.wait() in (143, -9)
+    done = place(*line, "-o", "./again", "--force", "--resume", "--json")
+    assert json.loads(done.out)["resumed_after_step"] > 0
+    assert weights(tmp_path / "again") == weights(tmp_path / "whole")
+    assert not list(states.glob("*.state"))
