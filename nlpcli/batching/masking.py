@@ -28,7 +28,7 @@ class MaskConfig:
     ``replaced`` another piece, and the rest stays (Devlin et al. 2019, §3.1). ``replacement``: the
     other piece is drawn ``uniform``ly or by its frequency. Raises ValueError."""
 
-    how: How = "words"
+    how: How = "pieces"
     rate: float = 0.15
     masked: float = 0.8
     replaced: float = 0.1

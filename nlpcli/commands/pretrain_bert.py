@@ -112,7 +112,7 @@ def pretrain_bert(
     ] = 128,
     mask: Annotated[
         MaskName, typer.Option(help="Single pieces, whole words, or spans of words.")
-    ] = MaskName.words,
+    ] = MaskName.pieces,
     mask_rate: Annotated[
         float, typer.Option(min=0.01, max=0.9, help="Share of pieces that is asked for.")
     ] = 0.15,

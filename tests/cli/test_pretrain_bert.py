@@ -78,7 +78,7 @@ def test_what_cannot_be(place: Run, options: list[str], code: int, said: str) ->
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [(b"", "stdin: no text"), (b"\n \n\n", "stdin: no text"), (b"good\nb\xffd\n", "line 2")],
+    [(b"", "<stdin>: no text"), (b"\n \n\n", "<stdin>: no text"), (b"good\nb\xffd\n", "line 2")],
 )
 def test_a_corpus_of_nothing(place: Run, text: bytes, said: str) -> None:
     done = place("pretrain-bert", "-", "-o", "./out", "--size", "tiny", stdin=text)
