@@ -110,3 +110,22 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
     assert json.loads(done.out)["resumed_after_step"] > 0
     assert weights(tmp_path / "again") == weights(tmp_path / "whole")
     assert not list(states.glob("*.state"))
+
+
+@pytest.mark.parametrize("kilobytes", [4, 64])
+def test_a_full_disk_leaves_earlier_versions_alone(
+    place: Run, tmp_path: Path, kilobytes: int
+) -> None:
+    line = ["pretrain-bert", TEXT, "-o", "enc", *SMALL, "--steps", "2"]
+    assert place(*line).code == 0
+    first = weights(tmp_path / "store" / "enc" / "1")
+    # the pieces of the text are larger than the first limit, the weights than the second
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -f {kilobytes}; exec {PROGRAM} {' '.join(line)} --seed 2"],
+        env=environment(tmp_path / "store"), cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 74, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: ") and not done.stdout
+    assert weights(tmp_path / "store" / "enc" / "1") == first
+    assert [p.name for p in (tmp_path / "store" / "enc").iterdir() if p.name[0] != "."] == ["1"]
+    assert not list((tmp_path / "store" / "enc").glob(".tmp-*"))
