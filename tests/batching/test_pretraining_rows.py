@@ -91,14 +91,14 @@ def test_what_is_held_out_is_never_seen(
     documents: list[list[int]], chosen: set[int], pairs: bool, by: str, length: int, seed: int
 ) -> None:
     made, apart = stream(documents), ranges_of(documents, chosen, by)
-    try:
-        rows = cut(made, apart, length, seed, pairs=pairs)
-    except ValueError as error:
-        assert "a row has" in str(error)
-        return
     gone = np.zeros(len(made.pieces), bool)
     for first, last in apart:
         gone[first:last] = True
+    if (~gone).sum() < length - (3 if pairs else 2):
+        with pytest.raises(ValueError, match="a row has"):
+            cut(made, apart, length, seed, pairs=pairs)
+        return
+    rows = cut(made, apart, length, seed, pairs=pairs)
     assert rows.n_pieces == (~gone).sum()
     for number in (0, 1):
         ids = all_ids(rows, number)
