@@ -37,7 +37,8 @@ class MaskConfig:
     def __post_init__(self) -> None:
         if not 0 < self.rate < 1:
             raise ValueError(f"rate: {self.rate!r}, wanted between 0 and 1")
-        if min(self.masked, self.replaced) < 0 or self.masked + self.replaced > 1 + 1e-9:
+        least, both = min(self.masked, self.replaced), self.masked + self.replaced
+        if not (least >= 0 and both <= 1 + 1e-9):  # nan is neither
             raise ValueError(
                 f"masked {self.masked!r} and replaced {self.replaced!r}: wanted shares of at "
                 "most 1 together"
@@ -117,6 +118,9 @@ def _choose_units(
     ``units`` int64 [B, T]: number of the unit of each position, ascending in a row.
     """
     order_of = generator.random(units.shape)
+    numbered = units + units.shape[1] * np.arange(len(units))[:, None]
+    sizes = np.bincount(numbered[maskable], minlength=units.size).reshape(units.shape)
+    order_of[sizes > budget[:, None]] += 1.0  # what cannot fit is not to take a row's turn
     score = np.take_along_axis(order_of, units, axis=1)
     score[~maskable] = 2.0
     order = np.argsort(score, axis=1, kind="stable")
@@ -128,7 +132,7 @@ def _choose_units(
     end = np.minimum.accumulate(end[:, ::-1], axis=1)[:, ::-1]  # of the unit a place belongs to
     good = (end <= budget[:, None]) & np.take_along_axis(maskable, order, axis=1)
     none = ~good.any(axis=1) & maskable.any(axis=1)
-    good[none, 0] = True  # a word longer than the budget: its first piece alone
+    good[none, 0] = True  # all words are longer than the budget: the first piece of one
     chosen = np.zeros(units.shape, dtype=bool)
     np.put_along_axis(chosen, order, good, axis=1)
     return chosen
@@ -139,8 +143,8 @@ def _choose_spans(
 ) -> tuple[Flags, I64, I64, I64]:
     """Spans of whole words, of geometric length, that neither overlap nor touch.
 
-    Each begins and ends at a word; one that would pass the budget is cut to it. Borders are
-    positions that exist and are not chosen.
+    One that would pass the budget ends with the last word that fits; where no word does, a row's
+    only span is a part of one. Borders are positions that exist and are not chosen.
     """
     n_rows, width = starts.shape
     chosen = np.zeros((n_rows, width), dtype=bool)
@@ -167,6 +171,7 @@ def _choose_spans(
         begin_word = n_words[rows, first][:, None]
         span = (inside >= first[:, None]) & (word < begin_word + size[:, None])
         span &= inside < (first + left[rows])[:, None]
+        span = _to_words(span, first + left[rows], starts[rows], word, (left == budget)[rows])
         span &= np.logical_and.accumulate(maskable[rows] | (inside < first[:, None]), axis=1)
         around = span.copy()
         around[:, 1:] |= span[:, :-1]
@@ -181,3 +186,17 @@ def _choose_spans(
     row, first, last = (np.concatenate([part[i] for part in found]) for i in range(3))
     order = np.lexsort((first, row))
     return chosen, row[order], first[order], last[order]
+
+
+def _to_words(span: Flags, end: I64, starts: Flags, number: I64, is_first: Flags) -> Flags:
+    """Spans [B, T] without the pieces of a word that goes on at ``end``.
+
+    ``number``: of the word of each piece. ``is_first``: rows that keep a part of a word rather than
+    nothing.
+    """
+    at = np.minimum(end, span.shape[1] - 1)[:, None]
+    torn = ~np.take_along_axis(starts, at, axis=1)
+    kept: Flags = span & ~(torn & (number == np.take_along_axis(number, at, axis=1)))
+    none = is_first & ~kept.any(axis=1)
+    kept[none] = span[none]
+    return kept

@@ -16,7 +16,9 @@ from nlpcli.batching.masking import I64, Flags, MaskConfig, Masked, Pieces, mask
 MOST_HELD_OUT = 65_536
 """Pieces that are kept from training, at most."""
 _UNITS = 100
-"""Documents, or parts of few, of which some are held out."""
+"""Documents of which some are held out; of fewer, runs of lines."""
+_RUNS_HELD_OUT = 16
+"""Runs of lines that are held out, about."""
 _ROWS, _MASKS, _HELD = 0, 1, 2
 """What a generator is for."""
 _SHORTEST = 8
@@ -56,18 +58,34 @@ class PretrainingBatch:
 def held_out_ranges(stream: Stream, share: float, seed: int) -> I64:
     """Ranges of the stream that are kept from training, int64 [U, 2], ascending.
 
-    Whole documents, or runs of lines where there are few, of at most ``share`` of all pieces.
+    Whole documents, or runs of lines where these are few or long, of at most ``share`` of all
+    pieces; none where a line is longer than that.
     """
     total = int(stream.documents[-1])
-    borders = stream.documents
-    if len(borders) <= _UNITS:
-        every = max(1, (len(stream.lines) - 1) // (2 * _UNITS))
-        borders = np.append(stream.lines[:-1:every], total)
-    sizes = np.diff(borders)
-    order = np.random.default_rng([seed, _HELD]).permutation(len(sizes))
     room = min(share * total, MOST_HELD_OUT)
-    taken = np.sort(order[np.cumsum(sizes[order]) <= room])
-    return np.stack([borders[taken], borders[taken + 1]], axis=1)
+    borders = stream.documents
+    if len(borders) > _UNITS:
+        found = _fitting(borders, room, seed)
+        if 2 * np.sum(found[:, 1] - found[:, 0]) > room:
+            return found
+    n_runs = max(2 * _UNITS, int(_RUNS_HELD_OUT * total / max(1.0, room)))
+    every = max(1, (len(stream.lines) - 1) // n_runs)
+    return _fitting(np.append(stream.lines[:-1:every], total), room, seed)
+
+
+def _fitting(borders: I64, room: float, seed: int) -> I64:
+    """Ranges between borders, drawn at random, those that would take more than ``room`` left out;
+    int64 [U, 2], ascending."""
+    sizes = np.diff(borders)
+    taken, left = [], room
+    for unit in np.random.default_rng([seed, _HELD]).permutation(len(sizes)).tolist():
+        if sizes[unit] <= left:
+            taken.append(unit)
+            left -= sizes[unit]
+        if left < room / _RUNS_HELD_OUT:
+            break
+    chosen = np.sort(np.array(taken, np.int64))
+    return np.stack([borders[chosen], borders[chosen + 1]], axis=1)
 
 
 def kept_apart(stream: Stream, ranges: I64) -> Stream:
@@ -102,6 +120,7 @@ class PretrainingRows:
         gone = without[:, 1] - without[:, 0]
         self._shift = np.concatenate([np.zeros(1, np.int64), np.cumsum(gone)])
         self._cuts = without[:, 0] - self._shift[:-1]
+        self._order = (-1, 0, without[:0, 0])
         self.n_pieces = int(stream.documents[-1] - self._shift[-1])
         if self.n_pieces < self._inside:
             raise ValueError(f"{self.n_pieces:,} pieces, a row has {self._inside:,}")
@@ -134,10 +153,12 @@ class PretrainingRows:
 
     def _nominal(self, epoch: int, first: int, n: int) -> I64:
         """Where rows begin before that is moved to a sentence, int64 [n]."""
-        generator = np.random.default_rng([self._seed, _ROWS, epoch])
-        phase = int(generator.integers(0, self._inside))
-        order = generator.permutation(len(self))[first : first + n]
-        found = phase + (order - 1) * self._inside
+        if self._order[0] != epoch:
+            generator = np.random.default_rng([self._seed, _ROWS, epoch])
+            phase = int(generator.integers(0, self._inside))
+            self._order = (epoch, phase, generator.permutation(len(self)))
+        _, phase, order = self._order
+        found = phase + (order[first : first + n] - 1) * self._inside
         clipped: I64 = np.clip(found, 0, self.n_pieces - self._inside)
         return clipped
 
@@ -175,7 +196,9 @@ class PretrainingRows:
         away = generator.integers(0, max(1, self.n_pieces - width), n)
         near = np.abs(away - starts) < 4 * width
         away[near] = (away[near] + self.n_pieces // 2) % max(1, self.n_pieces - width)
-        second = np.where(strange, self._at_sentences(away), follow)
+        away = self._at_sentences(away)
+        strange &= away != follow  # a small corpus may have drawn what does follow
+        second = np.where(strange, away, follow)
         place = np.arange(self.length)[None]
         border = sizes[:, None] + 1
         in_first = (place >= 1) & (place < border)
@@ -189,12 +212,28 @@ class PretrainingRows:
         return ids, (place > border).astype(np.int64), strange.astype(np.int64)
 
     def _first_sizes(self, starts: I64, generator: np.random.Generator) -> I64:
-        """Pieces of the first segment, int64 [B]: to the end of a sentence near a random place."""
+        """Pieces of the first segment, int64 [B]: to the end of a sentence near a random place.
+
+        What follows is of the same document then, unless a document has a single piece.
+        """
         width = self._inside
         least = min(_SHORTEST, width // 3)
         wanted = generator.integers(least, width - least + 1, len(starts))
         lines, real = self._stream.lines, self._real(starts + wanted)
         back = real - lines[np.searchsorted(lines, real, side="right") - 1]
         ended = wanted - back
-        sizes: I64 = np.where(ended >= least, ended, wanted)
+        good = (ended >= least) & ~self._is_break(starts + ended)
+        sizes: I64 = np.where(good, ended, wanted)
+        for _ in range(2):  # past the end of a document, and past the begin of the next one
+            sizes += self._is_break(starts + sizes) & (sizes < width - 1)
         return sizes
+
+    def _is_break(self, places: I64) -> Flags:
+        """Whether a document ends or begins there, or what stood before is held out."""
+        cuts, documents = self._cuts, self._stream.documents
+        real = self._real(np.minimum(places, self.n_pieces - 1))
+        found: Flags = self._stream.pieces[real] == self._specials.sep
+        found |= documents[np.searchsorted(documents, real, side="right") - 1] == real
+        if len(cuts):
+            found |= cuts[np.minimum(np.searchsorted(cuts, places), len(cuts) - 1)] == places
+        return found

@@ -30,7 +30,7 @@ class _VocabularyLoss(torch.autograd.Function):
             rows, wanted = hidden[at : at + size], targets[at : at + size, None]
             shares = torch.softmax(torch.addmm(bias, rows, table.t()), dim=-1)
             found = shares.gather(1, wanted)
-            loss -= found.float().clamp_min_(_LEAST).log_().sum()
+            loss -= found.float().clamp_min(_LEAST).log_().sum()  # found is needed below
             shares.scatter_(1, wanted, found - 1)
             torch.mm(shares, table, out=d_hidden[at : at + size])
             d_table.addmm_(shares.t(), rows)
