@@ -17,7 +17,7 @@ TOKENIZER = "tokenizer.json"
 VOCABULARY = "vocab.txt"
 OPTIONS = "tokenizer_config.json"
 SPECIALS_MAP = "special_tokens_map.json"
-LARGEST = 64 * 2**20
+LARGEST = 32 * 2**20
 """Of a file with a vocabulary."""
 SPECIALS = {
     "pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
