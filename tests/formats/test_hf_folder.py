@@ -355,6 +355,7 @@ BAD: list[tuple[Change, str]] = [
     (config(type_vocab_size=3), "has shape"),
     (config(pad_token_id=11), "pad_id: 11"),
     (config(hidden_dropout_prob=1.5), "dropout: 1.5"),
+    (config(hidden_dropout_prob=10**400), "dropout: 1000"),
     (config(layer_norm_eps=0), "layer_norm_eps: 0"),
     (config(architectures="BertModel"), "architectures is no list"),
     (config(architectures=["BertForSequenceClassification"]), r"classifier\.weight is missing"),
@@ -467,7 +468,9 @@ def test_damage_gives_one_line_or_a_whole_model(data: st.DataObject) -> None:
     assert {name: found.weights[name].shape for name in shapes} == shapes
 
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+scalars = (
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=5)
+)
 anything = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner),
