@@ -285,7 +285,7 @@ def hf_files(
 
     ``weights`` under the names that ``read_hf_folder`` gives; what the class has no place for is
     left out, as is the decoder, which is tied. Raises ValueError for a tensor that is missing or
-    of another shape, DataError for what is no BERT tokenizer.
+    of another shape, DataError for what is no BERT tokenizer or has more pieces than rows.
     """
     from safetensors.numpy import save
 
@@ -306,5 +306,7 @@ def hf_files(
     return {
         CONFIG: about,
         WEIGHTS: save(tensors, metadata={"format": "pt"}),
-        **tokenizer_files(tokenizer_json, config.max_positions),
+        **tokenizer_files(
+            tokenizer_json, max_positions=config.max_positions, vocab_size=config.vocab_size
+        ),
     }

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from nlpcli.formats import hf_names
 from nlpcli.formats.hf_folder import hf_files
-from nlpcli.formats.hf_tokenizer import tokenizer_json
 from nlpcli.models.bert_config import BertConfig
+from nlpcli.text.wordpiece import WordPieceTokenizer
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
@@ -20,7 +20,7 @@ PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "the", "##s", 
 TINY = BertConfig(
     vocab_size=len(PIECES), n_layers=2, hidden=8, heads=2, intermediate=16, max_positions=24
 )
-TOKENIZER = tokenizer_json(PIECES, lowercase=True)
+TOKENIZER = WordPieceTokenizer.from_vocab(PIECES).to_json()
 LABELS = ["x", "y", "größe"]
 
 

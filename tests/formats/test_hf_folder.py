@@ -16,11 +16,9 @@ from hypothesis import strategies as st
 from nlpcli.errors import DataError, InputMissing, NlpcliError, Unavailable
 from nlpcli.formats import hf_names
 from nlpcli.formats.hf_folder import HfBert, hf_files, read_hf_bytes, read_hf_folder
-from nlpcli.formats.hf_tokenizer import tokenizer_json
 from nlpcli.models.bert_config import BertConfig
 
 from .bert_folder import (
-    LABELS,
     PIECES,
     TINY,
     TOKENIZER,
@@ -258,15 +256,14 @@ def test_a_vocabulary_alone_cuts_as_the_library_does() -> None:
             assert mine.encode(text, "a").type_ids == theirs.encode(text, "a").type_ids
 
 
-def test_a_vocabulary_with_gaps_has_no_list() -> None:
+def test_the_list_of_pieces_stands_beside() -> None:
+    files = bert_files()
+    assert files["vocab.txt"].decode().split("\n") == [*PIECES, ""]
     document = json.loads(TOKENIZER)
-    document["model"]["vocab"]["中"] = 12
-    config = BertConfig(vocab_size=13, n_layers=1, hidden=2, heads=1, intermediate=2)
-    weights = random_weights("BertModel", config)
+    document["model"]["vocab"] = {k + "\n" * (k == "中"): n for n, k in enumerate(PIECES)}
     given = json.dumps(document).encode()
-    files = hf_files(config, weights, given, architecture="BertModel")
+    files = hf_files(TINY, random_weights("BertModel"), given, architecture="BertModel")
     assert files["tokenizer.json"] == given and "vocab.txt" not in files
-    assert bert_files()["vocab.txt"].decode().split("\n") == [*PIECES, ""]
 
 
 # --- what is refused ------------------------------------------------------------------
@@ -305,6 +302,18 @@ def options(**values: Any) -> Change:
     def change(files: dict[str, bytes]) -> dict[str, bytes]:
         rest = {key: value for key, value in files.items() if key != "tokenizer.json"}
         return {**rest, "tokenizer_config.json": json.dumps(values).encode()}
+
+    return change
+
+
+def pieces(*, added: Any = None, **values: Any) -> Change:
+    """Of the model in ``tokenizer.json``, and the pieces that were added."""
+
+    def change(files: dict[str, bytes]) -> dict[str, bytes]:
+        document = json.loads(files["tokenizer.json"])
+        document["model"].update(values)
+        document["added_tokens"] = document["added_tokens"] if added is None else added
+        return {**files, "tokenizer.json": json.dumps(document).encode()}
 
     return change
 
@@ -389,27 +398,30 @@ BAD: list[tuple[Change, str]] = [
         lambda files: file("vocab.txt", None)(file("tokenizer.json", None)(files)),
         "no tokenizer.json and no vocab.txt",
     ),
-    (file("tokenizer.json", b"{}"), "a model of type None, wanted WordPiece"),
-    (file("tokenizer.json", b'{"model":{"type":"BPE","vocab":{"a":0}}}'), "BPE, wanted WordPiece"),
+    (file("tokenizer.json", b"{}"), "no model"),
     (file("tokenizer.json", b'{"model":{"vocab":{"a":0,"a":0}}}'), "duplicate key"),
-    (file("tokenizer.json", b'{"model":{"vocab":{}}}'), "missing or empty"),
-    (file("tokenizer.json", b'{"model":{"vocab":{"a":-1}}}'), "no whole number"),
-    (file("tokenizer.json", b'{"model":{"vocab":{"a":0.5}}}'), "no whole number"),
-    (file("tokenizer.json", b'{"model":{"vocab":{"a":1,"b":1}}}'), "the same number"),
-    (file("tokenizer.json", b'{"model":{"vocab":{"a":11}}}'), "of number 11, the embedding 11"),
-    (file("tokenizer.json", b'{"added_tokens":[{"id":99}],"model":{"vocab":{"a":1}}}'), "99"),
-    (file("tokenizer.json", b'{"added_tokens":[1],"model":{"vocab":{"a":1}}}'), "added_tokens"),
+    (file("tokenizer.json", b" " * (32 * 2**20 + 1)), "at most 33,554,432"),
+    (pieces(type="BPE"), "BPE, wanted WordPiece"),
+    (pieces(vocab={}), "no vocabulary"),
+    (pieces(vocab={"a": -1}), "has the id -1"),
+    (pieces(vocab={"a": 0.5}), "has the id 0.5"),
+    (pieces(vocab={"a": 1, "b": 1}), "each once"),
+    (pieces(vocab={piece: n for n, piece in enumerate([*PIECES, "x"])}), "number 11, the embed"),
+    (pieces(vocab={piece: n for n, piece in enumerate(PIECES[1:])}, added=[]), r"no piece \[PAD\]"),
+    (pieces(added=[{"id": 99, "content": "x"}]), "number 99, the embedding has 11 rows"),
+    (pieces(added=[{"id": -3, "content": "x"}]), "number -3, the embedding has 11 rows"),
+    (pieces(added=[1]), "added_tokens"),
     (file("tokenizer_config.json", b'{"auto_map":{"AutoTokenizer":["x.Y",null]}}'), "auto_map"),
     (options(tokenizer_class="BertJapaneseTokenizer"), "tokenizer_class BertJapaneseTokenizer"),
     (options(do_lower_case=1), "do_lower_case 1, wanted true or false"),
     (options(tokenize_chinese_chars=False), "tokenize_chinese_chars"),
-    (options(strip_accents=False), "strip_accents"),
+    (options(strip_accents=1), "strip_accents 1, wanted true or false"),
     (options(unk_token="<unk>"), "unk_token <unk>, wanted"),
-    (vocabulary(b""), "no piece"),
+    (vocabulary(b""), "no "),
     (vocabulary(b"a\n\nb\n"), "line 2: empty"),
-    (vocabulary(b"a\na\n"), "a piece twice"),
+    (vocabulary(b"a\na\n"), "line 2: a stands on line 1 too"),
     (vocabulary(b"a\xff\n"), "byte 1: invalid UTF-8"),
-    (vocabulary(b"a\nb\n"), r"has no \[PAD\]"),
+    (vocabulary(b"a\nb\n"), r"no piece \[PAD\]"),
     (vocabulary("".join(f"{p}\n" for p in [*PIECES, "x"]).encode()), "of number 11"),
 ]
 
@@ -502,8 +514,3 @@ def test_a_real_folder(package: str) -> None:
     assert (sizes.n_layers, sizes.hidden, sizes.heads, sizes.vocab_size) == (6, 384, 12, 30522)
     assert (found.architecture, found.ignored) == ("BertModel", [])
     assert sum(array.size for array in found.weights.values()) == 22_713_216
-
-
-def test_the_tokenizer_is_written_the_same_each_time() -> None:
-    assert tokenizer_json(PIECES, lowercase=True) == TOKENIZER
-    assert read(bert_files("BertForTokenClassification")).labels == LABELS

@@ -23,9 +23,11 @@ from nlpcli.store.encoder import (
 )
 from nlpcli.store.folder import ModelFolder
 from nlpcli.store.store import Store
+from nlpcli.text.wordpiece import WordPieceTokenizer
 
 from ..formats.bert_folder import (
     LABELS,
+    PIECES,
     TINY,
     TOKENIZER,
     bert_files,
@@ -35,6 +37,7 @@ from ..formats.bert_folder import (
 )
 
 PRETRAINED = "BertForPreTraining"
+TOO_MANY = WordPieceTokenizer.from_vocab([*PIECES, "x"]).to_json()
 SPAN = {"dense.weight": np.ones((8, 24), np.float32), "position.weight": np.eye(8, dtype="f4")}
 
 
@@ -153,7 +156,8 @@ def test_tensors_of_other_heads_are_told_of(tmp_path: Path) -> None:
         ({"span_boundary": {"w": np.ones(2)}}, DataError, "type float64"),
         ({"weights": {"pooler.dense.bias": np.full(8, np.inf, "f4")}}, DataError, "not finite"),
         ({"weights": {"pooler.dense.bias": np.ones(9, "f4")}}, ValueError, "wanted float32"),
-        ({"tokenizer_json": b"{}"}, DataError, "wanted WordPiece"),
+        ({"tokenizer_json": b"{}"}, DataError, "no model, wanted"),
+        ({"tokenizer_json": TOO_MANY}, DataError, "number 11, the embedding has 11 rows"),
     ],
 )
 def test_what_would_not_be_read_is_not_written(
