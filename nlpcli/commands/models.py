@@ -199,9 +199,10 @@ def _document(name: str, store: Path | None, console: Console) -> dict[str, Any]
         return describe_fasttext(foreign)
     plain = hf_folder_meant(name)
     if plain is not None:
+        from nlpcli.runs.memory import free_memory
         from nlpcli.store.encoder import describe_plain
 
-        return describe_plain(plain)
+        return describe_plain(plain, room=free_memory())
     folder = open_model(name, store, console)
     return {"path": str(folder.path), **dataclasses.asdict(folder.manifest)}
 
@@ -237,9 +238,10 @@ def verify(
         return
     plain = None if name is None else hf_folder_meant(name)
     if plain is not None:
+        from nlpcli.runs.memory import free_memory
         from nlpcli.store.encoder import open_plain
 
-        open_plain(plain)
+        open_plain(plain, room=free_memory())
         typer.echo(f"{plain}: ok")
         return
     if name is not None:

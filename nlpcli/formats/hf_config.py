@@ -29,7 +29,8 @@ _KEYS = {
     "pad_id": ("pad_token_id", 0),
 }
 """Our names, theirs, and what theirs mean when they are left out."""
-_FREE_RATES = ("dropout", "attention_dropout")
+_MAYBE_ZERO = ("dropout", "attention_dropout")
+"""Where a whole number may stand for a float."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +105,9 @@ def _sizes(document: dict[str, Any], where: str) -> BertConfig:
     if values["activation"] not in ACTIVATIONS:
         seen = shown(values["activation"])
         raise DataError(f"{where}: hidden_act {seen}, wanted one of {', '.join(ACTIVATIONS)}")
-    for ours in _FREE_RATES:
-        values[ours] = float(values[ours])
+    for ours in _MAYBE_ZERO:
+        if values[ours] == 0:  # not for others: a large whole number is no float
+            values[ours] = 0.0
     return BertConfig.from_json(values, where)
 
 

@@ -8,6 +8,7 @@ none that it does not.
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -174,14 +175,15 @@ class _Plan:
                 raise DataError(f"{where}: tensor {shown(name)} is there twice")
             self._by_name[name] = entry
         self._take_bias()
-        self._read_decoder = f"{hf_names.DECODER}.weight" in self._by_name
         self.architecture = self._chosen()
+        tied = "masked-lm" in hf_names.HEADS[self.architecture]
+        self._twins = hf_names.TWINS if tied else {}
         self._shapes = self._wanted()
         self.ignored = self._check_others()
 
     def _take_bias(self) -> None:
         """Some files have the decoder's bias under its second name only."""
-        name = f"{hf_names.DECODER}.bias"
+        name = hf_names.DECODER_BIAS
         if name in self._by_name and hf_names.BIAS not in self._by_name:
             self._by_name[hf_names.BIAS] = self._by_name.pop(name)
 
@@ -206,9 +208,8 @@ class _Plan:
         if pooler.keys() & self._by_name.keys():
             wanted |= pooler
         self._check_there(wanted)
-        tied = "masked-lm" in hf_names.HEADS[self.architecture]
-        if tied and not self._config.tied and not self._read_decoder:
-            raise DataError(f"{self._where}: tensor {hf_names.DECODER}.weight is missing")
+        if self._twins and not self._config.tied and hf_names.DECODER not in self._by_name:
+            raise DataError(f"{self._where}: tensor {hf_names.DECODER} is missing")
         return wanted
 
     def _check_there(self, wanted: dict[str, hf_names.Shape]) -> None:
@@ -227,7 +228,10 @@ class _Plan:
         """Names of tensors that are not read; in the encoder itself there must be none."""
         ignored = []
         for name in self._by_name.keys() - self._shapes.keys():
-            if hf_names.is_buffer(name) or name.startswith(f"{hf_names.DECODER}."):
+            if hf_names.is_buffer(name):
+                continue
+            if name in self._twins:
+                self._check_there({name: self._shapes[self._twins[name]]})
                 continue
             if hf_names.belongs_to_encoder(name):
                 raise DataError(f"{self._where}: tensor {shown(name)} is none that a BERT of "
@@ -237,12 +241,8 @@ class _Plan:
 
     def check_memory(self, room: int | None) -> None:
         """Raises Unavailable when the weights would take more than ``room`` bytes."""
-        need = 0
-        for shape in self._shapes.values():
-            size = _FLOAT32
-            for length in shape:
-                size *= length
-            need += size
+        read = self._by_name.keys() & {*self._shapes, *self._twins}
+        need = _FLOAT32 * sum(math.prod(self._by_name[name].shape) for name in read)
         if room is not None and need > room:
             raise Unavailable(
                 f"{self._where}: its weights take {need:,} bytes of memory, {room:,} are free"
@@ -252,29 +252,23 @@ class _Plan:
         """The tensors, float32. A decoder that is stored must be what it is tied to."""
         names = {entry.name: name for name, entry in self._by_name.items()}
         found: Weights = {}
-        decoder: Weights = {}
         for file, entries in self._entries.items():
             with opened(file) as reader:
                 if read_header(reader) != entries:
                     raise reader.bad("it was changed while it was read")
                 for entry in entries:
                     name = names[entry.name]
-                    if name in self._shapes:
+                    if name in self._shapes or name in self._twins:
                         found[name] = read_float32(reader, entry)
-                    elif self._is_duplicate(name):
-                        decoder[name] = read_float32(reader, entry)
                     else:
                         reader.skip(entry.size, f"tensor {shown(name)}")
-        for name, twin in (("weight", hf_names.WORDS), ("bias", hf_names.BIAS)):
-            other = decoder.get(f"{hf_names.DECODER}.{name}")
+        for name, twin in self._twins.items():
+            other = found.pop(name, None)
             if other is not None and not np.array_equal(other, found[twin]):
-                raise DataError(f"{self._where}: tensor {hf_names.DECODER}.{name} differs from "
-                                f"{twin}, wanted them tied")  # fmt: skip
+                raise DataError(
+                    f"{self._where}: tensor {name} differs from {twin}, wanted them tied"
+                )
         return {name: found[name] for name in self._shapes}
-
-    def _is_duplicate(self, name: str) -> bool:
-        tied = "masked-lm" in hf_names.HEADS[self.architecture]
-        return tied and name.startswith(f"{hf_names.DECODER}.")
 
 
 def hf_files(
@@ -291,7 +285,7 @@ def hf_files(
 
     ``weights`` under the names that ``read_hf_folder`` gives; what the class has no place for is
     left out, as is the decoder, which is tied. Raises ValueError for a tensor that is missing or
-    of another shape, DataError for what is no BERT tokenizer.
+    of another shape, DataError for what is no BERT tokenizer or has more pieces than rows.
     """
     from safetensors.numpy import save
 
@@ -312,5 +306,7 @@ def hf_files(
     return {
         CONFIG: about,
         WEIGHTS: save(tensors, metadata={"format": "pt"}),
-        **tokenizer_files(tokenizer_json, config.max_positions),
+        **tokenizer_files(
+            tokenizer_json, max_positions=config.max_positions, vocab_size=config.vocab_size
+        ),
     }

@@ -11,10 +11,12 @@ Shape = tuple[int, ...]
 
 PREFIX = "bert."
 POOLER = "pooler.dense"
-DECODER = "cls.predictions.decoder"
-"""Of the masked language model: its weight is that of the word embeddings, its bias ``BIAS``."""
-BIAS = "cls.predictions.bias"
 WORDS = "embeddings.word_embeddings.weight"
+BIAS = "cls.predictions.bias"
+DECODER = "cls.predictions.decoder.weight"
+DECODER_BIAS = "cls.predictions.decoder.bias"
+TWINS = {DECODER: WORDS, DECODER_BIAS: BIAS}
+"""The decoder of the masked language model is tied to these; some files have it nevertheless."""
 PRETRAINING = (
     "BertForPreTraining", "BertForMaskedLM", "BertForNextSentencePrediction", "BertModel",
 )  # fmt: skip
@@ -96,7 +98,7 @@ def pooler_shapes(config: BertConfig) -> dict[str, Shape]:
 def head_shapes(config: BertConfig, architecture: str, n_labels: int) -> dict[str, Shape]:
     """Of what a class has above encoder and pooler; ``n_labels`` where it has labels.
 
-    The decoder's weight is that of the word embeddings and is not stored. In ``seq_relationship``
+    Without the decoder of the masked language model, see ``TWINS``. In ``seq_relationship``
     row 0 means that the second text follows; in ``qa_outputs`` row 0 is the start, 1 the end.
     """
     hidden = config.hidden

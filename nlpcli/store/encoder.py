@@ -27,7 +27,9 @@ from nlpcli.store.validation import LARGEST
 KIND = "bert-encoder"
 KEY = "encoder"
 SPAN_BOUNDARY = "span_boundary.safetensors"
-_ABOUT = {"architecture", "heads", "n_parameters", "problem_type", "classifier_dropout", "bert"}
+_ABOUT = {
+    "architecture", "heads", "pooler", "n_parameters", "problem_type", "classifier_dropout", "bert",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,6 +112,7 @@ def about_encoder(encoder: Encoder) -> dict[str, Any]:
     return {
         "architecture": encoder.architecture,
         "heads": encoder.heads,
+        "pooler": f"{hf_names.POOLER}.weight" in encoder.weights,
         "n_parameters": encoder.n_parameters,
         "problem_type": encoder.problem_type,
         "classifier_dropout": encoder.classifier_dropout,
@@ -188,9 +191,9 @@ def open_plain(path: Path, *, room: int | None = None) -> OpenedEncoder:
     return OpenedEncoder(_encoder(found), path, None, warnings)
 
 
-def describe_plain(path: Path) -> dict[str, Any]:
+def describe_plain(path: Path, *, room: int | None = None) -> dict[str, Any]:
     """What such a folder is, as JSON values; errors as ``open_encoder``."""
-    encoder = open_plain(path).encoder
+    encoder = open_plain(path, room=room).encoder
     files = (entry for entry in os.scandir(path) if entry.is_file())
     return {
         "path": str(path),

@@ -46,21 +46,27 @@ def _fill(beside: Path, files: Mapping[str, bytes], target: Path) -> None:
             for name, data in files.items():
                 write_file(beside / name, data)
             fsync_folder(beside)
-            if not os.path.lexists(target) or not exchange(beside, target):
-                _replace(beside, target, set(files))
-            fsync_folder(target.parent)
+            _publish(beside, target, set(files))
         finally:
             os.close(handle)
     except OSError as error:
         raise OutputFailed(f"{target}: {error.strerror}") from None
 
 
-def _replace(beside: Path, target: Path, names: set[str]) -> None:
-    """Where two names cannot be swapped in one step: the old files go first."""
-    for name in names:
+def _publish(beside: Path, target: Path, names: set[str]) -> None:
+    """The one step; taken back when it cannot be made durable. Raises OSError."""
+    if os.path.lexists(target) and exchange(beside, target):
+        try:
+            fsync_folder(target.parent)
+        except OSError:
+            exchange(beside, target)
+            raise
+        return
+    for name in names:  # no swap in one step here: the old files go first
         with contextlib.suppress(FileNotFoundError):
             os.unlink(target / name)
     os.rename(beside, target)  # over an empty folder, or over nothing
+    fsync_folder(target.parent)
 
 
 def check_folder_free(target: Path, names: set[str], *, force: bool) -> None:

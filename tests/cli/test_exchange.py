@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ..formats.bert_folder import bert_files, written
 from ..formats.program import made_up_lines, needs_program, quantise, train
 from ..formats.written import Spec
 from .conftest import SAMPLES, Run
@@ -65,7 +66,8 @@ def test_what_cannot_be_is_said_in_one_line(fresh: Run, nlpcli: Run, tmp_path: P
     done = fresh("models", "export", FILE, target, "--to", "onnx")
     assert (done.code, done.err) == (
         2,
-        "error: --to onnx: wanted one of fasttext, word2vec, word2vec-binary, glove, arpa\n",
+        "error: --to onnx: wanted one of fasttext, word2vec, word2vec-binary, glove, arpa, "
+        "huggingface\n",
     )
     done = fresh("models", "export", FILE, FILE, "--to", "fasttext", "--force")
     assert done.code == 2 and "the same file" in done.err
@@ -119,3 +121,32 @@ def test_models_are_no_streams(fresh: Run, tmp_path: Path) -> None:
     ):  # fmt: skip
         done = fresh("models", *arguments)
         assert done.code == 2 and "not a stream" in done.err and not done.out
+
+
+def test_a_bert_folder_goes_in_and_out(fresh: Run, tmp_path: Path) -> None:
+    files = bert_files("BertForPreTraining")
+    plain = written(tmp_path / "plain", files)
+    store = tmp_path / "store"
+    done = fresh("models", "import", "./plain", "bert")
+    assert (done.code, done.out, done.err) == (0, f"{store}/bert/1\n", "")
+    shown = json.loads(fresh("models", "show", "bert", "--json").out)
+    about = shown["config"]["encoder"]
+    assert shown["kind"] == "bert-encoder" and about["bert"]["n_layers"] == 2
+    assert list(about["heads"]) == ["masked-lm", "next-sentence"]
+    line = ["models", "export", "bert", "./out", "--to", "huggingface"]
+    done = fresh(*line)
+    assert (done.code, done.out, done.err) == (0, "out\n", "")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == files
+    assert (fresh(*line).code, fresh(*line, "--force").code) == (73, 0)
+    assert "parameters" in fresh("models", "show", "./plain").out
+    assert fresh("models", "verify", "./plain").out == "plain: ok\n"
+    done = fresh("predict", "-m", "bert", NEW)
+    assert done.code == 65 and done.err.count("\n") == 1
+
+    (plain / "model.safetensors").write_bytes(files["model.safetensors"][:-1])
+    for command in (["verify", "./plain"], ["show", "./plain"], ["import", "./plain", "bert"]):
+        done = fresh("models", *command)
+        assert done.code == 65 and "model.safetensors: truncated" in done.err
+        assert done.err.count("\n") == 1
+    done = fresh("models", "import", store / "bert" / "1", "other")
+    assert done.code == 2 and "a model already" in done.err
