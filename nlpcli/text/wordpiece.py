@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from nlpcli.errors import DataError
 from nlpcli.text.wordpiece_file import (
     SPECIALS,
     Parts,
