@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 from nlpcli.text.wordpiece_file import LONGEST_WORD, PREFIX, SPECIALS
 
@@ -75,7 +76,7 @@ class _Pairs:
         number = len(self._words)
         self._words.append(ids)
         self._counts.append(n)
-        for first, second in zip(ids, ids[1:], strict=False):
+        for first, second in pairwise(ids):
             self._more(first << _SHIFT | second, n, number)
 
     def _more(self, pair: int, n: int, word: int) -> None:

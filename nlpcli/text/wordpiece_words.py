@@ -127,17 +127,11 @@ class WordCutter:
     def _fill(self) -> None:
         """Cuts the words that are new."""
         new, self._numbers.new = self._numbers.new, []
-        if not new:
-            return
-        ids: list[I32] = []
-        sizes: list[I64] = []
         for begin in range(0, len(new), _FILL):
             some = new[begin : begin + _FILL]
             found = self._library.encode(some, is_pretokenized=True, add_special_tokens=False)
-            ids.append(np.array(found.ids, np.int32))
             owners = np.array(found.word_ids, np.int64)
-            sizes.append(np.bincount(owners, minlength=len(some)))
-        self._add(np.concatenate(ids), np.concatenate(sizes))
+            self._add(np.array(found.ids, np.int32), np.bincount(owners, minlength=len(some)))
 
     def _add(self, ids: I32, sizes: I64) -> None:
         # what was handed out is not written to
