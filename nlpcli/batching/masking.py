@@ -150,7 +150,7 @@ def _choose_spans(
     chosen = np.zeros((n_rows, width), dtype=bool)
     lengths = (1 - SPAN_P) ** np.arange(LONGEST_SPAN)
     cumulative = np.cumsum(lengths / lengths.sum())
-    n_words = np.cumsum(starts, axis=1)
+    n_words = np.cumsum(starts, axis=1, dtype=np.int64)
     begins = [np.flatnonzero(line) for line in starts & maskable]
     left = budget.copy()
     none = np.empty(0, np.int64)
