@@ -104,6 +104,8 @@ class Bert(Named):
         self.norm = layer_norm(config)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.n_layers))
         self.pooler = linear(config.hidden, config.hidden) if pooler else None
+        self.sparse_words = False
+        """Whether backward leaves a sparse gradient of ``words``: rows that occurred."""
 
     def forward(
         self, ids: Tensor, segments: Tensor | None = None, mask: Tensor | None = None
@@ -134,7 +136,8 @@ class Bert(Named):
 
     def embed(self, ids: Tensor, segments: Tensor | None) -> Tensor:
         """The sum of the embeddings of piece, position and segment, normed; [B, T, D]."""
-        x = functional.embedding(ids, self.words) + self.positions[: ids.shape[1]]
+        x = functional.embedding(ids, self.words, sparse=self.sparse_words)
+        x = x + self.positions[: ids.shape[1]]
         if segments is None:
             x = x + self.segments[0]
         else:

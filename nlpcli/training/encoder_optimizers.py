@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +11,21 @@ import torch
 from torch import Tensor
 
 from nlpcli.errors import Unavailable
-from nlpcli.training.pretraining_config import PretrainingConfig
 
 BETAS, EPSILON = (0.9, 0.98), 1e-6
 """As Liu et al. 2019 ("RoBERTa", table 9) and Izsak et al. 2021 train with large rates."""
 MOMENTUM = 0.95
+
+
+class Recipe(Protocol):
+    """How parameters are moved: ``adamw`` or ``muon``, the rate, and the decay of matrices."""
+
+    @property
+    def optimizer(self) -> str: ...
+    @property
+    def lr(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
 
 
 class EncoderOptimizer:
@@ -25,23 +35,35 @@ class EncoderOptimizer:
     scaled to AdamW's size (Liu et al. 2025, "Muon is scalable", §2.2), so that one rate serves.
     """
 
-    def __init__(self, tensors: dict[str, Tensor], config: PretrainingConfig) -> None:
+    def __init__(
+        self, tensors: dict[str, Tensor], config: Recipe,
+        scale: Callable[[str], float] = lambda name: 1.0,
+    ) -> None:  # fmt: skip
+        """``scale``: of the learning rate, by the name of a parameter."""
         self._names = tensors
-        plain: list[Tensor] = []
-        decayed: list[Tensor] = []
         matrices: list[Tensor] = []
+        groups: dict[tuple[float, bool], list[Tensor]] = {}
         for name, tensor in tensors.items():
             inside = name.startswith("encoder.layer.") and tensor.ndim == 2
             if config.optimizer == "muon" and inside:
                 matrices.append(tensor)
             else:
-                (decayed if tensor.ndim == 2 else plain).append(tensor)
-        groups = [
-            {"params": decayed, "weight_decay": config.weight_decay},
-            {"params": plain, "weight_decay": 0.0},
-        ]
+                groups.setdefault((scale(name), tensor.ndim == 2), []).append(tensor)
         self._optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(groups, lr=config.lr, betas=BETAS, eps=EPSILON, fused=True)
+            torch.optim.AdamW(
+                [
+                    {
+                        "params": held,
+                        "weight_decay": config.weight_decay if decays else 0.0,
+                        "scale": factor,
+                    }
+                    for (factor, decays), held in groups.items()
+                ],
+                lr=config.lr,
+                betas=BETAS,
+                eps=EPSILON,
+                fused=True,
+            )
         ]
         if matrices:
             if not hasattr(torch.optim, "Muon"):
@@ -60,7 +82,7 @@ class EncoderOptimizer:
         """Moves all parameters along their gradients."""
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group.get("scale", 1.0)
             optimizer.step()
 
     def _entries(self) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,0 +1,131 @@
+"""Pieces of texts, or of pairs of texts -> rows that an encoder reads, and batches of them.
+
+Shapes: N rows, B of them in a batch, T positions of the longest, padding included.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from nlpcli.text.wordpiece import Ragged
+
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+
+Long = Literal["truncate-tail", "truncate-head", "head-tail"]
+"""What a row keeps of a text that is too long: its head, its tail, or a quarter of the room for
+the head and the rest for the tail (Sun et al. 2019, "How to fine-tune BERT", §5.3.1)."""
+MULTIPLE = 8
+"""T is a multiple of it, which products of matrices are made for."""
+
+
+@dataclass(frozen=True)
+class Specials:
+    """Ids of [CLS], [SEP] and [PAD]; ``longest`` positions of a row."""
+
+    cls: int
+    sep: int
+    pad: int
+    longest: int
+
+
+@dataclass(frozen=True)
+class Rows:
+    """[CLS] A [SEP], or [CLS] A [SEP] B [SEP]: ``ids`` int32 [sum of lengths], ``indptr`` int64
+    [N + 1]; ``second`` int64 [N] where B begins in its row, its length where there is none.
+    ``n_cut``: rows that lost pieces."""
+
+    ids: I32
+    indptr: I64
+    second: I64
+    n_cut: int
+
+    @property
+    def lengths(self) -> I64:
+        """Positions of each row."""
+        return np.diff(self.indptr)
+
+    def __len__(self) -> int:
+        return len(self.second)
+
+
+@dataclass(frozen=True)
+class Padded:
+    """``ids`` and ``segments`` int64 [B, T], ``mask`` bool [B, T]: True for what is no padding."""
+
+    ids: I64
+    segments: I64
+    mask: npt.NDArray[np.bool_]
+
+
+def framed(first: Ragged, second: Ragged | None, specials: Specials, long: Long) -> Rows:
+    """Rows of texts, or of pairs; of a pair that is too long the longer text is cut first."""
+    sizes = np.diff(first.indptr)
+    if second is None:
+        kept = np.minimum(sizes, specials.longest - 2)
+        lengths, behind = kept + 2, None
+        border = lengths
+        cut = kept < sizes
+    else:
+        others = np.diff(second.indptr)
+        room = specials.longest - 3
+        kept = np.minimum(sizes, np.maximum(room - others, -(-room // 2)))
+        behind = np.minimum(others, room - kept)
+        border = kept + 2
+        lengths = border + behind + 1
+        cut = (kept < sizes) | (behind < others)
+    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    ids = np.full(int(indptr[-1]), specials.sep, np.int32)
+    ids[indptr[:-1]] = specials.cls
+    _put(ids, indptr[:-1] + 1, first, kept, long)
+    if second is not None and behind is not None:
+        _put(ids, indptr[:-1] + border, second, behind, long)
+    return Rows(ids, indptr, border, int(cut.sum()))
+
+
+def _put(ids: I32, places: I64, texts: Ragged, kept: I64, long: Long) -> None:
+    """So many pieces of each text from its place on."""
+    sizes = np.diff(texts.indptr)
+    offset = np.arange(int(kept.sum())) - np.repeat(np.cumsum(kept) - kept, kept)
+    head = {"truncate-tail": kept, "truncate-head": np.zeros_like(kept), "head-tail": kept // 4}
+    skipped = np.repeat(sizes - kept, kept) * (offset >= np.repeat(head[long], kept))
+    ids[np.repeat(places, kept) + offset] = texts.ids[
+        np.repeat(texts.indptr[:-1], kept) + offset + skipped
+    ]
+
+
+def padded(rows: Rows, chosen: I64, specials: Specials) -> Padded:
+    """The rows ``chosen`` int64 [B] as one batch."""
+    lengths = rows.lengths[chosen]
+    longest = int(lengths.max())
+    width = max(longest, min(-(-longest // MULTIPLE) * MULTIPLE, specials.longest))
+    place = np.arange(width)[None]
+    mask = place < lengths[:, None]
+    ids = np.full((len(chosen), width), specials.pad, np.int64)
+    ids[mask] = rows.ids[(rows.indptr[chosen][:, None] + place)[mask]]
+    segments = (mask & (place >= rows.second[chosen][:, None])).astype(np.int64)
+    return Padded(ids, segments, mask)
+
+
+WINDOW = 32
+"""Batches among which rows are sorted by length."""
+
+
+def shuffled_batches(lengths: I64, size: int, seed: int, epoch: int) -> list[I64]:
+    """The rows of each batch of an epoch, int64 [<= size], every row once.
+
+    Rows are shuffled, sorted by length within windows, cut into batches, and these shuffled: rows
+    of about one length stand together, and none comes always at the same time.
+    """
+    generator = np.random.default_rng([seed, epoch])
+    order = generator.permutation(len(lengths))
+    batches = []
+    for at in range(0, len(order), WINDOW * size):
+        part = order[at : at + WINDOW * size]
+        part = part[np.argsort(lengths[part], kind="stable")]
+        batches += [part[i : i + size] for i in range(0, len(part), size)]
+    return [batches[i] for i in generator.permutation(len(batches))]

@@ -1,0 +1,73 @@
+"""What an encoder is fine-tuned to say about a text or a pair (Devlin et al. 2019, §4).
+
+Shapes: B rows, T positions, D hidden size, K labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nlpcli.models.bert import Bert, Named, Part, affine_parts
+from nlpcli.models.bert_config import BertConfig
+from nlpcli.models.layers import linear
+
+
+class SequenceModel(Named):
+    """An encoder, its pooled first position and a linear layer: ``BertForSequenceClassification``.
+
+    K labels, or one number for a regression.
+    """
+
+    def __init__(self, config: BertConfig, n_outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.bert = Bert(config)
+        self.classifier = linear(config.hidden, n_outputs)
+        self._dropout = dropout
+
+    def forward(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
+        """Logits [B, K], float32."""
+        pooled = self.bert.pooled(self.bert(ids, segments, None if bool(mask.all()) else mask))
+        if self.training and self._dropout:
+            pooled = functional.dropout(pooled, self._dropout)
+        logits: Tensor = self.classifier(pooled)
+        return logits.float()
+
+    def parts(self) -> Iterator[Part]:
+        """All parameters."""
+        yield from self.bert.parts()
+        yield from affine_parts("classifier", self.classifier)
+
+
+def sequence_loss(
+    logits: Tensor, targets: Tensor, *, weights: Tensor | None, smoothing: float, focal: float
+) -> Tensor:
+    """The mean loss of B rows, float32.
+
+    ``targets``: int64 [B], one label a row: cross entropy, with label ``smoothing`` (Szegedy et
+    al. 2016, §7); float32 [B, K]: logistic loss of each label, summed over them; float32 [B]:
+    squared error. ``weights`` float32 [B] of rows. ``focal``: rows that are right already count
+    less, by (1 - p)^focal (Lin et al. 2017, "Focal loss").
+    """
+    if targets.dtype == torch.int64:
+        losses = functional.cross_entropy(
+            logits, targets, reduction="none", label_smoothing=smoothing
+        )
+        if focal:
+            log_p = functional.log_softmax(logits, dim=1).gather(1, targets[:, None])[:, 0]
+            losses = losses * (1 - log_p.exp()) ** focal
+    elif targets.ndim == 2:
+        soft = targets * (1 - smoothing) + 0.5 * smoothing
+        each = functional.binary_cross_entropy_with_logits(logits, soft, reduction="none")
+        if focal:
+            p = torch.sigmoid(logits)
+            each = each * torch.where(targets > 0.5, 1 - p, p) ** focal
+        losses = each.sum(dim=1)
+    else:
+        losses = (logits[:, 0] - targets) ** 2
+    if weights is None:
+        return losses.mean()
+    return (losses * weights).sum() / weights.sum().clamp_min(1e-12)
