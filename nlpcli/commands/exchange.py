@@ -33,15 +33,13 @@ def add_commands(app: typer.Typer) -> None:
         "import",
         epilog="\b\nExamples:\n  nlpcli models import sample_data/reviews_en.bin imported\n"
         "  nlpcli models import sample_data/reviews_en.bin ./imported --force\n"
-        "  nlpcli models import sample_data/words_en.vec words\n"
-        "  nlpcli models import ./bert-folder bert",
+        "  nlpcli models import sample_data/words_en.vec words",
     )(import_model)
     app.command(
         "export",
         epilog="\b\nExamples:\n  nlpcli models export imported copy.bin --to fasttext\n"
         "  nlpcli models export imported@1 copy.bin --to fasttext --force\n"
-        "  nlpcli models export words glove.txt --to glove\n"
-        "  nlpcli models export bert ./bert-folder --to huggingface",
+        "  nlpcli models export words glove.txt --to glove",
     )(export_model)
 
 
