@@ -63,6 +63,28 @@ def show_words_report(report: dict[str, Any], console: Console, *, as_json: bool
         write_path(report["path"])
 
 
+def show_finetune_report(report: dict[str, Any], console: Console, *, as_json: bool) -> None:
+    """As ``show_report``, of a fine-tuned encoder."""
+    import json
+    import resource
+
+    report["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    if report.get("unchanged"):
+        console.say("nothing to do: data, options and program are as in the newest version")
+    else:
+        console.say(
+            f"{report['rows']:,} rows, {report['labels']:,} labels; {report['epochs']} epochs, "
+            f"loss {report['loss']:.4f}; {report['rows_per_second']:,} rows/s; "
+            f"{report['seconds']:.1f} s"
+        )
+    if report["metrics"] and "dev_rows" in report:
+        console.say(f"dev part, {report['dev_rows']:,} rows: {_in_short(report['metrics'])}")
+    if as_json:
+        typer.echo(json.dumps(report, sort_keys=True))
+    elif report["published"]:
+        write_path(report["path"])
+
+
 def show_encoder_report(report: dict[str, Any], console: Console, *, as_json: bool) -> None:
     """As ``show_report``, of a pre-trained encoder."""
     import json

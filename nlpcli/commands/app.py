@@ -11,6 +11,7 @@ from nlpcli import __version__
 from nlpcli.commands import (
     completion,
     exchange,
+    finetune,
     manual,
     models,
     neighbors,
@@ -73,6 +74,7 @@ def build_app() -> typer.Typer:
     app.command("train-w2v", epilog=train_w2v.EXAMPLES)(train_w2v.train_w2v)
     app.command("train-lm", epilog=train_lm.EXAMPLES)(train_lm.train_lm)
     app.command("pretrain-bert", epilog=pretrain_bert.EXAMPLES)(pretrain_bert.pretrain_bert)
+    app.command("finetune", epilog=finetune.EXAMPLES)(finetune.finetune)
     app.command("predict", epilog=predict.EXAMPLES)(predict.predict)
     app.command("eval", epilog=eval_command.EXAMPLES)(eval_command.evaluate)
     app.command("ngrams", epilog=ngrams.EXAMPLES)(ngrams.ngrams)

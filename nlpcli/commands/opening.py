@@ -177,9 +177,9 @@ def open_classifier(model: str, store: Path | None, console: Console) -> Classif
 
 
 def _stored_classifier(folder: ModelFolder, console: Console) -> Classifier:
-    from nlpcli.store.opening import open_stored
+    from nlpcli.runs.answering import open_answering
 
-    return _told(folder.path, open_stored(folder), console)
+    return _told(folder.path, open_answering(folder), console)
 
 
 def _told(path: Path, classifier: Classifier, console: Console) -> Classifier:

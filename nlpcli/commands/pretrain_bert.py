@@ -10,6 +10,7 @@ import typer
 
 from nlpcli.commands.after_training import prune_after, show_encoder_report, tell_pin
 from nlpcli.commands.configuring import from_options, typed_options
+from nlpcli.commands.opening import open_encoder
 from nlpcli.errors import UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell import ranks as around
@@ -196,7 +197,7 @@ def pretrain_bert(
     }
     typed = typed_options(context)
     place = around.place()
-    started = _opened(base, models, typed, console)
+    started = _opened(base, store, typed, console)
     spans = mask == MaskName.spans
     if span_boundary and not spans:
         raise UsageError("--span-boundary has no meaning with whole words", hint="--mask spans")
@@ -250,19 +251,16 @@ def _joined(place: around.Place) -> Ranks | None:
     return Ranks(place.rank, place.size)
 
 
-def _opened(base: str | None, models: Any, typed: set[str], console: Console) -> Encoder | None:
+def _opened(
+    base: str | None, store: Path | None, typed: set[str], console: Console
+) -> Encoder | None:
     """The encoder to go on from. Raises UsageError for options that it has answered."""
     if base is None:
         return None
-    from nlpcli.store.encoder import open_encoder
-
     for name in SIZED:
         if name in typed:
             raise UsageError(f"--{name.replace('_', '-')} has no meaning with --from {base}")
-    found = open_encoder(base, models)
-    for warning in found.warnings:
-        console.warn(warning)
-    return found.encoder
+    return open_encoder(base, store, console).encoder
 
 
 def _vocabulary(

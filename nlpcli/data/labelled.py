@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from nlpcli.data.pairs import joined
 from nlpcli.data.rows import Reject, RowFormat, open_rows
 from nlpcli.errors import DataError, shown
 
@@ -101,6 +102,7 @@ def read_labelled(
     fmt: RowFormat,
     *,
     text_column: str = "text",
+    text_b_column: str | None = None,
     label_column: str = "label",
     weight_column: str | None = None,
     label_separator: str | None = None,
@@ -109,14 +111,19 @@ def read_labelled(
 ) -> Labelled:
     """Reads a whole file of labelled rows; blank texts are dropped and counted.
 
+    With ``text_b_column`` a text is a pair, as ``data/pairs.py`` joins it.
     Raises InputMissing; DataError for a bad row (unless skipped) or when no row is left.
     """
     rows = open_rows(path, fmt, on_reject)
     text, label = rows.column(text_column), rows.column(label_column)
+    other = None if text_b_column is None else rows.column(text_b_column)
     weight = None if weight_column is None else rows.column(weight_column)
     kept = _Collector(label_separator, keep_blank)
     skipped = 0
     for batch in rows.batches():
+        if other is not None:
+            for row in batch.rows:
+                row[text] = joined(row[text], row[other])
         if weight is None and kept.add_all(
             [row[text] for row in batch.rows], [row[label] for row in batch.rows], batch.lines
         ):

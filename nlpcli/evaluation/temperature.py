@@ -31,8 +31,9 @@ class Calibration:
     offset: float = 0.0
 
 
-def fit_softmax(logits: Floats, targets: Floats) -> Calibration:
-    """logits, targets: (B, K); a row of ``targets`` holds a 1 at each true label."""
+def fit_softmax(logits: Floats, targets: Floats, prior: float = PRIOR_SCALE) -> Calibration:
+    """logits, targets: (B, K); a row of ``targets`` holds a 1 at each true label. ``prior``: the
+    scale to expect, 4 for unit-length texts and linear models."""
     shifted = logits - logits.max(axis=1, keepdims=True, initial=-np.inf)
     true, counts = float(np.vdot(shifted, targets)), targets.sum(axis=1)
 
@@ -46,17 +47,17 @@ def fit_softmax(logits: Floats, targets: Floats) -> Calibration:
         second = first + scale * scale * float(counts @ (squares - means * means))
         return first, second
 
-    return Calibration(round(float(np.exp(_newton(slopes))), 6))
+    return Calibration(round(float(np.exp(_newton(slopes, prior))), 6))
 
 
-def fit_logistic(logits: Floats, targets: Floats) -> Calibration:
+def fit_logistic(logits: Floats, targets: Floats, prior: float = PRIOR_SCALE) -> Calibration:
     """As ``fit_softmax`` for K yes-or-no answers a text, with an offset common to all."""
-    at = np.array([PRIOR_SCALE, 0.0])
+    at = np.array([prior, 0.0])
     z, y = logits.ravel(), targets.ravel()
     for _ in range(STEPS):
         p = 1 / (1 + np.exp(-np.clip(at[0] * z + at[1], -30, 30)))
         error, spread = p - y, p * (1 - p)
-        pull = np.log(at[0] / PRIOR_SCALE) / (PRIOR_WIDTH**2 * at[0])
+        pull = np.log(at[0] / prior) / (PRIOR_WIDTH**2 * at[0])
         slope = np.array([error @ z + pull, error.sum() + at[1] * RIDGE])
         stiff = 1 / (PRIOR_WIDTH * at[0]) ** 2
         cross = spread @ z
@@ -70,12 +71,12 @@ def fit_logistic(logits: Floats, targets: Floats) -> Calibration:
     return Calibration(round(float(at[0]), 6), round(float(at[1]), 6))
 
 
-def _newton(slopes: Callable[[float], tuple[float, float]]) -> float:
+def _newton(slopes: Callable[[float], tuple[float, float]], prior: float) -> float:
     """The logarithm of the best scale under the prior, by damped Newton steps."""
-    at = float(np.log(PRIOR_SCALE))
+    at = float(np.log(prior))
     for _ in range(STEPS):
         first, second = slopes(at)
-        first += (at - np.log(PRIOR_SCALE)) / PRIOR_WIDTH**2
+        first += (at - np.log(prior)) / PRIOR_WIDTH**2
         second = max(second, 0.0) + 1 / PRIOR_WIDTH**2
         step = float(np.clip(first / second, -1, 1))
         at = float(np.clip(at - step, _LOWEST, _HIGHEST))

@@ -54,8 +54,8 @@ def gate_failures(
 
 def rival_metrics(store: Store, output: str, dev: Labelled, console: Reporter) -> dict[str, Any]:
     """Metrics of the version in use on these rows; none when there is none to be used."""
+    from nlpcli.runs.answering import open_answering
     from nlpcli.runs.scoring import plain_metrics, score
-    from nlpcli.store.opening import open_stored
 
     try:
         folder, warnings = store.open(output)
@@ -67,7 +67,7 @@ def rival_metrics(store: Store, output: str, dev: Labelled, console: Reporter) -
         return {}
     for warning in warnings:
         console.warn(warning)
-    model = open_stored(folder)
+    model = open_answering(folder)
     return plain_metrics(score(model, model.probabilities(dev.texts), dev.labels, resamples=0))
 
 

@@ -72,6 +72,9 @@ Header = Annotated[
     bool, typer.Option("--header/--no-header", help="Without: columns are numbered from 1.")
 ]
 TextColumn = Annotated[str, typer.Option(help="Column that holds the text.")]
+TextBColumn = Annotated[
+    str | None, typer.Option(help="Column of the second text, where a row is a pair.")
+]
 LabelColumn = Annotated[str, typer.Option(help="Column that holds the label or labels.")]
 LABEL_PREFIX = "__label__"
 LabelPrefix = Annotated[

@@ -120,10 +120,10 @@ def about_encoder(encoder: Encoder) -> dict[str, Any]:
     }
 
 
-def read_encoder(folder: ModelFolder) -> Encoder:
+def read_encoder(folder: ModelFolder, kind: str = KIND) -> Encoder:
     """Loads a verified model. Raises DataError when it is of another kind or does not add up."""
     manifest, where = folder.manifest, str(folder.path)
-    if manifest.kind != KIND:
+    if manifest.kind != kind:
         raise DataError(f"{where}: a model of kind {shown(manifest.kind)}, wanted an encoder",
                         hint="pretrain-bert, or a Hugging Face folder")  # fmt: skip
     about = manifest.config.get(KEY)

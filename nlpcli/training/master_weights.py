@@ -46,8 +46,9 @@ class MasterWeights:
             tensor.grad = None
 
     @torch.no_grad()
-    def hand_down(self) -> None:
-        """The model's parameters become these, rounded."""
+    def hand_down(self, without: str | None = None) -> None:
+        """The model's parameters become these, rounded, but for the one named ``without``."""
         if not self._shared:
             for part in self._parts:
-                part.view.copy_(self.tensors[part.name])
+                if part.name != without:
+                    part.view.copy_(self.tensors[part.name])

@@ -1,0 +1,181 @@
+"""finetune: labelled rows and an encoder in, a published classifier out."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nlpcli.commands.after_training import prune_after, show_finetune_report, tell_pin, why_not
+from nlpcli.commands.configuring import from_options, has_dev_part
+from nlpcli.commands.opening import open_encoder, refuse_same_file
+from nlpcli.errors import NegativeAnswer, UsageError
+from nlpcli.shell import options as opt
+from nlpcli.shell.console import Console, RejectFile
+
+EXAMPLES = """\b
+Examples:
+  nlpcli pretrain-bert sample_data/reviews_en.csv -o encoder --size tiny \\
+      --steps 20 --batch-size 8 --max-length 32
+  nlpcli finetune sample_data/reviews_en.csv --from encoder -o tuned --epochs 1
+"""
+
+
+class LongName(StrEnum):
+    """What is read of a text that is too long."""
+
+    truncate_tail = "truncate-tail"
+    truncate_head = "truncate-head"
+    head_tail = "head-tail"
+
+
+def finetune(
+    context: typer.Context,
+    train: Annotated[str, typer.Argument(help="Labelled rows; - for stdin.")],
+    *,
+    base: Annotated[
+        str, typer.Option("--from", help="The encoder: a model, or a Hugging Face folder.")
+    ],
+    output: Annotated[str, typer.Option("--output", "-o", help="Name in the store, or a path.")],
+    store: opt.Store = None,
+    dev: Annotated[
+        str | None, typer.Option(help="Rows to choose the best epoch and the threshold on.")
+    ] = None,
+    dev_fraction: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Or hold out so much of the rows.")
+    ] = 0.1,
+    format: opt.Format = None,
+    header: opt.Header = True,
+    text_column: opt.TextColumn = "text",
+    text_b_column: opt.TextBColumn = None,
+    label_column: opt.LabelColumn = "label",
+    weight_column: Annotated[
+        str | None, typer.Option(help="Column that holds the weight of a row.")
+    ] = None,
+    label_separator: opt.LabelSeparator = None,
+    epochs: Annotated[int, typer.Option(min=1, max=10000, help="Passes over the rows.")] = 3,
+    batch_size: Annotated[int, typer.Option(min=1, max=100000, help="Rows of a step.")] = 32,
+    lr: Annotated[float, typer.Option(min=1e-8, max=1, help="Highest learning rate.")] = 5e-5,
+    warmup: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of the steps in which it rises.")
+    ] = 0.06,
+    layer_decay: Annotated[
+        float, typer.Option(min=0.1, max=1, help="Rate of a layer, of that of the next one.")
+    ] = 1.0,
+    weight_decay: Annotated[float, typer.Option(min=0, max=1)] = 0.01,
+    dropout: Annotated[float, typer.Option(min=0, max=0.9)] = 0.1,
+    freeze: Annotated[
+        str, typer.Option(help="none, embeddings, so many layers too, or all but the head.")
+    ] = "none",
+    label_smoothing: Annotated[float, typer.Option(min=0, max=0.9)] = 0.0,
+    focal: Annotated[
+        float, typer.Option(min=0, max=10, help="Rows that are right already count less.")
+    ] = 0.0,
+    class_weight: Annotated[
+        str | None, typer.Option(help="balanced, or a CSV file of label,weight.")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="For several labels [default: tuned].")
+    ] = None,
+    max_length: Annotated[
+        int | None, typer.Option(min=4, max=8192, help="Pieces of a row [default: 128, or fewer].")
+    ] = None,
+    long: Annotated[
+        LongName, typer.Option(help="What is left out of a text that is longer.")
+    ] = LongName.truncate_tail,
+    patience: Annotated[
+        int | None, typer.Option(min=0, help="End after so many epochs without a better one.")
+    ] = None,
+    publish_if: Annotated[
+        list[str] | None,
+        typer.Option(help="Else kept unpublished, exit 1: 'macro_f1>=0.8', or better."),
+    ] = None,
+    if_changed: Annotated[
+        bool, typer.Option("--if-changed", help="Do nothing when data and options are the same.")
+    ] = False,
+    seed: opt.Seed = 1,
+    threads: opt.Threads = None,
+    device: opt.Device = "auto",
+    precision: opt.Precision = opt.PrecisionName.auto,
+    on_error: opt.ErrorMode = opt.OnError.fail,
+    rejects: opt.Rejects = None,
+    max_field: opt.MaxField = 64,
+    resume: opt.Resume = False,
+    save_every: opt.SaveEvery = 5,
+    keep: opt.Keep = None,
+    force: opt.Force = False,
+    wait: opt.Wait = False,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
+    no_color: opt.NoColor = False,
+) -> None:
+    """Fine-tune an encoder on labelled rows, texts or pairs, and publish the classifier.
+
+    The model is at the same time a folder that transformers loads as
+    BertForSequenceClassification.
+    """
+    from nlpcli.data.rows import RowFormat
+    from nlpcli.runs.finetuning import FinetuneRun
+    from nlpcli.runs.finetuning_parts import FinetuneRequest
+    from nlpcli.runs.publishing import parse_gate
+    from nlpcli.store.store import Store
+    from nlpcli.training.finetuning_config import FinetuneConfig
+
+    console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
+    models = Store(opt.store_root(store))
+    opt.expect_input(train)
+    options = _plain(context.params)
+    dev_fraction = 0.0 if dev is not None else dev_fraction
+    refuse_same_file({"TRAIN": train, "--dev": dev}, {"--rejects": rejects, "--output": output})
+    opened = open_encoder(base, store, console)
+    longest = opened.encoder.config.max_positions
+    if max_length is not None and max_length > longest:
+        raise UsageError(f"--max-length {max_length}: {base} has {longest} positions")
+    try:
+        config = from_options(FinetuneConfig, options, max_length=max_length or min(128, longest))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    request = FinetuneRequest(
+        output=output, train=train, dev=dev, dev_fraction=dev_fraction,
+        fmt=RowFormat(
+            format=format, header=header, on_error=on_error, max_field=max_field << 20,
+            label_separator=label_separator,
+        ),
+        columns={
+            "text_column": text_column, "text_b_column": text_b_column,
+            "label_column": label_column, "weight_column": weight_column,
+            "label_separator": label_separator,
+        },
+        pair=text_b_column is not None, base=opened, config=config, class_weight=class_weight,
+        threshold=threshold, patience=patience, seed=seed, threads=threads, device=device,
+        precision=precision.value, resume=resume, save_every=save_every,
+        gate=parse_gate(
+            publish_if or [], multi_label=label_separator is not None,
+            has_dev=has_dev_part({**options, "dev_fraction": dev_fraction, "autotune": False}),
+        ),
+        if_changed=if_changed,
+    )  # fmt: skip
+    _execute(request, FinetuneRun, models, console, rejects, options)
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    return {n: v.value if isinstance(v, StrEnum) else v for n, v in options.items()}
+
+
+def _execute(
+    request: Any, run: Any, store: Any, console: Console, rejects: Path | None,
+    options: dict[str, Any],
+) -> None:  # fmt: skip
+    """Runs it, then says how it went."""
+    draft = store.begin(request.output, force=options["force"], wait=options["wait"])
+    with draft:
+        report = run(request, store, console, RejectFile(rejects, console)).run(draft)
+    show_finetune_report(report, console, as_json=options["json"])
+    if report["refused"]:
+        raise NegativeAnswer(why_not(report))
+    if options["keep"] is not None and draft.versioned:
+        prune_after(store, request.output, options["keep"], console)
+    tell_pin(store, request.output, report, console)

@@ -1,0 +1,135 @@
+"""A fine-tuned encoder that answers texts, as any other classifier does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from nlpcli.data.pairs import parted
+from nlpcli.store.encoder_classifier import Answering, StoredClassifier
+from nlpcli.text.wordpiece import WordPieceTokenizer
+
+if TYPE_CHECKING:
+    from nlpcli.batching.framing import Long, Rows, Specials
+    from nlpcli.models.encoder_heads import SequenceModel
+
+F64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Cutter:
+    """Texts, or pairs joined by ``data/pairs.py``, -> rows for an encoder."""
+
+    tokenizer: WordPieceTokenizer
+    answering: Answering
+
+    @property
+    def specials(self) -> Specials:
+        """What rows are framed with."""
+        from nlpcli.batching.framing import Specials
+
+        words = self.tokenizer
+        return Specials(words.cls, words.sep, words.pad, self.answering.max_length)
+
+    def rows(self, texts: Sequence[str]) -> Rows:
+        """One a text."""
+        from nlpcli.batching.framing import framed
+
+        first, second = list(texts), None
+        if self.answering.pair:
+            first, others = parted(texts)
+            second = self.tokenizer.encode(others)
+        long = cast("Long", self.answering.long)
+        return framed(self.tokenizer.encode(first), second, self.specials, long)
+
+
+def activated(logits: F64, answering: Answering) -> F64:
+    """Probabilities: a softmax, or a logistic function of each where there are several labels."""
+    z = answering.scale * logits + answering.offset
+    if answering.separator is not None:
+        found: F64 = 1 / (1 + np.exp(-np.clip(z, -700, 700)))
+        return found
+    z = np.exp(z - z.max(axis=1, keepdims=True))
+    found = z / z.sum(axis=1, keepdims=True)
+    return found
+
+
+class EncoderClassifier:
+    """Texts -> probabilities, by a model that is loaded when the first text comes."""
+
+    def __init__(
+        self, stored: StoredClassifier, *, device: str = "auto", precision: str = "auto",
+        threads: int | None = None,
+    ) -> None:  # fmt: skip
+        self.stored, self.answering = stored, stored.answering
+        self.labels = list(stored.encoder.labels)
+        self._device, self._precision, self._threads = device, precision, threads
+        words = WordPieceTokenizer.from_json(stored.encoder.tokenizer_json, "the model")
+        self.cutter = Cutter(words, stored.answering)
+        self._model: SequenceModel | None = None
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a text may have any number of labels."""
+        return self.answering.separator is not None
+
+    @property
+    def separator(self) -> str | None:
+        """What several labels are joined by."""
+        return self.answering.separator
+
+    @property
+    def abstention(self) -> tuple[tuple[float, float, float], ...]:
+        """As of a TextClassifier."""
+        return self.answering.abstention
+
+    def limit(self, asked: float | None) -> float:
+        """The threshold in force: the one asked for, else the saved one."""
+        return next((t for t in (asked, self.answering.threshold) if t is not None), 0.5)
+
+    def probabilities(self, texts: Sequence[str]) -> F64:
+        """Probability of each label, float64 [len(texts), len(labels)].
+
+        Texts that occur several times are answered once.
+        """
+        if not len(texts):
+            return np.zeros((0, len(self.labels)))
+        different = list(dict.fromkeys(texts))
+        place = {text: i for i, text in enumerate(different)}
+        found = activated(self.logits(different), self.answering)
+        return found[[place[text] for text in texts]]
+
+    def logits(self, texts: Sequence[str]) -> F64:
+        """Logits, float64 [len(texts), len(labels)]."""
+        from nlpcli.training.finetuning import logits_of
+
+        model = self._loaded()
+        rows = self.cutter.rows(texts)
+        return logits_of(model, rows, self.cutter.specials, model.classifier.weight.device)
+
+    def _loaded(self) -> SequenceModel:
+        if self._model is None:
+            from nlpcli.models.encoder_heads import SequenceModel
+            from nlpcli.training.device import choose_device, set_threads
+            from nlpcli.training.precision import choose_precision
+
+            set_threads(self._threads)
+            place = choose_device(self._device)
+            config = self.stored.encoder.config
+            model = SequenceModel(config, len(self.labels), 0.0)
+            model.load(self.stored.encoder.weights)
+            self._model = model.to(place, choose_precision(self._precision, place)).eval()
+        return self._model
+
+
+def plain_answering(encoder: Any, path: Path) -> Answering:
+    """How another program's classifier answers: as its config says, without calibration."""
+    several = encoder.problem_type == "multi_label_classification"
+    return Answering(
+        separator=";" if several else None, max_length=min(512, encoder.config.max_positions)
+    )

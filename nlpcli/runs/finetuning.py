@@ -1,0 +1,254 @@
+"""One run of finetune, from rows to a classifier in the store."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nlpcli.errors import DataError
+from nlpcli.runs import interrupts
+from nlpcli.runs.encoder_classifier import Cutter, EncoderClassifier, activated
+from nlpcli.runs.finetuning_parts import FinetuneRequest, begin, calibrated, scorer
+from nlpcli.runs.interrupts import Interrupted
+from nlpcli.runs.publishing import find_unchanged, gate_failures, rival_metrics
+from nlpcli.runs.request import Parts
+from nlpcli.runs.resuming import Resumption
+from nlpcli.runs.torch_import import import_torch_aside
+from nlpcli.store.encoder_classifier import Answering, StoredClassifier
+
+if TYPE_CHECKING:
+    from nlpcli.data.labelled import Labelled
+    from nlpcli.runs.reporting import Rejects, Reporter
+    from nlpcli.store.draft import Draft
+    from nlpcli.store.store import Store
+    from nlpcli.training.finetuning import Finetuning
+
+F64 = npt.NDArray[np.float64]
+
+
+class FinetuneRun:
+    """Reads, trains, measures and publishes what a request asks for; ``run`` it once."""
+
+    def __init__(
+        self, request: FinetuneRequest, store: Store, console: Reporter, reject: Rejects
+    ) -> None:
+        from nlpcli import __version__
+
+        self._request, self._store, self._console = request, store, console
+        self._reject, self._program = reject, f"nlpcli {__version__}"
+        self._begun = time.perf_counter()
+
+    def run(self, draft: Draft) -> dict[str, Any]:
+        """The report: ``path`` of the version; ``refused`` says why it is not served, if so.
+
+        Raises NlpcliError; Interrupted, with a state saved when training had begun.
+        """
+        request = self._request
+        import_torch_aside()
+        parts = self._read()
+        record = request.record(parts, self._program)
+        if request.if_changed:
+            same = find_unchanged(self._store, request.output, record)
+            if same is not None:
+                served = same.manifest.published
+                return {
+                    "path": str(same.path), "unchanged": True, "published": served,
+                    "refused": [] if served else ["nothing changed since it was not published"],
+                    "metrics": same.manifest.metrics,
+                }  # fmt: skip
+        answering = Answering(
+            pair=request.pair, separator=request.separator, max_length=request.config.max_length,
+            long=request.config.long,
+        )  # fmt: skip
+        training, cutter = self._prepared(parts, answering)
+        draft.need(4 * sum(t.numel() for t in training.masters.tensors.values()))
+        states = Resumption(draft.states, record, self._console, minutes=request.save_every)
+        report: dict[str, Any] = {
+            "rows": len(parts.train.texts), "labels": len(parts.names),
+            "dev_rows": 0 if parts.dev is None else len(parts.dev.texts),
+            "device": str(training.device), "threads": request.threads,
+            "precision": str(training.precision).removeprefix("torch."),
+            "resumed_after_step": states.take_up(training, asked=request.resume),
+        }  # fmt: skip
+        begun, first = time.perf_counter(), training.steps_done
+        try:
+            loss = self._watch(training, states)
+        except Interrupted:
+            states.save(training)
+            raise
+        seconds = max(time.perf_counter() - begun, 1e-9)
+        done = (training.steps_done - first) * request.config.batch_size
+        report |= {"rows_per_second": round(done / seconds), "loss": loss,
+                   "epochs": training.epochs_done, "steps": training.steps_done}  # fmt: skip
+        if training.best is not None:
+            report["best_epoch"] = training.best_epoch
+        stored = self._measured(training, cutter, parts, answering, report)
+        self._publish(draft, stored, parts, record, report)
+        states.clear()
+        report["seconds"] = round(time.perf_counter() - self._begun, 3)
+        return report
+
+    def _read(self) -> Parts:
+        from nlpcli.data.labelled import read_labelled
+        from nlpcli.data.split import label_names
+        from nlpcli.runs.class_weights import read_class_weights
+        from nlpcli.runs.fitting import split_rows
+
+        request = self._request
+        columns: dict[str, Any] = request.columns
+        train = read_labelled(request.train, request.fmt, on_reject=self._reject, **columns)
+        dev: Labelled | None
+        names = label_names(train.labels)
+        if len(names) < (1 if request.separator is not None else 2):
+            seen = ", ".join(names) or "none"
+            raise DataError(f"{request.train}: at least 2 labels are needed, seen: {seen}")
+        if request.dev is not None:
+            columns = {**columns, "weight_column": None}
+            dev = read_labelled(request.dev, request.fmt, on_reject=self._reject, **columns)
+            source = request.dev
+        else:
+            train, dev, source = split_rows(train, request.dev_fraction, request.seed)
+        self._reject.close()
+        self._tell(train, dev, names)
+        weights = read_class_weights(request.class_weight, names)
+        return Parts(train, dev, source, names, weights)
+
+    def _tell(self, train: Labelled, dev: Labelled | None, names: list[str]) -> None:
+        if train.n_blank:
+            self._console.say(f"rows with a blank text, left out: {train.n_blank:,}")
+        if train.n_conflicts:
+            self._console.warn(f"texts that occur with different labels: {train.n_conflicts:,}")
+        new = sorted({n for row in (dev.labels if dev else []) for n in row} - set(names))
+        if new:
+            self._console.warn(f"labels of the dev rows that no training row has: {', '.join(new)}")
+
+    def _prepared(self, parts: Parts, answering: Answering) -> tuple[Finetuning, Cutter]:
+        """The training, ready to go. Raises UsageError, Unavailable."""
+        from nlpcli.batching.labels import LabelSets
+        from nlpcli.models.encoder_heads import SequenceModel
+        from nlpcli.text.wordpiece import WordPieceTokenizer
+        from nlpcli.training.device import choose_device, set_threads
+        from nlpcli.training.finetuning import Examples, Finetuning
+        from nlpcli.training.fit import class_importance
+        from nlpcli.training.precision import choose_precision
+
+        request, encoder = self._request, self._request.base.encoder
+        place = choose_device(request.device)
+        precision = choose_precision(request.precision, place)
+        set_threads(request.threads)
+        words = WordPieceTokenizer.from_json(encoder.tokenizer_json, str(request.base.path))
+        cutter = Cutter(words, answering)
+        rows = cutter.rows(parts.train.texts)
+        if rows.n_cut:
+            self._console.say(
+                f"longer than {answering.max_length} pieces and cut: {rows.n_cut:,} of "
+                f"{len(rows):,} rows"
+            )
+        sets = LabelSets.of(parts.train.labels, parts.names)
+        targets: npt.NDArray[Any] = sets.ids.astype(np.int64)
+        if request.separator is not None:
+            targets = sets.dense(np.arange(len(rows))).astype(np.float32)
+        importance = class_importance(sets, parts.class_weight, parts.train.weights)
+        config = request.config
+        model = SequenceModel(
+            replace(encoder.config, dropout=config.dropout, attention_dropout=config.dropout),
+            len(parts.names), config.dropout,
+        )  # fmt: skip
+        begin(model, encoder.weights, request.seed)
+        dev = None if parts.dev is None else cutter.rows(parts.dev.texts)
+        training = Finetuning(
+            model, Examples(rows, targets, importance), cutter.specials, config,
+            seed=request.seed, device=place, precision=precision, dev=dev,
+            score=scorer(parts, answering), patience=request.patience,
+        )  # fmt: skip
+        n = sum(t.numel() for t in training.masters.tensors.values())
+        self._console.say(
+            f"encoder: {encoder.config.n_layers} layers of {encoder.config.hidden}, {n:,} "
+            f"parameters, {place}, {str(precision).removeprefix('torch.')}"
+        )
+        return training, cutter
+
+    def _watch(self, training: Finetuning, states: Resumption) -> float:
+        """Trains to the end, shows how it goes, saves states; gives the last mean loss."""
+        loss, begun, first = 0.0, time.perf_counter(), None
+        with self._console, interrupts.deferred():
+            for now in training:
+                first = now.rows - self._request.config.batch_size if first is None else first
+                rate = (now.rows - first) / max(time.perf_counter() - begun, 1e-9)
+                loss = now.loss
+                self._console.progress(
+                    f"epoch {now.epoch}/{self._request.config.epochs}", now.step, now.total,
+                    f"loss {now.loss:.4f}  {rate:,.0f} rows/s",
+                )  # fmt: skip
+                if now.dev_score is not None:
+                    self._console.say(
+                        f"epoch {now.epoch}: loss {now.loss:.4f}, dev {now.dev_score:.4f}"
+                    )
+                if interrupts.pending():
+                    states.save(training)
+                    break
+                states.save_if_due(training)
+        return round(loss, 6)
+
+    def _measured(
+        self, training: Finetuning, cutter: Cutter, parts: Parts, answering: Answering,
+        report: dict[str, Any],
+    ) -> StoredClassifier:  # fmt: skip
+        """The model to keep, calibrated on the dev part; its metrics go into the report."""
+        from nlpcli.runs.scoring import plain_metrics, score
+
+        base = self._request.base.encoder
+        encoder = replace(
+            base, weights=training.weights(), architecture="BertForSequenceClassification",
+            labels=parts.names, span_boundary=None, classifier_dropout=None,
+            problem_type="multi_label_classification" if answering.separator is not None
+            else "single_label_classification",
+        )  # fmt: skip
+        report["metrics"] = {}
+        if parts.dev is not None:
+            logits = training.logits(cutter.rows(parts.dev.texts))
+            answering = calibrated(answering, logits, parts, self._request.threshold)
+        elif answering.separator is not None:
+            answering = replace(answering, threshold=self._request.threshold or 0.5)
+        stored = StoredClassifier(encoder, answering)
+        if parts.dev is not None:
+            found = activated(logits, answering)
+            classifier = EncoderClassifier(stored)
+            document = score(classifier, found, parts.dev.labels, resamples=0)
+            report["metrics"] = plain_metrics(document)
+        return stored
+
+    def _publish(
+        self, draft: Draft, stored: StoredClassifier, parts: Parts, record: dict[str, Any],
+        report: dict[str, Any],
+    ) -> None:  # fmt: skip
+        from nlpcli.store.encoder_classifier import KIND, write_encoder_classifier
+
+        rival = None
+        if None in self._request.gate:
+            assert parts.dev is not None
+            rival = rival_metrics(self._store, self._request.output, parts.dev, self._console)
+        several = stored.answering.separator is not None
+        refused = gate_failures(self._request.gate, report["metrics"], several, rival)
+        report |= {"refused": refused, "published": not refused, "path": None}
+        if refused and not draft.versioned:
+            return
+        with interrupts.deferred():
+            config = write_encoder_classifier(draft, stored, {"run": record, "dev": parts.source})
+            path = draft.publish(
+                kind=KIND, created_by=self._program, config=config, labels=parts.names,
+                data={
+                    "sha256": parts.train.sha256, "rows": len(parts.train.texts),
+                    "dev_rows": report["dev_rows"], "blank_rows": parts.train.n_blank,
+                    "skipped_rows": parts.train.n_skipped,
+                },
+                seed=self._request.seed, metrics=report["metrics"], published=not refused,
+            )  # fmt: skip
+            interrupts.complete()  # a signal now must not make the next run publish it again
+        report["path"] = str(path)
+        report["model_bytes"] = sum(file.stat().st_size for file in Path(path).iterdir())

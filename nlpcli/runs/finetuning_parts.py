@@ -1,0 +1,137 @@
+"""What finetune was asked for; how a model begins, is scored and calibrated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nlpcli.errors import UsageError
+from nlpcli.runs.encoder_classifier import activated
+from nlpcli.store.encoder_classifier import Answering
+
+if TYPE_CHECKING:
+    from nlpcli.data.rows import RowFormat
+    from nlpcli.models.encoder_heads import SequenceModel
+    from nlpcli.runs.conditions import Condition
+    from nlpcli.runs.request import Parts
+    from nlpcli.store.encoder import OpenedEncoder
+    from nlpcli.training.finetuning_config import FinetuneConfig
+
+F64 = npt.NDArray[np.float64]
+PRIOR = 1.0
+"""Of the scale of logits that were trained as they are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneRequest:
+    """A run as it was asked for, validated."""
+
+    output: str
+    train: str
+    dev: str | None
+    dev_fraction: float
+    fmt: RowFormat
+    columns: dict[str, str | None]
+    pair: bool
+    base: OpenedEncoder
+    config: FinetuneConfig
+    class_weight: str | None
+    threshold: float | None
+    patience: int | None
+    seed: int
+    threads: int | None
+    device: str
+    precision: str
+    resume: bool
+    save_every: float
+    gate: list[Condition | None]
+    if_changed: bool
+
+    @property
+    def separator(self) -> str | None:
+        """Joins several labels; None for one label a row."""
+        return self.columns["label_separator"]
+
+    def record(self, parts: Parts, program: str) -> dict[str, Any]:
+        """Everything that the model depends on, as plain JSON values."""
+        folder = self.base.folder
+        fmt = {k: v for k, v in asdict(self.fmt).items() if v is not None}
+        files = {} if folder is None else folder.manifest.files
+        record = {
+            "program": program, "train_sha256": parts.train.sha256,
+            "dev_sha256": None if parts.dev is None else parts.dev.sha256,
+            "dev": parts.source if self.dev is None else "a file", "rows_as": fmt,
+            **self.columns, "pair": self.pair, **self.config.to_json(),
+            "from": {name: entry.sha256 for name, entry in files.items()} or str(self.base.path),
+            "class_weight": "balanced" if parts.class_weight == {} else parts.class_weight,
+            "threshold": self.threshold, "patience": self.patience, "seed": self.seed,
+            "threads": self.threads, "device": self.device, "precision": self.precision,
+            "publish_if": [str(condition or "better") for condition in self.gate],
+        }  # fmt: skip
+        plain: dict[str, Any] = json.loads(json.dumps(record))
+        return plain
+
+
+def begin(model: SequenceModel, weights: dict[str, Any], seed: int) -> None:
+    """The encoder's weights; what it lacks, and the head, begin at random."""
+    import torch
+
+    model.initialize(model.bert.config.initializer_range, torch.Generator().manual_seed(seed))
+    drawn = model.weights()
+    head = {n for n in drawn if n.startswith("classifier.")}
+    try:
+        model.load({**drawn, **{n: a for n, a in weights.items() if n in drawn and n not in head}})
+    except ValueError as error:
+        raise UsageError(f"--from: {error}") from None
+
+
+def scorer(parts: Parts, answering: Answering) -> Callable[[F64], float] | None:
+    """Logits of the dev rows -> accuracy, or for several labels micro F1 at the best threshold."""
+    if parts.dev is None:
+        return None
+    truth = _truth(parts)
+
+    def score(logits: F64) -> float:
+        if answering.separator is None:
+            return float(truth[np.arange(len(logits)), logits.argmax(axis=1)].mean())
+        from nlpcli.evaluation.multilabel import best_threshold
+
+        return best_threshold(truth, activated(logits, answering))[1]
+
+    return score
+
+
+def _truth(parts: Parts) -> npt.NDArray[np.bool_]:
+    """Labels of the dev rows, bool [B, K]; those that no training row has are left out."""
+    from nlpcli.batching.labels import LabelSets
+
+    assert parts.dev is not None
+    sets = LabelSets.of(parts.dev.labels, parts.names)
+    return sets.dense(np.arange(len(parts.dev.labels))).astype(bool)
+
+
+def calibrated(
+    answering: Answering, logits: F64, parts: Parts, threshold: float | None
+) -> Answering:
+    """With a scale for the logits of the dev rows, a threshold, and what abstaining would bring."""
+    from nlpcli.evaluation.abstention import abstention_curve
+    from nlpcli.evaluation.multilabel import best_threshold
+    from nlpcli.evaluation.temperature import fit_logistic, fit_softmax
+
+    truth = _truth(parts)
+    several = answering.separator is not None
+    fit = fit_logistic if several else fit_softmax
+    found = fit(logits, truth.astype(np.float64), PRIOR)
+    answering = replace(answering, scale=found.scale, offset=found.offset)
+    p = activated(logits, answering)
+    if several:
+        best = threshold if threshold is not None else best_threshold(truth, p)[0]
+        return replace(answering, threshold=round(best, 6))
+    curve = abstention_curve(p.max(axis=1), truth[np.arange(len(p)), p.argmax(axis=1)])
+    points = tuple((point.below, point.share, point.error) for point in curve)
+    return replace(answering, abstention=points)
