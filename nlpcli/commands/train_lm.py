@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  nlpcli train-lm sample_data/reviews_en.csv -o reviews-lm --format csv
+  nlpcli train-lm sample_data/reviews_en.csv -o reviews-lm
   nlpcli train-lm sample_data/reviews_en.csv -o reviews-bayes --level char \\
       --label-column label
 """
@@ -46,7 +46,7 @@ class SmoothingName(StrEnum):
 
 
 def train_lm(
-    corpus: Annotated[list[str], typer.Argument(help="Texts, a sentence a line; - for stdin.")],
+    corpus: Annotated[list[str], typer.Argument(help="A sentence a line, or a row; - for stdin.")],
     *,
     output: Annotated[str, typer.Option("--output", "-o", help="Name in the store, or a path.")],
     store: opt.Store = None,
@@ -69,7 +69,9 @@ def train_lm(
     label_prefix: opt.LabelPrefix = opt.LABEL_PREFIX,
     format: Annotated[
         opt.InputFormat | None,
-        typer.Option("--format", help="[default: text; by ending, or csv, with --label-column]."),
+        typer.Option(
+            "--format", help="Of the input [default: by ending, or text; with labels csv]."
+        ),
     ] = None,
     header: opt.Header = True,
     on_error: opt.ErrorMode = opt.OnError.fail,
@@ -140,15 +142,14 @@ def _request(options: dict[str, Any], console: Console) -> LanguageRequest:
     plain: dict[str, Any] = {
         n: v.value if isinstance(v, StrEnum) else v for n, v in options.items()
     }
-    level, form, labels = plain["level"], plain["format"], plain["label_column"]
+    level, labels = plain["level"], plain["label_column"]
     if level == "char" and plain["segmenter"] != "char":
         raise UsageError(f"--segmenter {plain['segmenter']} has no meaning with --level char")
     if level == "char" and plain["strip_punctuation"]:
         raise UsageError("--strip-punctuation has no meaning with --level char")
-    if form is None and labels is None:
-        form = "text"
     fmt = RowFormat(
-        format=form, header=plain["header"], on_error=plain["on_error"],
+        format=plain["format"], otherwise="text" if labels is None else None,
+        header=plain["header"], on_error=plain["on_error"],
         max_field=plain["max_field"] << 20, label_prefix=plain["label_prefix"],
     )  # fmt: skip
     rejects: Path | None = plain["rejects"]
