@@ -226,9 +226,8 @@ class TrainingRun:
         if None in self._request.gate:
             assert parts.dev is not None
             rival = rival_metrics(self._store, self._request.output, parts.dev, self._console)
-        return gate_failures(
-            self._request.gate, outcome.report["metrics"], outcome.classifier.multi_label, rival
-        )
+        better = ("micro_f1" if outcome.classifier.multi_label else "macro_f1", ">")
+        return gate_failures(self._request.gate, outcome.report["metrics"], better, rival)
 
 
 def _import_torch() -> None:
