@@ -123,6 +123,7 @@ def _exactly(
         corpus.n_documents,
         request.by_label,
         request.joiner,
+        kept,
     )
     return Counted(table, corpus.n_units, reader.n_skipped, {})
 
