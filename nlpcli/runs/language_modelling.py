@@ -80,6 +80,10 @@ class LanguageRequest:
         return plain
 
 
+_CHECKED = 1 << 22
+"""Words after which, and then each time they have doubled, there must be memory to count them."""
+
+
 class LanguageRun:
     """Reads, counts, smooths and publishes what a request asks for; ``run`` it once."""
 
@@ -90,6 +94,7 @@ class LanguageRun:
         self._program = f"nlpcli {__version__}"
         self._workers = request.threads or parallel.workers()
         self._stages: dict[str, float] = {}
+        self._checked = 0
         self._begun = self._last = time.perf_counter()
 
     def read(self) -> SentenceCorpus:
@@ -113,6 +118,9 @@ class LanguageRun:
         return corpus
 
     def _show(self, words: int, share: float | None) -> None:
+        if words > 2 * self._checked + _CHECKED:
+            self._checked = words
+            self._memory(words, words, "read so far ")
         rate = words / max(time.perf_counter() - self._begun, 1e-9)
         total = round(words / share) if share else None
         unit = "words" if self._request.reading.level == "word" else "characters"
@@ -122,7 +130,7 @@ class LanguageRun:
         """What ``run`` would do, with the memory that counting takes; nothing is written."""
         self._dev()
         corpus = self.read()
-        return {**self._facts(corpus), "memory_bytes": self._memory(corpus)}
+        return {**self._facts(corpus), "memory_bytes": self._needed(corpus)}
 
     def _dev(self) -> DevTexts | None:
         """Read first: what is wrong with it is told before the work."""
@@ -147,7 +155,7 @@ class LanguageRun:
                 "refused": [] if served else ["nothing changed since it was not published"],
                 "metrics": same.manifest.metrics,
             }
-        self._memory(corpus)
+        self._needed(corpus)
         other = None
         if dev is not None and None in request.gate:
             other = rival(dev, self._store, request.output, self._console)
@@ -234,14 +242,17 @@ class LanguageRun:
             "smoothing": self._request.smoothing,
         }
 
-    def _memory(self, corpus: SentenceCorpus) -> int:
+    def _needed(self, corpus: SentenceCorpus) -> int:
+        return self._memory(len(corpus.tokens), corpus.n_words)
+
+    def _memory(self, n_tokens: int, n_words: int, which: str = "") -> int:
         """Bytes that counting takes. Raises Unavailable where there are not so many."""
-        needed = len(corpus.tokens) * TOKEN_BYTES * self._request.order
+        needed = n_tokens * TOKEN_BYTES * self._request.order
         room = free_memory()
         if room is not None and needed > room:
             raise Unavailable(
-                f"{corpus.n_words:,} words need up to {needed / 1e9:,.1f} GB of memory for order "
-                f"{self._request.order}, {room / 1e9:,.1f} GB are free",
+                f"the {n_words:,} words {which}need up to {needed / 1e9:,.1f} GB of memory for "
+                f"order {self._request.order}, {room / 1e9:,.1f} GB are free",
                 hint="a lower --order, or fewer texts",
             )
         return needed
