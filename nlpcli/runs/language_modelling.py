@@ -218,7 +218,12 @@ class LanguageRun:
             rest, part = divided(corpus)
             scale = calibrated_on_part(self._language(rest, self._estimated(rest)[0]), part).scale
             self._lap("calibrate")
+            for stage in ("count", "smooth"):  # of the first model
+                self._stages["calibrate"] += self._stages.pop(stage)
         model, estimates = self._estimated(corpus)
+        self._console.detail(
+            "n-grams by order: " + ", ".join(f"{len(level.keys):,}" for level in model.levels)
+        )
         for note in estimates.notes:
             self._console.say(note)
         language = replace(self._language(corpus, model), scale=scale)
@@ -270,9 +275,6 @@ class LanguageRun:
                 n_labels=n_labels, held_out=held,
             )  # fmt: skip
         self._lap("count")
-        self._console.detail(
-            "n-grams by order: " + ", ".join(f"{len(level.keys):,}" for level in counts.levels)
-        )
         estimates = estimate(counts, request.smoothing, n_labels)
         made = NgramModel.from_estimates(counts.levels, estimates, len(corpus.words), n_labels)
         self._lap("smooth")
