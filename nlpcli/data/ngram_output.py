@@ -8,10 +8,11 @@ import json
 from typing import BinaryIO, Literal
 
 from nlpcli.data.ngram_table import NgramTable, Rank, Rows
+from nlpcli.data.spool import let_go
 
 _BLOCK = 1 << 15
 """Rows in memory at once."""
-_LET_GO = _BLOCK << 5
+_LET_GO = _BLOCK << 3
 """Rows after which pages of files are given back."""
 OutputFormat = Literal["csv", "jsonl"]
 
@@ -39,6 +40,7 @@ def write_table(
         stream.write(_csv(rows) if format == "csv" else _json(rows, names))
         if begin % _LET_GO == 0:
             table.let_go()
+            let_go(order)
 
 
 def _columns(rows: Rows) -> list[list[str] | list[int] | list[float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -59,7 +59,8 @@ class NgramTable:
     """``parts``, one an order; ``labels`` by name and ``label_sizes`` int64 [L], the documents of
     each, of ``n_documents``. ``by_label``: rows are n-grams of a label, else of all documents.
     ``joiner`` stands between the words of an n-gram. ``room`` is what the order of the rows may
-    take in memory, unless it is that of scores; the rest is in a file."""
+    take in memory, unless it is that of scores; the rest is in a file. ``behind``: what names are
+    made from."""
 
     parts: list[Part]
     labels: list[str]
@@ -68,6 +69,7 @@ class NgramTable:
     by_label: bool
     joiner: str = " "
     room: Room = field(default_factory=lambda: Room(1 << 28))
+    behind: Sequence[npt.NDArray[Any]] = ()
 
     def sizes(self) -> list[int]:
         """Rows of each part."""
@@ -164,6 +166,8 @@ class NgramTable:
         for part in self.parts:
             let_go(part.counts)
             let_go(part.documents)
+        for array in self.behind:
+            let_go(array)
 
     def order(self, by: str, top: int | None, share: float | None) -> Rank:
         """The numbers of the rows as they come: label by label; then by ``by``, the most first;

@@ -124,6 +124,7 @@ def _exactly(
         request.by_label,
         request.joiner,
         kept,
+        [level.keys for level in levels.values()],
     )
     return Counted(table, corpus.n_units, reader.n_skipped, {})
 
