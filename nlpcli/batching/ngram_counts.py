@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nlpcli.data.ngram_levels import ahead
 from nlpcli.errors import Unavailable
 from nlpcli.text.counted import in_order
+from nlpcli.text.parallel import ahead
 from nlpcli.text.sentence_ids import BOS, EOS, UNK
 
 __all__ = ["BOS", "EOS", "UNK", "CountLevel", "NgramCounts", "word_bits"]

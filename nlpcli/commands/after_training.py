@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from nlpcli.store.store import Store
 
 
-def _in_short(metrics: dict[str, Any]) -> str:
-    names = ("accuracy", "macro_f1", "micro_f1", "precision_at_1")
+def in_short(metrics: dict[str, Any]) -> str:
+    """The metrics that people ask for first, where they are there."""
+    names = ("accuracy", "macro_f1", "micro_f1", "precision_at_1", "perplexity")
     return ", ".join(f"{n} {metrics[n]:.4f}" for n in names if metrics.get(n) is not None)
 
 
@@ -34,11 +35,11 @@ def show_report(report: dict[str, Any], console: Console, *, as_json: bool) -> N
             f"{report['seconds']:.1f} s"
         )
     if report["metrics"] and "dev_rows" in report:
-        console.say(f"dev part, {report['dev_rows']:,} rows: {_in_short(report['metrics'])}")
+        console.say(f"dev part, {report['dev_rows']:,} rows: {in_short(report['metrics'])}")
     if report.get("held_out"):
         console.say(
             f"{report['held_out_rows']:,} rows, before they were learnt from too: "
-            f"{_in_short(report['held_out'])}"
+            f"{in_short(report['held_out'])}"
         )
     if as_json:
         typer.echo(json.dumps(report, sort_keys=True))

@@ -101,8 +101,8 @@ def evaluate(
 
         _refuse_for_labels(threshold, label_separator, None, "a language model")
         fmt = RowFormat(
-            format=RowFormat(format=format).for_path(test, "text"), header=header,
-            on_error=on_error, max_field=max_field << 20, label_prefix=label_prefix,
+            format=format, otherwise="text", header=header, on_error=on_error,
+            max_field=max_field << 20, label_prefix=label_prefix,
         )  # fmt: skip
         document = score_language(
             opened, test, fmt, text_column=text_column, resamples=resamples, seed=seed,

@@ -153,6 +153,8 @@ def ngrams(
         reject.close()
     elif counted.n_skipped:
         console.warn(f"{counted.n_skipped:,} bad rows skipped")
+    if request.select not in (None, "idf") and len(counted.table.labels) < 2:
+        console.warn(f"--select {request.select}: fewer than 2 labels, nothing tells them apart")
     _tell(counted, request, console, len(order), time.perf_counter() - begun)
 
 

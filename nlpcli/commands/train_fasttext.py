@@ -160,6 +160,7 @@ def train_fasttext(
 ) -> None:
     """Train a text classifier from labelled rows and publish it."""
     from nlpcli.data.rows import RowFormat
+    from nlpcli.runs.conditions import metric_names
     from nlpcli.runs.pretrained import open_vectors
     from nlpcli.runs.publishing import parse_gate
     from nlpcli.runs.request import Request
@@ -218,7 +219,7 @@ def train_fasttext(
         base=base,
         resume=resume,
         save_every=save_every,
-        gate=parse_gate(publish_if or [], multi_label=several, has_dev=has_dev),
+        gate=parse_gate(publish_if or [], lambda: metric_names(several), has_dev=has_dev),
         if_changed=if_changed,
         tuning=tuning,
         vectors=vectors,

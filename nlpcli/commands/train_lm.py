@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlpcli.commands.after_training import prune_after, tell_pin
+from nlpcli.commands.after_training import in_short, prune_after, tell_pin, why_not
 from nlpcli.commands.configuring import from_options
 from nlpcli.commands.opening import refuse_same_file
-from nlpcli.errors import UsageError
+from nlpcli.errors import NegativeAnswer, UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
 from nlpcli.shell.streams import write_path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  nlpcli train-lm sample_data/reviews_en.csv -o reviews-lm --format csv
+  nlpcli train-lm sample_data/reviews_en.csv -o reviews-lm
   nlpcli train-lm sample_data/reviews_en.csv -o reviews-bayes --level char \\
       --label-column label
 """
@@ -46,7 +46,7 @@ class SmoothingName(StrEnum):
 
 
 def train_lm(
-    corpus: Annotated[list[str], typer.Argument(help="Texts, a sentence a line; - for stdin.")],
+    corpus: Annotated[list[str], typer.Argument(help="A sentence a line, or a row; - for stdin.")],
     *,
     output: Annotated[str, typer.Option("--output", "-o", help="Name in the store, or a path.")],
     store: opt.Store = None,
@@ -69,7 +69,9 @@ def train_lm(
     label_prefix: opt.LabelPrefix = opt.LABEL_PREFIX,
     format: Annotated[
         opt.InputFormat | None,
-        typer.Option("--format", help="[default: text; by ending, or csv, with --label-column]."),
+        typer.Option(
+            "--format", help="Of the input [default: by ending, or text; with labels csv]."
+        ),
     ] = None,
     header: opt.Header = True,
     on_error: opt.ErrorMode = opt.OnError.fail,
@@ -84,6 +86,16 @@ def train_lm(
     strip_punctuation: opt.StripPunctuation = False,
     strip_control: opt.StripControl = False,
     threads: opt.Threads = None,
+    dev: Annotated[
+        str | None, typer.Option(help="Texts, or labelled rows, to measure on; a file.")
+    ] = None,
+    publish_if: Annotated[
+        list[str] | None,
+        typer.Option(help="'perplexity<=X', 'macro_f1>=X' or better (than the version in use)."),
+    ] = None,
+    if_changed: Annotated[
+        bool, typer.Option("--if-changed", help="Do nothing when data and options are the same.")
+    ] = False,
     keep: opt.Keep = None,
     dry_run: opt.DryRun = False,
     force: opt.Force = False,
@@ -94,7 +106,10 @@ def train_lm(
     no_color: opt.NoColor = False,
     context: typer.Context,
 ) -> None:
-    """Learn an n-gram language model from texts, or one for each label, and publish it."""
+    """Learn an n-gram language model from texts, or one for each label, and publish it.
+
+    It takes one pass over the texts, so a run that was stopped begins anew: there is no --resume.
+    """
     import json as json_module
 
     from nlpcli.runs.language_modelling import LanguageRun
@@ -103,22 +118,25 @@ def train_lm(
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     models = Store(opt.store_root(store))
     for path in corpus:
-        refuse_same_file({"CORPUS": path}, {"--rejects": rejects, "--output": output})
+        read = {"CORPUS": path, "--dev": dev}
+        refuse_same_file(read, {"--rejects": rejects, "--output": output})
     request = _request(context.params, console)
     draft = models.begin(output, force=force, wait=wait)
     if dry_run:
         draft.probe()
         _expect_inputs(corpus)
-        plan = LanguageRun(request, console).plan()
+        plan = LanguageRun(request, models, console).plan()
         lines = "\n".join(f"{name}: {value}" for name, value in plan.items())
         typer.echo(json_module.dumps(plan) if json else lines)
         return
     _expect_inputs(corpus)
     with draft:
-        report = LanguageRun(request, console).run(draft)
+        report = LanguageRun(request, models, console).run(draft)
     if isinstance(request.reading.on_reject, RejectFile):
         request.reading.on_reject.close()
     _show(report, console, as_json=json)
+    if report["refused"]:
+        raise NegativeAnswer(why_not(report))
     if keep is not None and draft.versioned:
         prune_after(models, output, keep, console)
     tell_pin(models, output, report, console)
@@ -133,28 +151,34 @@ def _request(options: dict[str, Any], console: Console) -> LanguageRequest:
     """What is asked for. Raises UsageError for what does not go together."""
     from nlpcli.data.rows import RowFormat
     from nlpcli.data.unit_reading import Reading
+    from nlpcli.runs.conditions import metric_names
+    from nlpcli.runs.language_dev import PERPLEXITIES
     from nlpcli.runs.language_modelling import LanguageRequest
+    from nlpcli.runs.publishing import parse_gate
     from nlpcli.text.config import TokenizerConfig
     from nlpcli.text.normalize import Cleaning
 
     plain: dict[str, Any] = {
         n: v.value if isinstance(v, StrEnum) else v for n, v in options.items()
     }
-    level, form, labels = plain["level"], plain["format"], plain["label_column"]
+    level, labels = plain["level"], plain["label_column"]
     if level == "char" and plain["segmenter"] != "char":
         raise UsageError(f"--segmenter {plain['segmenter']} has no meaning with --level char")
     if level == "char" and plain["strip_punctuation"]:
         raise UsageError("--strip-punctuation has no meaning with --level char")
-    if form is None and labels is None:
-        form = "text"
     fmt = RowFormat(
-        format=form, header=plain["header"], on_error=plain["on_error"],
+        format=plain["format"], otherwise="text" if labels is None else None,
+        header=plain["header"], on_error=plain["on_error"],
         max_field=plain["max_field"] << 20, label_prefix=plain["label_prefix"],
     )  # fmt: skip
     rejects: Path | None = plain["rejects"]
     config = from_options(TokenizerConfig, {"segmenter": plain["segmenter"]},
                           cleaning=from_options(Cleaning, plain), word_ngrams=1)  # fmt: skip
+    dev = plain["dev"]
+    if dev == "-":
+        raise UsageError("--dev -: wanted a file", hint="--dev dev.txt")
     return LanguageRequest(
+        output=plain["output"],
         reading=Reading(
             paths=plain["corpus"], fmt=fmt, text_column=plain["text_column"], label_column=labels,
             level=level, config=config,
@@ -164,6 +188,13 @@ def _request(options: dict[str, Any], console: Console) -> LanguageRequest:
         smoothing=plain["smoothing"],
         min_count=plain["min_count"],
         threads=plain["threads"],
+        dev=dev,
+        gate=parse_gate(
+            plain["publish_if"] or [],
+            lambda: PERPLEXITIES if labels is None else metric_names(multi_label=False),
+            has_dev=dev is not None, hint="--dev FILE",
+        ),
+        if_changed=plain["if_changed"],
     )  # fmt: skip
 
 
@@ -173,14 +204,19 @@ def _show(report: dict[str, Any], console: Console, *, as_json: bool) -> None:
     import resource
 
     report["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    unit = "characters" if report["level"] == "char" else "words"
-    labels = f", {report['labels']:,} labels" if report["labels"] else ""
-    console.say(
-        f"{report['sentences']:,} sentences, {report['words']:,} {unit}, "
-        f"{report['vocabulary']:,} different ones{labels}; {sum(report['ngrams']):,} n-grams of "
-        f"order 1 to {report['order']}; {report['seconds']:.1f} s"
-    )
-    if as_json:
-        typer.echo(json.dumps(report, sort_keys=True))
+    if report.get("unchanged"):
+        console.say("nothing to do: data, options and program are as in the newest version")
     else:
+        unit = "characters" if report["level"] == "char" else "words"
+        labels = f", {report['labels']:,} labels" if report["labels"] else ""
+        console.say(
+            f"{report['sentences']:,} sentences, {report['words']:,} {unit}, "
+            f"{report['vocabulary']:,} different ones{labels}; {sum(report['ngrams']):,} n-grams "
+            f"of order 1 to {report['order']}; {report['seconds']:.1f} s"
+        )
+    if report.get("dev_rows"):
+        console.say(f"dev part, {report['dev_rows']:,} rows: {in_short(report['metrics'])}")
+    if as_json:
+        typer.echo(json.dumps(report, sort_keys=True, allow_nan=False))
+    elif report["published"]:
         write_path(report["path"])

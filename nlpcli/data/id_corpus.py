@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -16,11 +15,11 @@ import numpy.typing as npt
 
 from nlpcli.data.id_files import BLOCKS, IDS, STARTS, IdFiles
 from nlpcli.data.source import Source
-from nlpcli.data.text_runs import TextRun, TextRuns
+from nlpcli.data.text_runs import TextRuns
 from nlpcli.errors import DataError, InputMissing
 from nlpcli.text import parallel
 from nlpcli.text.config import TokenizerConfig
-from nlpcli.text.word_counts import MOST_WORDS, CutRun, WordTable, cut_run
+from nlpcli.text.word_counts import MOST_WORDS, WordTable, cut_run
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
@@ -79,12 +78,15 @@ def encode_corpus(
     digest = hashlib.sha256(json.dumps([config.to_json(), min_count, most_words]).encode())
     n_skipped = 0
     try:
-        with ThreadPoolExecutor(workers or parallel.workers()) as pool:
+        n_workers = workers or parallel.workers()
+        with ThreadPoolExecutor(n_workers) as pool:
             for path in paths:
                 source = Source(path)
                 try:
                     runs = TextRuns(source, skip_bad=skip_bad)
-                    for run, cut in _cut_ahead(pool, config, runs, workers or parallel.workers()):
+                    for run, cut in parallel.ahead(
+                        pool, _AHEAD * n_workers, lambda run: cut_run(config, run.text), runs
+                    ):
                         files.add(table.number(cut), cut.sizes, goes_on=run.goes_on)
                         if progress is not None:
                             share = source.n_read / source.size if source.size else None
@@ -148,25 +150,6 @@ def taken_over(folder: Path) -> IdCorpus:
     except OSError as error:
         raise InputMissing(f"{folder}: {error.strerror}") from None
     return IdCorpus(**{**rest, "counts": np.array(rest["counts"], np.int64)}, **parts)
-
-
-def _cut_ahead(
-    pool: ThreadPoolExecutor, config: TokenizerConfig, runs: TextRuns, workers: int
-) -> Iterator[tuple[TextRun, CutRun]]:
-    """The runs and their words, in order; a few runs are worked on at once."""
-    waiting: deque[tuple[TextRun, Future[CutRun]]] = deque()
-    try:
-        for run in runs:
-            waiting.append((run, pool.submit(cut_run, config, run.text)))
-            if len(waiting) > _AHEAD * workers:
-                first, cut = waiting.popleft()
-                yield first, cut.result()
-        while waiting:
-            first, cut = waiting.popleft()
-            yield first, cut.result()
-    finally:
-        for _, cut in waiting:
-            cut.cancel()
 
 
 def _nothing_left(paths: Sequence[str], table: WordTable, min_count: int) -> DataError:

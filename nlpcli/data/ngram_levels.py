@@ -11,11 +11,10 @@ Each piece of the corpus is sorted by itself, and the runs are merged (see sorte
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,13 +24,13 @@ from nlpcli.data.spool import Room, Spool, let_go
 from nlpcli.data.unit_corpus import Piece, UnitCorpus
 from nlpcli.errors import Unavailable
 from nlpcli.text.counted import Counted, count_keys
+from nlpcli.text.parallel import ahead
 from nlpcli.text.units import BREAK, CODE_POINT_BITS, border_signs
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
 T = TypeVar("T")
-S = TypeVar("S")
 
 _MOST = 2**31 - 1
 """N-grams of one order that are kept."""
@@ -299,25 +298,6 @@ def _places(level: U64, keys: U64) -> I32:
         return np.full(len(keys), BREAK, np.int32)
     found = np.minimum(np.searchsorted(level, keys), len(level) - 1)
     return np.where(level[found] == keys, found, BREAK).astype(np.int32)
-
-
-def ahead(
-    pool: ThreadPoolExecutor, workers: int, work: Callable[[S], T], items: list[S]
-) -> Iterator[tuple[S, T]]:
-    """Items and what the work makes of them, in order; few are worked on at once."""
-    waiting: deque[tuple[S, Future[Any]]] = deque()
-    try:
-        for item in items:
-            waiting.append((item, pool.submit(work, item)))
-            if len(waiting) > workers:
-                first, done = waiting.popleft()
-                yield first, done.result()
-        while waiting:
-            first, done = waiting.popleft()
-            yield first, done.result()
-    finally:
-        for _, done in waiting:
-            done.cancel()
 
 
 def units_of(levels: dict[int, NgramLevel], n: int, chosen: I64, unit_bits: int) -> I32:

@@ -7,20 +7,20 @@ import io
 import json
 from typing import BinaryIO, Literal
 
-import numpy as np
-import numpy.typing as npt
-
-from nlpcli.data.ngram_table import NgramTable, Rows
+from nlpcli.data.ngram_table import NgramTable, Rank, Rows
+from nlpcli.data.spool import let_go
 
 _BLOCK = 1 << 15
 """Rows in memory at once."""
+_LET_GO = _BLOCK << 3
+"""Rows after which pages of files are given back."""
 OutputFormat = Literal["csv", "jsonl"]
 
 
 def write_table(
     stream: BinaryIO,
     table: NgramTable,
-    order: npt.NDArray[np.uint64] | npt.NDArray[np.int64],
+    order: Rank,
     format: OutputFormat,
     *,
     header: bool = True,
@@ -38,6 +38,9 @@ def write_table(
     for begin in range(0, len(order), _BLOCK):
         rows = table.rows(order[begin : begin + _BLOCK])
         stream.write(_csv(rows) if format == "csv" else _json(rows, names))
+        if begin % _LET_GO == 0:
+            table.let_go()
+            let_go(order)
 
 
 def _columns(rows: Rows) -> list[list[str] | list[int] | list[float]]:

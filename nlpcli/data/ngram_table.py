@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -11,15 +11,20 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.data.ngram_levels import ByLabel
+from nlpcli.data.sorted_runs import SortedKeys
+from nlpcli.data.spool import Room, Spool, let_go
 from nlpcli.text import select
-from nlpcli.text.counted import in_order
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
+Rank = npt.NDArray[np.uint32] | npt.NDArray[np.int64]
+"""Numbers of rows."""
 
 _DENSE = 1 << 20
 """Cells of a table of features and labels that are looked at together."""
+_SORTED = 1 << 20
+"""Rows that are sorted at once."""
 
 
 @dataclass
@@ -53,7 +58,9 @@ class Rows:
 class NgramTable:
     """``parts``, one an order; ``labels`` by name and ``label_sizes`` int64 [L], the documents of
     each, of ``n_documents``. ``by_label``: rows are n-grams of a label, else of all documents.
-    ``joiner`` stands between the words of an n-gram."""
+    ``joiner`` stands between the words of an n-gram. ``room`` is what the order of the rows may
+    take in memory, unless it is that of scores; the rest is in a file. ``behind``: what names are
+    made from."""
 
     parts: list[Part]
     labels: list[str]
@@ -61,6 +68,8 @@ class NgramTable:
     n_documents: int
     by_label: bool
     joiner: str = " "
+    room: Room = field(default_factory=lambda: Room(1 << 28))
+    behind: Sequence[npt.NDArray[Any]] = ()
 
     def sizes(self) -> list[int]:
         """Rows of each part."""
@@ -152,7 +161,15 @@ class NgramTable:
             documents.append({"label": name, "rows": listed})
         return documents
 
-    def order(self, by: str, top: int | None, share: float | None) -> U64 | I64:
+    def let_go(self) -> None:
+        """What lies in files need not stay in memory until it is asked for again."""
+        for part in self.parts:
+            let_go(part.counts)
+            let_go(part.documents)
+        for array in self.behind:
+            let_go(array)
+
+    def order(self, by: str, top: int | None, share: float | None) -> Rank:
         """The numbers of the rows as they come: label by label; then by ``by``, the most first;
         then by order and n-gram. ``by``: count, document-frequency, score or ngram.
 
@@ -163,9 +180,9 @@ class NgramTable:
                 [np.empty(0), *(p.scores for p in self.parts if p.scores is not None)]
             )
             keys = (-scores, self._labels()) if self.by_label else (-scores,)
-            order: U64 | I64 = np.lexsort(keys)
+            order: Rank = np.lexsort(keys)
         else:
-            order = in_order(self._keys(by))[1]
+            order = self._order_of_keys(by)
         if top is None and share is None:
             return order
         sizes = np.bincount(self._labels(), minlength=len(self.labels)).tolist()
@@ -184,25 +201,50 @@ class NgramTable:
             [np.empty(0, np.int64), *(p.by_label.labels for p in self.parts if p.by_label)]
         )
 
-    def _keys(self, by: str) -> U64:
-        """What the rows are sorted by, as one number."""
-        keys = np.zeros(sum(self.sizes()), np.uint64)
-        if by != "ngram" and len(keys):
-            column = "counts" if by == "count" else "documents"
-            values = [self._column(part, column) for part in self.parts]
-            most = max(int(v.max(initial=0)) for v in values)
-            begin = 0
-            for some in values:
-                keys[begin : begin + len(some)] = most - some
-                begin += len(some)
-            bits = most.bit_length()
-        else:
-            bits = 0
-        if self.by_label and len(keys):
-            keys |= self._labels().astype(np.uint64) << np.uint64(bits)
-        return keys
+    def _order_of_keys(self, by: str) -> Rank:
+        """The numbers of the rows, by their keys and then as they stand.
 
-    def rows(self, chosen: U64 | I64, joiner: str | None = None) -> Rows:
+        Both are sorted as one number, some rows at a time, in runs that are merged.
+        """
+        n_rows = sum(self.sizes())
+        column = {"count": "counts", "document-frequency": "documents"}.get(by)
+        most = 0
+        if column is not None:
+            most = max(int(self._column(p, column).max(initial=0)) for p in self.parts)
+        bits = max(1, (n_rows - 1).bit_length())
+        label_bits = (len(self.labels) - 1).bit_length() if self.by_label and self.labels else 0
+        if most.bit_length() + label_bits + bits > 64:
+            keys = [np.empty(0, np.uint64), *(key for key, _ in self._keys(column, most))]
+            return np.argsort(np.concatenate(keys), kind="stable")
+        runs = SortedKeys(self.room)
+        for keys_of_some, first in self._keys(column, most):
+            packed = keys_of_some << np.uint64(bits)
+            packed |= np.arange(first, first + len(packed), dtype=np.uint64)
+            packed.sort()
+            runs.add_keys(packed)
+        order = Spool(np.uint32 if bits <= 32 else np.int64, self.room)
+        for packed in runs.ordered(_SORTED):
+            order.add(packed & np.uint64((1 << bits) - 1))
+        runs.clear()
+        return order.whole()
+
+    def _keys(self, column: str | None, most: int) -> Iterator[tuple[U64, int]]:
+        """What rows are sorted by, as one number, some at a time, and the number of the first."""
+        before = 0
+        for part, size in zip(self.parts, self.sizes(), strict=True):
+            for begin in range(0, size, _SORTED):
+                end = min(begin + _SORTED, size)
+                keys = np.zeros(end - begin, np.uint64)
+                if column is not None:
+                    keys[:] = most - self._column(part, column)[begin:end]
+                if self.by_label and part.by_label is not None:
+                    labels = part.by_label.labels[begin:end].astype(np.uint64)
+                    keys |= labels << np.uint64(most.bit_length())
+                yield keys, before + begin
+            before += size
+            self.let_go()
+
+    def rows(self, chosen: Rank, joiner: str | None = None) -> Rows:
         """Some of the rows, by their numbers; words joined by another string if one is given."""
         begins = np.cumsum([0, *self.sizes()])
         owners = np.searchsorted(begins, chosen, side="right") - 1

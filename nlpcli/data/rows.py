@@ -26,8 +26,9 @@ Reject = Callable[[int, str, str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class RowFormat:
-    """How rows are read. ``format`` None: by the file's ending, else CSV. ``label_separator``
-    joins several labels of a fastText line. ``max_field`` in bytes."""
+    """How rows are read. ``format`` None: by the file's ending, else ``otherwise``, which is CSV
+    where that is None. ``label_separator`` joins several labels of a fastText line. ``max_field``
+    in bytes."""
 
     format: str | None = None
     header: bool = True
@@ -35,6 +36,7 @@ class RowFormat:
     max_field: int = 64 * 2**20
     label_separator: str | None = None
     label_prefix: str = "__label__"
+    otherwise: str | None = None
 
     def __post_init__(self) -> None:
         if self.format is not None and self.format not in FORMATS:
@@ -43,14 +45,15 @@ class RowFormat:
         if prefix.split() != [prefix] or not prefix.isprintable():
             raise UsageError(f"--label-prefix {prefix!r}: wanted characters, none of them blank")
 
-    def for_path(self, path: str, otherwise: str = "csv") -> str:
+    def for_path(self, path: str) -> str:
         """The format of a path: as given, or by its ending (also before .gz and the like)."""
         if self.format is not None:
             return self.format
         name = path.lower()
         for packed in (".gz", ".bz2", ".xz", ".zst"):
             name = name.removesuffix(packed)
-        return next((f for ending, f in _ENDINGS.items() if name.endswith(ending)), otherwise)
+        named = (f for ending, f in _ENDINGS.items() if name.endswith(ending))
+        return next(named, self.otherwise or "csv")
 
 
 @dataclass

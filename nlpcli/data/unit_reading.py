@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +19,7 @@ from nlpcli.errors import DataError, Unavailable
 from nlpcli.text.config import TokenizerConfig
 from nlpcli.text.features import hashed_joined, text_chunks
 from nlpcli.text.normalize import BORDER, join_texts, normalize_joined
+from nlpcli.text.parallel import ahead
 from nlpcli.text.units import UnitRun, char_units, subword_units, word_units
 from nlpcli.text.word_counts import CutRun, WordTable, cut_run, cut_texts
 
@@ -142,19 +142,7 @@ class UnitReader:
         self, path: str, pool: ThreadPoolExecutor, workers: int
     ) -> Iterator[tuple[Batch, Cut]]:
         """Batches of a file and their words or units, in order; a few are worked on at once."""
-        waiting: deque[tuple[Batch, Future[Cut]]] = deque()
-        try:
-            for batch in self._batches(path):
-                waiting.append((batch, pool.submit(self._cut, batch)))
-                if len(waiting) > _AHEAD * workers:
-                    first, cut = waiting.popleft()
-                    yield first, cut.result()
-            while waiting:
-                first, cut = waiting.popleft()
-                yield first, cut.result()
-        finally:
-            for _, cut in waiting:
-                cut.cancel()
+        yield from ahead(pool, _AHEAD * workers, self._cut, self._batches(path))
 
     def _cut(self, batch: Batch) -> Cut:
         config, texts = self._reading.config, batch.texts

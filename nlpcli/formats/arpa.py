@@ -121,7 +121,10 @@ def read_arpa(path: str) -> tuple[list[str], NgramModel]:
 def _header(lines: _Lines) -> list[int]:
     """How many n-grams of each order there are said to be."""
     for _ in range(_MOST_BEFORE):
-        if lines.filled() == b"\\data\\":
+        line = lines.next()
+        if line is None:
+            lines.bad("the file ends before \\data\\: no ARPA file")
+        if line == b"\\data\\":
             break
     else:
         lines.bad(f"no \\data\\ in {_MOST_BEFORE:,} lines: no ARPA file")

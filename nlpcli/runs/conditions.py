@@ -38,9 +38,18 @@ class Condition:
         return f"{self.metric} is {value:.6g}, wanted {words[self.sign]} {self.limit:g}"
 
 
+LESS_IS_BETTER = ("perplexity", "perplexity_without_unknown", "bits_per_character")
+"""Of a language model."""
+
+
 def parse_condition(text: str, option: str) -> Condition:
-    """``=`` means at least. Raises UsageError."""
+    """``=`` means at least. Raises UsageError, also where that would let the worst pass."""
     match = _FORM.fullmatch(text)
+    if match and match[2] == "=" and match[1] in LESS_IS_BETTER:
+        raise UsageError(
+            f"{option} {text!r}: = means at least, and less {match[1]} is better",
+            hint=f"{option} '{match[1]}<={match[3]}'",
+        )
     try:
         if match:
             sign = ">=" if match[2] == "=" else match[2]

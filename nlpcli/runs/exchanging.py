@@ -49,7 +49,7 @@ def import_file(source: Path, draft: Draft, prefix: str = LABEL.decode()) -> Pat
     """
     if is_fasttext(source) and is_classifier(source):
         return import_fasttext(source, draft, prefix)
-    if is_arpa(str(source)):
+    if is_arpa(str(source)) or ".arpa" in source.suffixes:
         return _import_arpa(source, draft)
     return _import_vectors(source, draft)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,34 +19,57 @@ from nlpcli.models.jelinek_mercer import held_out_tokens
 from nlpcli.models.ngram_lm import NgramModel
 from nlpcli.models.ngram_smoothing import Estimates, Smoothing, estimate
 from nlpcli.runs import interrupts
+from nlpcli.runs.conditions import Condition
+from nlpcli.runs.language_dev import (
+    DevTexts,
+    calibrated_on,
+    calibrated_on_part,
+    divided,
+    measure,
+    read_dev,
+    refusals,
+    rival,
+)
 from nlpcli.runs.memory import free_memory
+from nlpcli.runs.publishing import find_unchanged
 from nlpcli.runs.reporting import Reporter
+from nlpcli.runs.request import BETTER
 from nlpcli.store.draft import Draft
 from nlpcli.store.language_model import KIND, LanguageModel, write_language_model
+from nlpcli.store.store import Store
 from nlpcli.text import parallel
 from nlpcli.text.sentence_ids import SentenceCoder
 
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageRequest:
-    """A run as it was asked for, validated."""
+    """A run as it was asked for, validated. ``dev``: a file of texts that are not learnt from."""
 
+    output: str
     reading: Reading
     order: int
     smoothing: Smoothing
     min_count: int
     threads: int | None
+    dev: str | None = None
+    gate: list[Condition | None] = field(default_factory=list)
+    if_changed: bool = False
 
-    def record(self, corpus: SentenceCorpus, program: str) -> dict[str, Any]:
+    def record(self, corpus: SentenceCorpus, dev: DevTexts | None, program: str) -> dict[str, Any]:
         """Everything that the model depends on, as plain JSON values."""
-        reading = self.reading
+        reading, fmt = self.reading, self.reading.fmt
         record = {
             "program": program,
             "corpus_sha256": corpus.sha256,
+            "dev_sha256": None if dev is None else dev.sha256,
+            "publish_if": [str(condition or BETTER) for condition in self.gate],
             "text_column": reading.text_column,
             "label_column": reading.label_column,
-            "header": reading.fmt.header,
-            "on_error": reading.fmt.on_error,
+            "formats": [fmt.for_path(path) for path in reading.paths],
+            "header": fmt.header,
+            "label_prefix": fmt.label_prefix,
+            "max_field": fmt.max_field,
+            "on_error": fmt.on_error,
             "level": reading.level,
             **reading.config.to_json(),
             "order": self.order,
@@ -57,16 +80,21 @@ class LanguageRequest:
         return plain
 
 
+_CHECKED = 1 << 22
+"""Words after which, and then each time they have doubled, there must be memory to count them."""
+
+
 class LanguageRun:
     """Reads, counts, smooths and publishes what a request asks for; ``run`` it once."""
 
-    def __init__(self, request: LanguageRequest, console: Reporter) -> None:
+    def __init__(self, request: LanguageRequest, store: Store, console: Reporter) -> None:
         from nlpcli import __version__
 
-        self._request, self._console = request, console
+        self._request, self._store, self._console = request, store, console
         self._program = f"nlpcli {__version__}"
         self._workers = request.threads or parallel.workers()
         self._stages: dict[str, float] = {}
+        self._checked = 0
         self._begun = self._last = time.perf_counter()
 
     def read(self) -> SentenceCorpus:
@@ -90,6 +118,9 @@ class LanguageRun:
         return corpus
 
     def _show(self, words: int, share: float | None) -> None:
+        if words > 2 * self._checked + _CHECKED:
+            self._checked = words
+            self._memory(words, words, "read so far ")
         rate = words / max(time.perf_counter() - self._begun, 1e-9)
         total = round(words / share) if share else None
         unit = "words" if self._request.reading.level == "word" else "characters"
@@ -97,34 +128,108 @@ class LanguageRun:
 
     def plan(self) -> dict[str, Any]:
         """What ``run`` would do, with the memory that counting takes; nothing is written."""
+        self._dev()
         corpus = self.read()
-        return {**self._facts(corpus), "memory_bytes": self._memory(corpus)}
+        return {**self._facts(corpus), "memory_bytes": self._needed(corpus)}
+
+    def _dev(self) -> DevTexts | None:
+        """Read first: what is wrong with it is told before the work."""
+        path = self._request.dev
+        return None if path is None else read_dev(path, self._request.reading)
 
     def run(self, draft: Draft) -> dict[str, Any]:
-        """The report; ``path`` of the version. Raises NlpcliError, Interrupted."""
+        """The report: ``path`` of the version; ``refused`` says why it is not served, if so.
+
+        Raises NlpcliError, Interrupted.
+        """
+        request, dev = self._request, self._dev()
         corpus = self.read()
-        self._memory(corpus)
-        model, estimates = self._estimated(corpus)
-        for note in estimates.notes:
-            self._console.say(note)
-        language = self._language(corpus, model)
-        config = write_language_model(draft, language, {"estimates": estimates.details})
+        record = request.record(corpus, dev, self._program)
+        same = find_unchanged(self._store, request.output, record) if request.if_changed else None
+        if same is not None:
+            served = same.manifest.published
+            return {
+                "path": str(same.path),
+                "unchanged": True,
+                "published": served,
+                "refused": [] if served else ["nothing changed since it was not published"],
+                "metrics": same.manifest.metrics,
+            }
+        self._needed(corpus)
+        other = None
+        if dev is not None and None in request.gate:
+            other = rival(dev, self._store, request.output, self._console)
+        language, estimates = self._learnt(corpus, dev)
+        metrics = {} if dev is None else measure(language, dev)
+        refused = [] if dev is None else refusals(request.gate, metrics, dev, other)
+        self._lap("measure")
+        report = self._report(corpus, language, estimates)
+        report |= {
+            "dev_rows": None if dev is None else len(dev.texts),
+            "metrics": metrics,
+            "refused": refused,
+            "published": not refused,
+        }
+        path = None
+        if not refused or draft.versioned:
+            path = self._save(draft, corpus, language, report, record)
+            report["model_bytes"] = sum(file.stat().st_size for file in path.iterdir())
+        report["path"] = None if path is None else str(path)
+        self._lap("save")
+        seconds = time.perf_counter() - self._begun
+        report["seconds"] = round(seconds, 3)
+        report["tokens_per_second"] = round(corpus.n_words / max(seconds, 1e-9))
+        return report
+
+    def _save(
+        self,
+        draft: Draft,
+        corpus: SentenceCorpus,
+        language: LanguageModel,
+        report: dict[str, Any],
+        record: dict[str, Any],
+    ) -> Path:
+        config = write_language_model(draft, language, {"estimates": report["estimates"]})
         with interrupts.deferred():
             path = draft.publish(
                 kind=KIND,
                 created_by=self._program,
-                config={**config, "run": self._request.record(corpus, self._program)},
+                config={**config, "run": record},
                 labels=corpus.labels,
                 data={
-                    "sha256": corpus.sha256, "rows": len(corpus.sizes), "dev_rows": None,
-                    "words": corpus.n_words, "skipped_rows": corpus.n_skipped,
+                    "sha256": corpus.sha256, "rows": len(corpus.sizes),
+                    "dev_rows": report["dev_rows"], "words": corpus.n_words,
+                    "skipped_rows": corpus.n_skipped,
                 },
                 seed=0,  # nothing is drawn
-                metrics={},
+                metrics=report["metrics"],
+                published=report["published"],
             )  # fmt: skip
             interrupts.complete()
-        self._lap("save")
-        return self._report(corpus, model, estimates, path)
+        return path
+
+    def _learnt(
+        self, corpus: SentenceCorpus, dev: DevTexts | None
+    ) -> tuple[LanguageModel, Estimates]:
+        """With labels, probabilities are made honest by texts that were not learnt from: the dev
+        part, or a tenth that a first model leaves out."""
+        scale = None
+        if corpus.labels and dev is None:
+            rest, part = divided(corpus)
+            scale = calibrated_on_part(self._language(rest, self._estimated(rest)[0]), part).scale
+            self._lap("calibrate")
+            for stage in ("count", "smooth"):  # of the first model
+                self._stages["calibrate"] += self._stages.pop(stage)
+        model, estimates = self._estimated(corpus)
+        self._console.detail(
+            "n-grams by order: " + ", ".join(f"{len(level.keys):,}" for level in model.levels)
+        )
+        for note in estimates.notes:
+            self._console.say(note)
+        language = replace(self._language(corpus, model), scale=scale)
+        if corpus.labels and dev is not None:
+            language = calibrated_on(language, dev)
+        return language, estimates
 
     def _lap(self, stage: str) -> None:
         now = time.perf_counter()
@@ -142,14 +247,17 @@ class LanguageRun:
             "smoothing": self._request.smoothing,
         }
 
-    def _memory(self, corpus: SentenceCorpus) -> int:
+    def _needed(self, corpus: SentenceCorpus) -> int:
+        return self._memory(len(corpus.tokens), corpus.n_words)
+
+    def _memory(self, n_tokens: int, n_words: int, which: str = "") -> int:
         """Bytes that counting takes. Raises Unavailable where there are not so many."""
-        needed = len(corpus.tokens) * TOKEN_BYTES * self._request.order
+        needed = n_tokens * TOKEN_BYTES * self._request.order
         room = free_memory()
         if room is not None and needed > room:
             raise Unavailable(
-                f"{corpus.n_words:,} words need up to {needed / 1e9:,.1f} GB of memory for order "
-                f"{self._request.order}, {room / 1e9:,.1f} GB are free",
+                f"the {n_words:,} words {which}need up to {needed / 1e9:,.1f} GB of memory for "
+                f"order {self._request.order}, {room / 1e9:,.1f} GB are free",
                 hint="a lower --order, or fewer texts",
             )
         return needed
@@ -167,9 +275,6 @@ class LanguageRun:
                 n_labels=n_labels, held_out=held,
             )  # fmt: skip
         self._lap("count")
-        self._console.detail(
-            "n-grams by order: " + ", ".join(f"{len(level.keys):,}" for level in counts.levels)
-        )
         estimates = estimate(counts, request.smoothing, n_labels)
         made = NgramModel.from_estimates(counts.levels, estimates, len(corpus.words), n_labels)
         self._lap("smooth")
@@ -186,19 +291,15 @@ class LanguageRun:
         return LanguageModel(model, coder, self._request.smoothing, corpus.labels, counts)
 
     def _report(
-        self, corpus: SentenceCorpus, model: NgramModel, estimates: Estimates, path: Path
+        self, corpus: SentenceCorpus, language: LanguageModel, estimates: Estimates
     ) -> dict[str, Any]:
-        seconds = time.perf_counter() - self._begun
         return {
-            "path": str(path),
             **self._facts(corpus),
             "level": self._request.reading.level,
-            "ngrams": [len(level.keys) for level in model.levels],
+            "ngrams": [len(level.keys) for level in language.model.levels],
+            "scale": language.scale,
             "estimates": estimates.details,
             "notes": estimates.notes,
             "threads": self._workers,
             "stage_seconds": self._stages,
-            "seconds": round(seconds, 3),
-            "tokens_per_second": round(corpus.n_words / max(seconds, 1e-9)),
-            "model_bytes": sum(file.stat().st_size for file in path.iterdir()),
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,19 +69,24 @@ def score_language(
     seed: int,
     on_reject: Reject,
 ) -> dict[str, Any]:
-    """Measures on texts, a sentence each; blank ones are left out.
+    """Measures on the texts of a file, a sentence each; blank ones are left out.
 
     Raises InputMissing, DataError where no text is left.
     """
     rows = open_rows(path, fmt, on_reject)
     column = rows.column(text_column)
-    parts: list[Scored] = []
-    for batch in rows.batches():
-        for texts in text_chunks([row[column] for row in batch.rows]):
-            parts.append(_scored(language, texts))
+    texts = ([row[column] for row in batch.rows] for batch in rows.batches())
+    return score_texts(language, texts, rows.name, resamples=resamples, seed=seed)
+
+
+def score_texts(
+    language: LanguageModel, texts: Iterable[list[str]], name: str, *, resamples: int, seed: int
+) -> dict[str, Any]:
+    """As ``score_language``, of lists of texts that came from ``name``."""
+    parts = [_scored(language, chunk) for some in texts for chunk in text_chunks(some)]
     scored = Scored.together(parts)
     if not len(scored.tokens):
-        raise DataError(f"{rows.name}: no texts")
+        raise DataError(f"{name}: no texts")
     return evaluate_perplexity(scored, resamples=resamples, seed=seed)
 
 

@@ -123,6 +123,8 @@ def _exactly(
         corpus.n_documents,
         request.by_label,
         request.joiner,
+        kept,
+        [level.keys for level in levels.values()],
     )
     return Counted(table, corpus.n_units, reader.n_skipped, {})
 

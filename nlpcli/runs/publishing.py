@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from nlpcli.errors import DataError, InputMissing, NlpcliError, UsageError
-from nlpcli.runs.conditions import Condition, check_metric, metric_names, parse_condition
+from nlpcli.runs.conditions import Condition, check_metric, parse_condition
 from nlpcli.runs.request import BETTER
 
 if TYPE_CHECKING:
@@ -15,17 +16,26 @@ if TYPE_CHECKING:
     from nlpcli.store.store import Store
 
 
-def parse_gate(texts: list[str], *, multi_label: bool, has_dev: bool) -> list[Condition | None]:
-    """The conditions of --publish-if; None stands for ``better``. Raises UsageError."""
+def parse_gate(
+    texts: list[str],
+    names: Callable[[], Iterable[str]],
+    *,
+    has_dev: bool,
+    hint: str = "--dev-fraction 0.1",
+) -> list[Condition | None]:
+    """The conditions of --publish-if; None stands for ``better``. Raises UsageError.
+
+    ``names`` of the metrics that there will be; ``hint``: how to have rows to measure on.
+    """
     if texts and not has_dev:
-        raise UsageError("--publish-if needs rows to measure on", hint="--dev-fraction 0.1")
+        raise UsageError("--publish-if needs rows to measure on", hint=hint)
     found: list[Condition | None] = []
     for text in texts:
         if text.strip() == BETTER:
             found.append(None)
             continue
         condition = parse_condition(text, "--publish-if")
-        check_metric(condition.metric, metric_names(multi_label), "--publish-if")
+        check_metric(condition.metric, names(), "--publish-if")
         found.append(condition)
     return found
 
@@ -33,40 +43,47 @@ def parse_gate(texts: list[str], *, multi_label: bool, has_dev: bool) -> list[Co
 def gate_failures(
     gate: list[Condition | None],
     metrics: dict[str, Any],
-    multi_label: bool,
+    better: tuple[str, str],
     rival: dict[str, Any] | None,
 ) -> list[str]:
     """Why the model is not to be served; ``rival``: the metrics of the version in use.
 
-    Better means a higher macro F1 (several labels a row: micro F1) on the same dev rows.
+    ``better``: the metric that decides on the same dev rows, and ``>`` or ``<``.
     """
     failures: list[str | None] = []
-    metric = "micro_f1" if multi_label else "macro_f1"
+    metric, sign = better
     for condition in gate:
         if condition is not None:
             failures.append(condition.failure(metrics.get(condition.metric)))
         elif rival is not None and rival.get(metric) is not None:
-            above = Condition(metric, ">", rival[metric])
-            failure = above.failure(metrics.get(metric))
+            failure = Condition(metric, sign, rival[metric]).failure(metrics.get(metric))
             failures.append(failure and f"{failure}, which the version in use reaches")
     return [failure for failure in failures if failure]
 
 
-def rival_metrics(store: Store, output: str, dev: Labelled, console: Reporter) -> dict[str, Any]:
-    """Metrics of the version in use on these rows; none when there is none to be used."""
-    from nlpcli.runs.answering import open_answering
-    from nlpcli.runs.scoring import plain_metrics, score
-
+def version_in_use(store: Store, output: str, console: Reporter) -> ModelFolder | None:
+    """What --publish-if better compares with; says so when there is none to be used."""
     try:
         folder, warnings = store.open(output)
     except InputMissing:
         console.say("--publish-if better: no version is in use yet")
-        return {}
+        return None
     except DataError as error:
         console.warn(f"--publish-if better: no version in use can be read: {error.message}")
-        return {}
+        return None
     for warning in warnings:
         console.warn(warning)
+    return folder
+
+
+def rival_metrics(store: Store, output: str, dev: Labelled, console: Reporter) -> dict[str, Any]:
+    """Metrics of the classifier in use on these rows; none when there is none to be used."""
+    from nlpcli.runs.answering import open_answering
+    from nlpcli.runs.scoring import plain_metrics, score
+
+    folder = version_in_use(store, output, console)
+    if folder is None:
+        return {}
     model = open_answering(folder)
     return plain_metrics(score(model, model.probabilities(dev.texts), dev.labels, resamples=0))
 

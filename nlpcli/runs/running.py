@@ -132,6 +132,8 @@ class TrainingRun:
         threads = set_threads(request.threads)
         plan = make_plan(request, parts, prepared.tokenizer, prepared.bags)
         check_plan(plan, draft)
+        if request.features is not None:
+            self._tell_missing(len(request.features.features), plan.features)
         if request.model_size is not None:
             self._room = file_room(request, parts, record)
         fitting = make_fitting(request, parts, prepared)
@@ -157,6 +159,13 @@ class TrainingRun:
             raise
         resumption.clear()
         return report
+
+    def _tell_missing(self, n_chosen: int, n_found: int) -> None:
+        if n_found < n_chosen:
+            self._console.warn(
+                f"--features: {n_chosen - n_found:,} of {n_chosen:,} n-grams are in no text as "
+                "texts are cut here: --word-ngrams, --max-n and cleaning as for the list?"
+            )
 
     def _tune(self, draft: Draft, parts: Parts, record: dict[str, Any]) -> dict[str, Any] | None:
         """The search that was asked for; the request is then what it chose."""
@@ -226,9 +235,8 @@ class TrainingRun:
         if None in self._request.gate:
             assert parts.dev is not None
             rival = rival_metrics(self._store, self._request.output, parts.dev, self._console)
-        return gate_failures(
-            self._request.gate, outcome.report["metrics"], outcome.classifier.multi_label, rival
-        )
+        better = ("micro_f1" if outcome.classifier.multi_label else "macro_f1", ">")
+        return gate_failures(self._request.gate, outcome.report["metrics"], better, rival)
 
 
 def _import_torch() -> None:

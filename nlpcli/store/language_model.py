@@ -25,7 +25,7 @@ from nlpcli.store.folder import ModelFolder
 from nlpcli.store.tensors import Arrays, load_tensors, write_tensors
 from nlpcli.store.word_list import joined_words, split_words
 from nlpcli.text.config import TokenizerConfig
-from nlpcli.text.sentence_ids import SPECIAL, Level, SentenceCoder
+from nlpcli.text.sentence_ids import SPECIAL, Level, SentenceCoder, Sentences
 
 KIND = "ngram-lm"
 KEY = "language_model"
@@ -37,6 +37,7 @@ MOST_ORDER = 6
 _LARGEST = 1e4
 """Of a logarithm, but for that of 0."""
 _ABOUT = {"order", "smoothing", "level", "n_words", "unk_is_word", "ngrams"}
+LARGEST_SCALE = 1000.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,9 @@ class LanguageModel:
     """Texts -> probabilities of sentences; ``smoothing`` is the name of a method or ``ARPA``.
 
     ``labels`` and how many texts each had, int64 [L]; none for one model. With labels it is a
-    classifier by Bayes' rule: P(label | text) is as P(label) P(text | label).
+    classifier by Bayes' rule: P(label | text) is as P(label) P(text | label) to the power of
+    ``scale`` / sqrt(tokens of the text), or of 1 without: words of a text depend on one another
+    more than the model takes them to, so that what many of them say counts for less.
     """
 
     model: NgramModel
@@ -52,6 +55,7 @@ class LanguageModel:
     smoothing: str
     labels: list[str] = field(default_factory=list)
     label_counts: npt.NDArray[np.int64] | None = None
+    scale: float | None = None
 
     @property
     def multi_label(self) -> bool:
@@ -72,15 +76,28 @@ class LanguageModel:
 
         A blank text gets that of the labels alone, as does one that no label's model can say.
         """
-        assert self.label_counts is not None
         sentences = self.coder.encode(texts)
-        logs = self.model.log10_sums(sentences.tokens, sentences.sizes) * math.log(10)
-        logs[sentences.words == 0] = 0.0
-        logs[np.isneginf(logs).all(axis=1)] = 0.0
-        logs += np.log(self.label_counts / self.label_counts.sum())
+        logs = self.joint(sentences)
+        told = (sentences.words > 0) & np.isfinite(logs).any(axis=1)
+        if self.scale is not None:
+            logs *= self.scale / np.sqrt(sentences.words + 1.0)[:, None]
+        logs[~told] = self.prior
         logs -= logs.max(axis=1, keepdims=True)
         found = np.exp(logs)
         return cast(npt.NDArray[np.float64], found / found.sum(axis=1, keepdims=True))
+
+    @property
+    def prior(self) -> npt.NDArray[np.float64]:
+        """ln P(label), float64 [L]."""
+        assert self.label_counts is not None
+        shares: npt.NDArray[np.float64] = np.log(self.label_counts / self.label_counts.sum())
+        return shares
+
+    def joint(self, sentences: Sentences) -> npt.NDArray[np.float64]:
+        """ln P(label) P(sentence | label), float64 [B, L]; -inf where a label rules it out."""
+        logs = self.model.log10_sums(sentences.tokens, sentences.sizes) * math.log(10)
+        logs += self.prior
+        return logs
 
 
 def write_language_model(
@@ -119,6 +136,8 @@ def write_language_model(
         "unk_is_word": coder.unk_is_word,
         "ngrams": [len(level.keys) for level in model.levels],
     }
+    if language.scale is not None:
+        about["scale"] = language.scale
     return {**options, KEY: about, "tokenizer": coder.config.to_json()}
 
 
@@ -149,11 +168,11 @@ def read_language_model(folder: ModelFolder) -> LanguageModel:
         raise DataError(f"{where}: tensor {next(iter(arrays), 'label_counts')} is not wanted")
     level: Level = about["level"]
     coder = SentenceCoder(words, config, level, unk_is_word=about["unk_is_word"])
-    return LanguageModel(model, coder, about["smoothing"], labels, counts)
+    return LanguageModel(model, coder, about["smoothing"], labels, counts, about.get("scale"))
 
 
 def _check_about(about: Any, where: str) -> dict[str, Any]:
-    if not isinstance(about, dict) or set(about) != _ABOUT:
+    if not isinstance(about, dict) or set(about) - {"scale"} != _ABOUT:
         raise DataError(f"{where}: config.{KEY}: wanted {', '.join(sorted(_ABOUT))}")
     if type(about["order"]) is not int or not 1 <= about["order"] <= MOST_ORDER:
         raise DataError(f"{where}: order {shown(str(about['order']))}, wanted 1 to {MOST_ORDER}")
@@ -161,6 +180,9 @@ def _check_about(about: Any, where: str) -> dict[str, Any]:
         raise DataError(f"{where}: smoothing or level is none that is known")
     if type(about["unk_is_word"]) is not bool:
         raise DataError(f"{where}: unk_is_word is not true or false")
+    scale = about.get("scale", 1.0)
+    if type(scale) is not float or not 0 < scale <= LARGEST_SCALE:
+        raise DataError(f"{where}: scale {shown(str(scale))}, wanted more than 0")
     found: dict[str, Any] = about
     return found
 

@@ -21,11 +21,17 @@ class Recipe(Protocol):
     """How parameters are moved: ``adamw`` or ``muon``, the rate, and the decay of matrices."""
 
     @property
-    def optimizer(self) -> str: ...
+    def optimizer(self) -> str:
+        """adamw or muon."""
+
     @property
-    def lr(self) -> float: ...
+    def lr(self) -> float:
+        """The highest one."""
+
     @property
-    def weight_decay(self) -> float: ...
+    def weight_decay(self) -> float:
+        """Of matrices."""
+
 
 
 class EncoderOptimizer:

@@ -114,10 +114,12 @@ def test_chosen_features_train_a_model(fresh: Run, tmp_path: Path) -> None:
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     n_features = len(column(chosen.read_text(encoding="utf-8")))
     assert len(column((tmp_path / "scores.csv").read_text(encoding="utf-8"))) == n_features == 313
-    done = fresh("train-fasttext", TRAIN, "-o", "few", "--features", chosen)
+    line = ["train-fasttext", TRAIN, "-o", "few", "--features", chosen]
+    done = fresh(*line, "--dev", TEST, "--publish-if", "accuracy>=0.5")
     assert done.code == 0, done.err
-    assert f"{n_features:,} features" in done.err
-    assert fresh("eval", "-m", "few", TEST, "--fail-under", "accuracy=0.5").code == 0
+    assert f"{n_features:,} features" in done.err and "warning" not in done.err
+    done = fresh(*line, "--word-ngrams", 1)
+    assert (done.code, "of 313 n-grams are in no text" in done.err) == (0, True)
     done = fresh("train-fasttext", TRAIN, "-o", "few", "--features", page)
     assert (done.code, done.out) == (65, "")
 

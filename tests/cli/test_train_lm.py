@@ -91,10 +91,11 @@ def test_arpa_out_and_in(lm: Run, tmp_path: Path) -> None:
 
 def test_one_model_a_label_is_a_classifier(fresh: Run, tmp_path: Path) -> None:
     line = ["train-lm", TRAIN, "-o", "bayes", "--label-column", "label", "--level", "char"]
-    plan = fresh(*line, "--dry-run", "--json")
+    plan = fresh(*line, "--dry-run", "--json", "--dev", TEST)
     assert json.loads(plan.out)["labels"] == 4
     assert not (tmp_path / "store").exists()
-    assert fresh(*line, "-q").code == 0
+    report = json.loads(fresh(*line, "-q", "--json", "--dev", TEST).out)
+    assert report["metrics"]["accuracy"] > 0.4 and 0 < report["scale"] < 10
     document = json.loads(fresh("eval", "-m", "bayes", TEST, "--json").out)
     assert document["accuracy"]["value"] > 0.4
     done = fresh("predict", "-m", "bayes", TEST, "--top-k", 2, "--only")
@@ -103,6 +104,35 @@ def test_one_model_a_label_is_a_classifier(fresh: Run, tmp_path: Path) -> None:
     )
     label = fresh("models", "show", "bayes", "--generate", 1, "--json").out
     assert set(json.loads(label)) == {"label", "text"}
+
+
+def test_a_table_is_read_as_rows_by_its_ending(fresh: Run, tmp_path: Path) -> None:
+    assert (
+        json.loads(fresh("train-lm", TRAIN, "-o", "m", "--dry-run", "--json").out)["sentences"]
+        == len(TRAIN.read_text().splitlines()) - 1
+    )
+    (tmp_path / "rows.tsv").write_text("id\ttext\n1\tthe cat\n2\ta dog\n")
+    done = fresh("train-lm", "rows.tsv", TRAIN, "-o", "m", "-v", "--json")
+    assert json.loads(done.out)["sentences"] == len(TRAIN.read_text().splitlines()) + 1
+
+
+def test_a_night_that_is_worse_is_not_served(fresh: Run, tmp_path: Path) -> None:
+    (tmp_path / "night").write_text(TEXT)
+    line = ["train-lm", "night", "-o", "lm", "--dev", "dev", "--publish-if", "better", "-q"]
+    done = fresh(*line)
+    assert (done.code, done.err) == (66, "error: dev: No such file or directory\n")
+    (tmp_path / "dev").write_text("the cat sat\n\na dog\n")
+    assert fresh(*line).out == f"{tmp_path}/store/lm/1\n"
+    same = fresh(*line, "--if-changed", "--json")
+    document = json.loads(same.out)
+    assert (same.code, document["unchanged"], document["published"]) == (0, True, True)
+    assert document["metrics"]["perplexity"] > 1
+    done = fresh(*line, "--order", 1, "--publish-if", "perplexity<=1e6")
+    assert (done.code, done.out) == (1, "")
+    assert "which the version in use reaches; kept unpublished: " in done.err
+    assert done.err.endswith("/store/lm/2\n")
+    done = fresh("train-lm", "night", "-o", "lm", "--publish-if", "better")
+    assert (done.code, done.err.splitlines()[1]) == (2, "hint: --dev FILE")
 
 
 @pytest.mark.parametrize(

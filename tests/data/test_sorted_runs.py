@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from nlpcli.data import sorted_runs
-from nlpcli.data.sorted_runs import SortedRuns
+from nlpcli.data.sorted_runs import SortedKeys, SortedRuns
 from nlpcli.data.spool import Room
 from nlpcli.text.counted import Counted, count_keys
 
@@ -38,3 +38,18 @@ def test_no_runs_are_no_keys() -> None:
         runs = SortedRuns(Room(0))
         runs.add(Counted(np.empty(0, np.uint64), none, none))
         assert [len(block) for block in runs.merged(pool, 5, 2)] == [0]
+
+
+@pytest.mark.parametrize(("room", "block"), [(0, 7), (10**6, 7), (500, 40), (0, 10**6)])
+def test_keys_of_all_runs_come_in_order(
+    monkeypatch: pytest.MonkeyPatch, room: int, block: int
+) -> None:
+    monkeypatch.setattr(sorted_runs, "_SPARSE", 3)
+    draws, runs = np.random.default_rng(1), SortedKeys(Room(room))
+    keys = [np.sort(draws.integers(0, 40, n).astype(np.uint64)) for n in (30, 0, 1, 50, 20)]
+    assert [runs.add_keys(some) for some in keys] == [0, 1, 2, 3, 4]
+    blocks = list(runs.ordered(block))
+    assert np.array_equal(np.concatenate(blocks), np.sort(np.concatenate(keys)))
+    assert (len(blocks) > 1) == (block < 100)
+    runs.clear()
+    assert [len(some) for some in runs.ordered(block)] == [0]

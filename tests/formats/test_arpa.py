@@ -76,7 +76,7 @@ def test_without_unk_an_unknown_word_cannot_be(tmp_path: Path) -> None:
         ("ngram 2=3", "ngram 2=999999999999", "line 6: so many n-grams take 6,000,000,000,014"),
         ("ngram 2=3", "ngram two", "line 5: ngram two, wanted ngram N=COUNT"),
         ("ngram 1=5\nngram 2=3\n", "", "line 4: no counts of n-grams"),
-        ("\\data\\", "data", "line 20: the file ends before \\end\\"),
+        ("\\data\\", "data", "line 20: the file ends before \\data\\: no ARPA"),
         ("\\2-grams:", "\\3-grams:", "line 14: \\3-grams:, wanted \\2-grams:"),
         ("\\end\\\n", "", "line 19: the file ends before \\end\\"),
         ("-0.3\tb a", "-0.3\tb c", "line 16: the word c is not among the 1-grams"),

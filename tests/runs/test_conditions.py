@@ -34,6 +34,13 @@ def test_it_is_refused(text: str) -> None:
         parse_condition(text, "--publish-if")
 
 
+def test_no_equals_sign_where_less_is_better() -> None:
+    with pytest.raises(UsageError, match="less perplexity is better") as caught:
+        parse_condition("perplexity = 200", "--fail-under")
+    assert caught.value.hint == "--fail-under 'perplexity<=200'"
+    assert parse_condition("perplexity>=2", "--fail-under").sign == ">="
+
+
 @given(NUMBERS, NUMBERS)
 def test_it_says_whether_it_is_met(value: float, limit: float) -> None:
     met = {

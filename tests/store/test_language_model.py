@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,20 @@ def test_a_classifier_by_bayes_rule(tmp_path: Path, smoothing: Smoothing) -> Non
         assert (model.probabilities([text])[0] == row).all()
 
 
+def test_a_scale_moves_probabilities_and_no_label(tmp_path: Path) -> None:
+    plain = made("kneser-ney", labelled=True)
+    scaled = replace(plain, scale=0.5)
+    found = read_language_model(stored(tmp_path, scaled))
+    assert found.scale == 0.5
+    rows, before = found.probabilities(TEXTS), plain.probabilities(TEXTS)
+    assert np.array_equal(rows[3], before[3])  # no evidence
+    for row, old, text in zip(rows, before, TEXTS, strict=True):
+        if text:
+            power = 0.5 / np.sqrt(len(text.split()) + 1)
+            assert row == pytest.approx(old**power / (old**power).sum())
+    assert np.array_equal(rows.argmax(axis=1), before.argmax(axis=1))
+
+
 def change(
     tmp_path: Path, folder: ModelFolder, about: dict[str, Any], **arrays: Any
 ) -> ModelFolder:
@@ -118,6 +133,9 @@ def i32(*numbers: int) -> Any:
         ({"smoothing": "magic"}, {}, "smoothing or level"),
         ({"n_words": 9}, {}, "8 words, the manifest says"),
         ({"ngrams": [1, 2, 3]}, {}, "another number of n-grams"),
+        ({"scale": 0.0}, {}, "scale 0.0, wanted more than 0"),
+        ({"scale": 1e9}, {}, "scale 1000000000.0"),
+        ({"scale": True}, {}, "scale True"),
         ({"more": 1}, {}, "wanted level, n_words"),
         ({}, {"words.1": None}, "tensor words.1 is missing"),
         ({}, {"words.1": i32(1, 2, 3, 4, 5, 6, 8)}, "a number that no word has"),

@@ -1,0 +1,57 @@
+"""A run of train-lm: what stops it before the work, and what makes it the same again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nlpcli.data.rows import RowFormat
+from nlpcli.data.unit_reading import Reading
+from nlpcli.errors import Unavailable
+from nlpcli.runs import language_modelling
+from nlpcli.runs.language_modelling import LanguageRequest, LanguageRun
+from nlpcli.shell.console import Console
+from nlpcli.store.store import Store
+from nlpcli.text.config import TokenizerConfig
+
+LINES = "the cat sat\nthe dog\n" * 500
+
+
+def run(folder: Path, **more: Any) -> LanguageRun:
+    path = folder / "t.txt"
+    path.write_text(LINES)
+    reading = Reading(
+        paths=[str(path)], fmt=RowFormat(), text_column="text", label_column=None, level="word",
+        config=TokenizerConfig(word_ngrams=1),
+    )  # fmt: skip
+    request = LanguageRequest(
+        output="m", reading=reading, order=3, smoothing="kneser-ney", min_count=1, threads=2
+    )
+    return LanguageRun(replace(request, **more), Store(folder / "store"), Console(quiet=True))
+
+
+def test_words_that_cannot_be_counted_are_told_of_while_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(language_modelling, "free_memory", lambda: 1000)
+    with pytest.raises(Unavailable, match=r"the 2,500 words need up to 0\.0 GB of memory for ord"):
+        run(tmp_path).plan()
+    monkeypatch.setattr(language_modelling, "_CHECKED", 0)
+    with pytest.raises(Unavailable, match="the 2,500 words read so far need"):
+        run(tmp_path).plan()
+    monkeypatch.setattr(language_modelling, "free_memory", lambda: None)
+    assert run(tmp_path).plan()["memory_bytes"] == 3 * 40 * 4500
+
+
+def test_the_same_run_has_the_same_record(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    for wanted in (False, True):
+        with store.begin("m") as draft:
+            report = run(tmp_path, if_changed=True, threads=1 + wanted).run(draft)
+        assert bool(report.get("unchanged")) == wanted
+    for more in ({"order": 2}, {"min_count": 2}, {"smoothing": "laplace"}):
+        with store.begin("m") as draft:
+            assert not run(tmp_path, if_changed=True, **more).run(draft).get("unchanged")
