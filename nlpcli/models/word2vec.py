@@ -21,12 +21,11 @@ from nlpcli.models.huffman import HuffmanTree
 from nlpcli.models.overlap import Overlap
 from nlpcli.models.row_tables import RowMoves, RowTable
 from nlpcli.models.span_outputs import (
-    HierarchicalSoftmax,
     NegativeSampling,
     Softmax,
     SpanOutput,
-    TreePaths,
 )
+from nlpcli.models.tree_outputs import HierarchicalSoftmax, TreePaths
 from nlpcli.models.word2vec_config import Algorithm, Word2VecConfig
 
 F32 = npt.NDArray[np.float32]
