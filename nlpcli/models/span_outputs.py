@@ -102,8 +102,10 @@ class NegativeSampling:
         torch.baddbmm(up, false, pool, alpha=-1, out=up)
         across = self._across[near:].view(*shape, dim)
         torch.baddbmm(across, back, asked, beta=0, alpha=-1, out=across)
-        torch.bmm(back, squares.view(-1, self._block, 1), out=self._sizes[near:].view(*shape, 1))
-        curvature += torch.bmm(false, lengths[near:].view(*shape, 1)).view(-1)
+        # a product with one column takes torch about twice the time
+        beside = squares.view(-1, self._block, 1)
+        torch.sum(false * beside, dim=1, out=self._sizes[near:].view(shape))
+        curvature += false.mul_(lengths[near:].view(-1, 1, self._pool)).sum(dim=2).view(-1)
         moves = RowMoves(ids, self._across, self._sizes)
         return SpanLearnt(self._up, curvature, moves, loss if measured else None)
 

@@ -203,8 +203,9 @@ def _scores_at(queries: Tensor, rows: Tensor, indptr: Tensor, columns: Tensor) -
         owners = torch.repeat_interleave(indptr.diff().long())
         found = torch.linalg.vecdot(queries[owners], rows[columns])
         return found
-    empty, shape = torch.empty(len(columns)), (len(queries), len(rows))
-    places = torch.sparse_csr_tensor(indptr, columns, empty, shape, check_invariants=False)
+    # zeros: torch multiplies by beta what stands there, and 0 times NaN is NaN
+    nothing, shape = torch.zeros(len(columns)), (len(queries), len(rows))
+    places = torch.sparse_csr_tensor(indptr, columns, nothing, shape, check_invariants=False)
     found = torch.sparse.sampled_addmm(places, queries, rows.T, beta=0.0).values()
     return found
 
