@@ -20,7 +20,7 @@ from nlpcli.models.word2vec_config import LOWEST_RATE, Word2VecConfig
 from nlpcli.training.lanes import Lanes
 from nlpcli.training.ranks import Ranks, SharedTable
 
-SPAN, SUBWORD_SPAN, TREE_SPAN = 2048, 1024, 512
+SPAN, SUBWORD_SPAN, TREE_SPAN = 2048, 1024, 1024
 """Words, after sub-sampling, that a thread learns from at once. An n-gram stands in many words of
 a span, which should not grow too long for it; with a tree each word has a dozen rows, which are to
 stay in the processor's cache."""
