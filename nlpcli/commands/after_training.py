@@ -79,7 +79,7 @@ def show_finetune_report(report: dict[str, Any], console: Console, *, as_json: b
             f"{report['seconds']:.1f} s"
         )
     if report["metrics"] and "dev_rows" in report:
-        console.say(f"dev part, {report['dev_rows']:,} rows: {_in_short(report['metrics'])}")
+        console.say(f"dev part, {report['dev_rows']:,} rows: {in_short(report['metrics'])}")
     if as_json:
         typer.echo(json.dumps(report, sort_keys=True))
     elif report["published"]:

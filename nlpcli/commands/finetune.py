@@ -118,6 +118,7 @@ def finetune(
     BertForSequenceClassification.
     """
     from nlpcli.data.rows import RowFormat
+    from nlpcli.runs.conditions import metric_names
     from nlpcli.runs.finetuning import FinetuneRun
     from nlpcli.runs.finetuning_parts import FinetuneRequest
     from nlpcli.runs.publishing import parse_gate
@@ -153,7 +154,7 @@ def finetune(
         threshold=threshold, patience=patience, seed=seed, threads=threads, device=device,
         precision=precision.value, resume=resume, save_every=save_every,
         gate=parse_gate(
-            publish_if or [], multi_label=label_separator is not None,
+            publish_if or [], lambda: metric_names(label_separator is not None),
             has_dev=has_dev_part({**options, "dev_fraction": dev_fraction, "autotune": False}),
         ),
         if_changed=if_changed,

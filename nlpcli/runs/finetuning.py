@@ -233,8 +233,8 @@ class FinetuneRun:
         if None in self._request.gate:
             assert parts.dev is not None
             rival = rival_metrics(self._store, self._request.output, parts.dev, self._console)
-        several = stored.answering.separator is not None
-        refused = gate_failures(self._request.gate, report["metrics"], several, rival)
+        better = ("macro_f1" if stored.answering.separator is None else "micro_f1", ">")
+        refused = gate_failures(self._request.gate, report["metrics"], better, rival)
         report |= {"refused": refused, "published": not refused, "path": None}
         if refused and not draft.versioned:
             return

@@ -33,7 +33,6 @@ class Recipe(Protocol):
         """Of matrices."""
 
 
-
 class EncoderOptimizer:
     """Moves parameters by name. AdamW (Loshchilov & Hutter 2019), no decay of biases and norms.
 
