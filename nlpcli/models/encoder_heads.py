@@ -16,7 +16,13 @@ from nlpcli.models.bert_config import BertConfig
 from nlpcli.models.layers import linear
 
 
-class SequenceModel(Named):
+class EncoderModel(Named):
+    """An encoder and a head above it: (ids, segments, mask) -> what the head says, float32."""
+
+    bert: Bert
+
+
+class SequenceModel(EncoderModel):
     """An encoder, its pooled first position and a linear layer: ``BertForSequenceClassification``.
 
     K labels, or one number for a regression.

@@ -106,11 +106,10 @@ class EncoderClassifier:
 
     def logits(self, texts: Sequence[str]) -> F64:
         """Logits, float64 [len(texts), len(labels)]."""
-        from nlpcli.training.finetuning import logits_of
+        from nlpcli.training.answers import logits_of
 
         model = self._loaded()
-        rows = self.cutter.rows(texts)
-        return logits_of(model, rows, self.cutter.specials, model.classifier.weight.device)
+        return logits_of(model, self.cutter.rows(texts), self.cutter.specials)
 
     def _loaded(self) -> SequenceModel:
         if self._model is None:

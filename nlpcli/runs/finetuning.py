@@ -132,8 +132,9 @@ class FinetuneRun:
         from nlpcli.batching.labels import LabelSets
         from nlpcli.models.encoder_heads import SequenceModel
         from nlpcli.text.wordpiece import WordPieceTokenizer
+        from nlpcli.training.answers import SequenceObjective, logits_of
         from nlpcli.training.device import choose_device, set_threads
-        from nlpcli.training.finetuning import Examples, Finetuning
+        from nlpcli.training.finetuning import Finetuning
         from nlpcli.training.fit import class_importance
         from nlpcli.training.precision import choose_precision
 
@@ -161,10 +162,16 @@ class FinetuneRun:
         )  # fmt: skip
         begin(model, encoder.weights, request.seed)
         dev = None if parts.dev is None else cutter.rows(parts.dev.texts)
+        measure = scorer(parts, answering)
+
+        def score() -> float:
+            assert dev is not None and measure is not None
+            return measure(logits_of(model, dev, cutter.specials))
+
+        objective = SequenceObjective(targets, importance, config.label_smoothing, config.focal)
         training = Finetuning(
-            model, Examples(rows, targets, importance), cutter.specials, config,
-            seed=request.seed, device=place, precision=precision, dev=dev,
-            score=scorer(parts, answering), patience=request.patience,
+            model, rows, objective, cutter.specials, config, seed=request.seed, device=place, precision=precision,
+            score=None if dev is None else score, patience=request.patience,
         )  # fmt: skip
         n = sum(t.numel() for t in training.masters.tensors.values())
         self._console.say(
@@ -200,7 +207,9 @@ class FinetuneRun:
         report: dict[str, Any],
     ) -> StoredClassifier:  # fmt: skip
         """The model to keep, calibrated on the dev part; its metrics go into the report."""
+        from nlpcli.models.encoder_heads import SequenceModel
         from nlpcli.runs.scoring import plain_metrics, score
+        from nlpcli.training.answers import logits_of
 
         base = self._request.base.encoder
         encoder = replace(
@@ -211,7 +220,8 @@ class FinetuneRun:
         )  # fmt: skip
         report["metrics"] = {}
         if parts.dev is not None:
-            logits = training.logits(cutter.rows(parts.dev.texts))
+            assert isinstance(training.model, SequenceModel)
+            logits = logits_of(training.model, cutter.rows(parts.dev.texts), cutter.specials)
             answering = calibrated(answering, logits, parts, self._request.threshold)
         elif answering.separator is not None:
             answering = replace(answering, threshold=self._request.threshold or 0.5)

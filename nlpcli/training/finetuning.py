@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,34 +13,31 @@ import torch
 from torch import Tensor
 
 from nlpcli.batching.framing import Padded, Rows, Specials, padded, shuffled_batches
-from nlpcli.batching.lengths import plan_batches
 from nlpcli.errors import NegativeAnswer
-from nlpcli.models.encoder_heads import SequenceModel, sequence_loss
+from nlpcli.models.encoder_heads import EncoderModel
 from nlpcli.training.encoder_optimizers import EncoderOptimizer
-from nlpcli.training.finetuning_config import FinetuneConfig
+from nlpcli.training.finetuning_config import ALL, FinetuneConfig
 from nlpcli.training.lazy_rows import LazyRows
 from nlpcli.training.master_weights import MasterWeights
 
 WORDS = "embeddings.word_embeddings.weight"
+ENCODER = ("embeddings.", "encoder.", "pooler.")
 MICRO_TOKENS = {"cpu": 4096, "cuda": 65_536}
 """Of a batch that are computed at once."""
-ANSWER_TOKENS = {"cpu": 2048, "cuda": 16_384}
 MOST_BAD = 5
 """Steps in a row without finite gradients."""
 
 F64 = npt.NDArray[np.float64]
-Score = Callable[[F64], float]
-"""Logits of the dev rows -> how good they are; more is better."""
+Score = Callable[[], float]
+"""How good the model is on dev rows, as it is now; more is better."""
 
 
-@dataclass(frozen=True)
-class Examples:
-    """Rows, with int64 [N] labels, float32 [N, K] labels or float32 [N] numbers, and the weight of
-    each row, float32 [N], if any."""
+class Objective(Protocol):
+    """What a model is to learn about the training rows."""
 
-    rows: Rows
-    targets: npt.NDArray[Any]
-    weights: npt.NDArray[np.float32] | None = None
+    def loss(self, outputs: Tensor, chosen: npt.NDArray[np.int64]) -> Tensor:
+        """The mean loss of the rows ``chosen`` int64 [B], of which ``outputs`` [B, ...] are what
+        the model says; float32."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +62,14 @@ class Finetuning:
     """
 
     def __init__(
-        self, model: SequenceModel, examples: Examples, specials: Specials,
+        self, model: EncoderModel, rows: Rows, objective: Objective, specials: Specials,
         config: FinetuneConfig, *, seed: int, device: torch.device, precision: torch.dtype,
-        dev: Rows | None = None, score: Score | None = None, patience: int | None = None,
+        score: Score | None = None, patience: int | None = None,
     ) -> None:  # fmt: skip
         self.model, self.config = model.to(device), config
-        self._examples, self._specials, self._seed = examples, specials, seed
-        self._dev, self._score, self._patience = dev, score, patience
+        self._rows, self._objective = rows, objective
+        self._specials, self._seed = specials, seed
+        self._score, self._patience = score, patience
         self.device, self.precision = device, precision
         frozen = self._frozen()
         self.masters = MasterWeights(model, precision)
@@ -81,7 +79,7 @@ class Finetuning:
         model.bert.sparse_words = True
         self._optimizer = EncoderOptimizer(moving, config, self._scale)
         self._moving = moving
-        self.steps_per_epoch = -(-len(examples.rows) // config.batch_size)
+        self.steps_per_epoch = -(-len(rows) // config.batch_size)
         self.total = config.epochs * self.steps_per_epoch
         self._step = self._bad = self._since_best = 0
         self._sum, self._seen = 0.0, 0
@@ -97,8 +95,8 @@ class Finetuning:
         for part in self.model.parts():
             layer = layer_of(part.name, self.model.bert.config.n_layers)
             stays = layer < below or (layer == -1 and below >= 0)
-            if self.config.freeze == "all":
-                stays = not part.name.startswith("classifier.")
+            if self.config.freeze == ALL:
+                stays = part.name.startswith(ENCODER)
             if stays:
                 found.add(part.name)
         for part in self.model.parts():
@@ -135,7 +133,7 @@ class Finetuning:
             found = self._look(epoch + 1) if ended else None
             yield FinetuneStep(
                 self._step, self.total, epoch + 1, self._sum / self._seen,
-                epoch * len(self._examples.rows) + self._seen, found,
+                epoch * len(self._rows) + self._seen, found,
             )  # fmt: skip
         if self._kept is not None:
             self._put_back(self._kept)
@@ -145,14 +143,14 @@ class Finetuning:
 
     def _batch(self, epoch: int, at: int) -> npt.NDArray[np.int64]:
         if self._plan is None or self._plan[0] != epoch:
-            lengths = self._examples.rows.lengths
+            lengths = self._rows.lengths
             batches = shuffled_batches(lengths, self.config.batch_size, self._seed, epoch)
             self._plan = epoch, batches
         return self._plan[1][at]
 
     def _learn(self, chosen: npt.NDArray[np.int64]) -> float:
         """One step; gives the mean loss of its rows."""
-        batch = padded(self._examples.rows, chosen, self._specials)
+        batch = padded(self._rows, chosen, self._specials)
         per_micro = max(1, MICRO_TOKENS.get(self.device.type, 4096) // batch.ids.shape[1])
         torch.manual_seed(
             int(np.random.SeedSequence((self._seed, self._step)).generate_state(1)[0])
@@ -163,23 +161,12 @@ class Finetuning:
             part = slice(first, first + per_micro)
             share = len(chosen[part]) / len(chosen)
             ids, segments, mask = self._tensors(batch, part)
-            found = share * self._loss(self.model(ids, segments, mask), chosen[part])
+            found = share * self._objective.loss(self.model(ids, segments, mask), chosen[part])
             found.backward()  # type: ignore[no-untyped-call]
             loss += float(found.detach())
         rate = self.config.lr * self.config.share_of_rate(self._step, self.total)
         self._move(rate)
         return loss
-
-    def _loss(self, logits: Tensor, chosen: npt.NDArray[np.int64]) -> Tensor:
-        examples = self._examples
-        targets = torch.from_numpy(examples.targets[chosen]).to(self.device)
-        weights = None
-        if examples.weights is not None:
-            weights = torch.from_numpy(examples.weights[chosen]).to(self.device)
-        return sequence_loss(
-            logits, targets, weights=weights, smoothing=self.config.label_smoothing,
-            focal=self.config.focal,
-        )  # fmt: skip
 
     def _tensors(self, batch: Padded, part: slice) -> tuple[Tensor, Tensor, Tensor]:
         ids, segments, mask = (
@@ -237,9 +224,10 @@ class Finetuning:
 
     def _look(self, epoch: int) -> float | None:
         """Score of the dev rows; the weights are kept when it is the best."""
-        if self._dev is None or self._score is None:
+        if self._score is None:
             return None
-        found = self._score(self.logits(self._dev))
+        self.model.eval()
+        found = self._score()
         if self.best is None or found > self.best:
             self.best, self.best_epoch, self._since_best = found, epoch, 0
             self._kept = {n: t.detach().clone() for n, t in self.masters.tensors.items()}
@@ -252,10 +240,6 @@ class Finetuning:
         for name, tensor in self.masters.tensors.items():
             tensor.copy_(kept[name])
         self.masters.hand_down()
-
-    def logits(self, rows: Rows) -> F64:
-        """Logits of any rows, float64 [N, K], with the weights as they are now."""
-        return logits_of(self.model, rows, self._specials, self.device)
 
     def weights(self) -> dict[str, npt.NDArray[np.float32]]:
         """In float32."""
@@ -295,21 +279,6 @@ class Finetuning:
         self.best = None if numbers["best"] is None else float(numbers["best"])
         self.best_epoch = int(numbers["best_epoch"])
         self._since_best = int(numbers["since_best"])
-
-
-@torch.no_grad()
-def logits_of(model: SequenceModel, rows: Rows, specials: Specials, device: torch.device) -> F64:
-    """Logits of rows, float64 [N, K]; rows of about one length are computed together."""
-    model.eval()
-    found = np.zeros((len(rows), model.classifier.out_features))
-    tokens = ANSWER_TOKENS.get(device.type, 2048)
-    for chosen in plan_batches(rows.lengths, tokens=tokens):
-        batch = padded(rows, chosen, specials)
-        ids, segments, mask = (
-            torch.from_numpy(array).to(device) for array in (batch.ids, batch.segments, batch.mask)
-        )
-        found[chosen] = model(ids, segments, mask).double().cpu().numpy()
-    return found
 
 
 def layer_of(name: str, n_layers: int) -> int:

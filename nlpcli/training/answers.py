@@ -1,0 +1,67 @@
+"""What a fine-tuned model says about rows, and what it learns to say about texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nlpcli.batching.framing import Rows, Specials, padded
+from nlpcli.batching.lengths import plan_batches
+from nlpcli.models.encoder_heads import EncoderModel, SequenceModel, sequence_loss
+
+ANSWER_TOKENS = {"cpu": 2048, "cuda": 16_384}
+"""Computed at once, padding included."""
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SequenceObjective:
+    """``targets`` of the training rows: int64 [N] labels, float32 [N, K] labels or float32 [N]
+    numbers; ``weights`` float32 [N]; the rest as ``sequence_loss``."""
+
+    targets: npt.NDArray[Any]
+    weights: npt.NDArray[np.float32] | None = None
+    smoothing: float = 0.0
+    focal: float = 0.0
+
+    def loss(self, outputs: Tensor, chosen: I64) -> Tensor:
+        """The mean loss of the rows ``chosen`` [B]; ``outputs`` [B, K]."""
+        targets = torch.from_numpy(self.targets[chosen]).to(outputs.device)
+        weights = None
+        if self.weights is not None:
+            weights = torch.from_numpy(self.weights[chosen]).to(outputs.device)
+        return sequence_loss(
+            outputs, targets, weights=weights, smoothing=self.smoothing, focal=self.focal
+        )
+
+
+@torch.no_grad()
+def answers(model: EncoderModel, rows: Rows, specials: Specials) -> Iterator[tuple[I64, Tensor]]:
+    """Row numbers int64 [B] and what the model says of these rows, [B, ...], batch by batch.
+
+    Rows of about one length are computed together, so they do not come in order.
+    """
+    model.eval()
+    device = model.bert.words.device
+    for chosen in plan_batches(rows.lengths, tokens=ANSWER_TOKENS.get(device.type, 2048)):
+        batch = padded(rows, chosen, specials)
+        ids, segments, mask = (
+            torch.from_numpy(array).to(device) for array in (batch.ids, batch.segments, batch.mask)
+        )
+        yield chosen, model(ids, segments, mask)
+
+
+def logits_of(model: SequenceModel, rows: Rows, specials: Specials) -> F64:
+    """Logits of all rows, float64 [N, K], in their order."""
+    found = np.zeros((len(rows), model.classifier.out_features))
+    for chosen, logits in answers(model, rows, specials):
+        found[chosen] = logits.double().cpu().numpy()
+    return found
