@@ -170,7 +170,8 @@ class FinetuneRun:
 
         objective = SequenceObjective(targets, importance, config.label_smoothing, config.focal)
         training = Finetuning(
-            model, rows, objective, cutter.specials, config, seed=request.seed, device=place, precision=precision,
+            model, rows, objective, cutter.specials, config, seed=request.seed, device=place,
+            precision=precision,
             score=None if dev is None else score, patience=request.patience,
         )  # fmt: skip
         n = sum(t.numel() for t in training.masters.tensors.values())
