@@ -197,6 +197,8 @@ def pretrain_bert(
     }
     typed = typed_options(context)
     place = around.place()
+    if place.size > 1 and device not in ("auto", "cpu"):
+        raise UsageError(f"--device {device}: ranks train on the CPU", hint="--device cpu")
     started = _opened(base, store, typed, console)
     spans = mask == MaskName.spans
     if span_boundary and not spans:
@@ -226,7 +228,7 @@ def pretrain_bert(
         sizes=_sizes(options), base=started, length=max_length, masks=masks, pairs=next_sentence,
         span_boundary=spans if span_boundary is None else span_boundary, config=config,
         training=training, seed=seed, threads=threads,
-        device="cpu" if place.size > 1 and device == "auto" else device,
+        device="cpu" if place.size > 1 else device,
         precision=precision.value, resume=resume, save_every=save_every,
         skip_bad=on_error == opt.OnError.skip, log=log,
     )  # fmt: skip

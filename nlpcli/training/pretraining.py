@@ -168,9 +168,14 @@ class Pretraining:
         return int(self._agreed(max(1, round(share))))
 
     def _steps_left(self, seconds: float) -> int:
-        """All steps that the minutes have room for, judged by those of the warm-up."""
+        """All steps that the minutes have room for, judged by those of the warm-up; the looks at
+        the rows kept apart take their share."""
         assert self.config.minutes is not None and self._warm
-        left = 60 * self.config.minutes - seconds
+        begun = time.perf_counter()
+        if self._held_out is not None:
+            self.evaluate()
+        looks = (self.config.evaluations + 1) * (time.perf_counter() - begun)
+        left = 60 * self.config.minutes - seconds - looks
         return int(self._agreed(self._step + max(1, int(left / (seconds / self._warm)))))
 
     def _agreed(self, number: int) -> int:
