@@ -15,6 +15,8 @@ from nlpcli.errors import Unavailable
 BETAS, EPSILON = (0.9, 0.98), 1e-6
 """As Liu et al. 2019 ("RoBERTa", table 9) and Izsak et al. 2021 train with large rates."""
 MOMENTUM = 0.95
+_ADAMW, _MUON = {"step", "exp_avg", "exp_avg_sq"}, {"momentum_buffer"}
+"""What they remember of each parameter."""
 
 
 class Recipe(Protocol):
@@ -116,12 +118,17 @@ class EncoderOptimizer:
             for group in optimizer.param_groups
             for tensor in group["params"]
         }
+        kept: dict[str, set[str]] = {}
         for full, array in arrays.items():
             name, _, key = full.rpartition(":")
             tensor = self._names.get(name)
             if tensor is None or (array.ndim and array.shape != tuple(tensor.shape)):
                 raise ValueError(f"{full} does not fit")
-            value = torch.from_numpy(np.array(array))
-            if array.ndim:
-                value = value.to(tensor.device)
+            kept.setdefault(name, set()).add(key)
+            value = torch.from_numpy(np.array(array)).to(tensor.device)
             owners[id(tensor)].state[tensor][key] = value
+        for name, keys in kept.items():
+            is_adamw = isinstance(owners[id(self._names[name])], torch.optim.AdamW)
+            wanted = _ADAMW if is_adamw else _MUON
+            if keys != wanted:
+                raise ValueError(f"{name}: {sorted(keys)}, wanted {sorted(wanted)}")

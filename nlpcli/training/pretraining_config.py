@@ -38,10 +38,17 @@ class PretrainingConfig:
         given = [n for n in ("steps", "minutes", "epochs") if getattr(self, n) is not None]
         if len(given) != 1:
             raise ValueError(f"steps, minutes, epochs: wanted one of them, got {given or 'none'}")
-        if getattr(self, given[0]) <= 0 or self.batch_size < 1 or self.lr <= 0:
-            raise ValueError(f"{given[0]}, batch_size and lr: wanted more than 0")
-        if not 0 <= self.warmup < 1 or not 0 <= self.dropout < 1:
-            raise ValueError("warmup and dropout: wanted 0 to below 1")
+        positive = (given[0], "batch_size", "lr", "clip")
+        for name in positive:
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name}: {getattr(self, name)!r}, wanted more than 0")
+        for name in ("warmup", "dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}: {getattr(self, name)!r}, wanted 0 to below 1")
+        if not 0 <= self.weight_decay < math.inf or self.evaluations < 0:
+            raise ValueError("weight_decay and evaluations: wanted 0 or more")
+        if self.optimizer not in OPTIMIZERS or self.schedule not in SCHEDULES:
+            raise ValueError(f"{self.optimizer!r} and {self.schedule!r}: wanted names of these")
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nlpcli.training.encoder_optimizers import BETAS, EPSILON, EncoderOptimizer
+from nlpcli.training.pretraining_config import OPTIMIZERS, PretrainingConfig
+
+SHAPES = {
+    "embeddings.word_embeddings.weight": (9, 4),
+    "embeddings.LayerNorm.weight": (4,),
+    "encoder.layer.0.output.dense.weight": (4, 6),
+    "encoder.layer.0.output.dense.bias": (4,),
+    "cls.seq_relationship.weight": (2, 4),
+}
+MATRIX = "encoder.layer.0.output.dense.weight"
+
+
+def tensors(seed: int = 0) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return {n: torch.randn(s, generator=generator).requires_grad_() for n, s in SHAPES.items()}
+
+
+def made(held: dict[str, Tensor], optimizer: Any, **more: Any) -> EncoderOptimizer:
+    return EncoderOptimizer(held, PretrainingConfig(steps=1, optimizer=optimizer, **more))
+
+
+def move(held: dict[str, Tensor], optimizer: EncoderOptimizer, seed: int, rate: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for name, tensor in held.items():
+        gradient = torch.randn(tensor.shape, generator=generator)
+        tensor.grad = None if name.startswith("cls.") else gradient
+    optimizer.step(rate)
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_it_goes_on_from_its_state_with_the_same_bits(kind: str) -> None:
+    held = tensors()
+    optimizer = made(held, kind)
+    assert optimizer.state() == {}
+    for seed in range(3):
+        move(held, optimizer, seed, 0.01)
+    state = {name: array.copy() for name, array in optimizer.state().items()}
+    other = {name: t.detach().clone().requires_grad_() for name, t in held.items()}
+    again = made(other, kind)
+    move(other, again, 99, 0.5)  # what it remembers before is forgotten
+    with torch.no_grad():
+        for name in other:
+            other[name].copy_(held[name])
+    again.load(state)
+    for seed in range(3, 6):
+        move(held, optimizer, seed, 0.02)
+        move(other, again, seed, 0.02)
+    for name in held:
+        assert torch.equal(held[name], other[name]), name
+    assert not any(name.startswith("cls.") for name in state)
+    for name, array in again.state().items():
+        np.testing.assert_array_equal(array, optimizer.state()[name])
+
+
+def test_adamw_is_the_papers() -> None:
+    held = tensors()
+    name = "embeddings.word_embeddings.weight"
+    x = held[name].detach().double().numpy().copy()
+    optimizer = made(held, "adamw", weight_decay=0.1)
+    first, second = np.zeros_like(x), np.zeros_like(x)
+    for step in range(1, 4):
+        move(held, optimizer, step, 0.01 * step)
+        assert held[name].grad is not None
+        gradient = held[name].grad.double().numpy()
+        first = BETAS[0] * first + (1 - BETAS[0]) * gradient
+        second = BETAS[1] * second + (1 - BETAS[1]) * gradient**2
+        hats = first / (1 - BETAS[0] ** step), second / (1 - BETAS[1] ** step)
+        x -= 0.01 * step * 0.1 * x
+        x -= 0.01 * step * hats[0] / (np.sqrt(hats[1]) + EPSILON)
+    np.testing.assert_allclose(held[name].detach().numpy(), x, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_only_matrices_decay(kind: str) -> None:
+    held = tensors()
+    before = {name: tensor.detach().clone() for name, tensor in held.items()}
+    optimizer = made(held, kind, weight_decay=0.5)
+    for tensor in held.values():
+        tensor.grad = torch.zeros_like(tensor)
+    optimizer.step(0.1)
+    for name, tensor in held.items():
+        share = 1 - 0.1 * 0.5 if tensor.ndim == 2 else 1.0
+        torch.testing.assert_close(tensor.detach(), before[name] * share)
+
+
+def test_muon_moves_the_matrices_of_layers_by_even_steps() -> None:
+    held = tensors()
+    before = held[MATRIX].detach().clone()
+    optimizer = made(held, "muon", weight_decay=0.0)
+    move(held, optimizer, 0, 0.01)
+    kinds = {name.rpartition(":")[2] for name in optimizer.state() if name.startswith(MATRIX)}
+    assert kinds == {"momentum_buffer"}
+    assert f"{next(iter(SHAPES))}:exp_avg" in optimizer.state()
+    sizes = torch.linalg.svdvals(held[MATRIX].detach() - before)
+    assert sizes.min() > 0.4 * sizes.max()  # a gradient at random has a wider spread than that
+    rms = (held[MATRIX].detach() - before).square().mean().sqrt()
+    assert 0.1 * 0.01 < rms < 0.4 * 0.01  # as large as AdamW's, which are 0.2 to 0.4 of the rate
+
+
+def spoilt(state: dict[str, Any], how: str) -> dict[str, Any]:
+    name = f"{MATRIX}:exp_avg"
+    if how == "shape":
+        return {**state, name: state[name][:-1]}
+    if how == "name":
+        return {**state, "nowhere:exp_avg": state[name]}
+    return {key: array for key, array in state.items() if key != name}
+
+
+@pytest.mark.parametrize("how", ["shape", "name", "missing", "other optimizer"])
+def test_a_state_that_does_not_fit(how: str) -> None:
+    held = tensors()
+    optimizer = made(held, "adamw")
+    move(held, optimizer, 0, 0.01)
+    other = made(tensors(), "muon" if how == "other optimizer" else "adamw")
+    state = optimizer.state() if how == "other optimizer" else spoilt(optimizer.state(), how)
+    with pytest.raises(ValueError):
+        other.load(state)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {}, {"steps": 1, "epochs": 1}, {"steps": 0}, {"minutes": float("nan")},
+        {"minutes": float("inf")}, {"steps": 1, "lr": 0.0}, {"steps": 1, "lr": float("nan")},
+        {"steps": 1, "batch_size": 0}, {"steps": 1, "warmup": 1.0}, {"steps": 1, "clip": 0.0},
+        {"steps": 1, "warmup": float("nan")}, {"steps": 1, "dropout": -0.1},
+        {"steps": 1, "weight_decay": -1.0}, {"steps": 1, "optimizer": "sgd"},
+        {"steps": 1, "schedule": "steep"}, {"steps": 1, "evaluations": -1},
+    ],
+)  # fmt: skip
+def test_configurations_that_make_no_run(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        PretrainingConfig(**wrong)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_the_rate_rises_and_falls(schedule: Any) -> None:
+    config = PretrainingConfig(steps=100, schedule=schedule)
+    shares = [config.share_of_rate(step, 100, 10) for step in range(100)]
+    assert shares[9] == 1.0 and max(shares) == 1.0 and min(shares) > 0
+    assert (np.diff(shares[:10]) > 0).all() and (np.diff(shares[10:]) < 0).all()
+    assert shares[0] == 0.1 and shares[-1] < 0.02
+    half = config.share_of_rate(55, 100, 10)
+    assert half == pytest.approx(0.5)
+    assert config.share_of_rate(200, 100, 10) == pytest.approx(0.0, abs=1e-9)
+    assert config.share_of_rate(0, 1, 1) == 1.0
