@@ -22,7 +22,7 @@ from nlpcli.training.encoder_optimizers import EncoderOptimizer
 from nlpcli.training.guard import Guard, Verdict
 from nlpcli.training.master_weights import MasterWeights
 from nlpcli.training.pretraining_config import PretrainingConfig
-from nlpcli.training.ranks import Ranks
+from nlpcli.training.ranks import Ranks, from_first_rank
 
 QUANTUM = 8
 """Rows that are drawn together, so that masks do not depend on ranks or micro-batches."""
@@ -75,6 +75,7 @@ class Pretraining:
         self._rank, self._n_ranks = (ranks.rank, ranks.size) if ranks else (0, 1)
         self._optimizer = EncoderOptimizer(self.masters.tensors, config)
         self._guard = Guard()
+        self._asked = [n for n in OBJECTIVES if n != "sbo" or model.spans is not None]
         self._micro = max(1, MICRO_TOKENS.get(device.type, 4096) // rows.length)
         self.steps_per_epoch = len(rows) // config.batch_size
         if not self.steps_per_epoch:
@@ -192,11 +193,12 @@ class Pretraining:
     def _begin_together(self) -> None:
         """All ranks from where rank 0 is, which may have taken up a state."""
         if self._ranks is not None:
-            numbers = torch.tensor([self._step, self.total or 0, self._warm or 0])
-            self._step, total, warm = self._ranks.from_first(numbers).tolist()
-            self.total, self._warm = total or None, warm or None
-            for tensor in self.masters.tensors.values():
-                self._ranks.from_first(tensor.detach())
+            arrays, numbers = self.state()
+            shared = from_first_rank(self._ranks, arrays, {**numbers, "history": []})
+            if self._rank:
+                self.load(*shared)
+        if self._kept is None:
+            self._kept = self._arrays()
         self.masters.hand_down()
 
     def _one_step(self) -> tuple[dict[str, float], float, float, str | None]:
@@ -237,9 +239,9 @@ class Pretraining:
         """Those of one step, left in the masters; gives the mean losses."""
         batches = self._batches(step)
         counts = self._summed(
-            {name: float(sum(count(part[2], name) for part in batches)) for name in OBJECTIVES}
+            {name: float(sum(count(part[2], name) for part in batches)) for name in self._asked}
         )
-        sums = dict.fromkeys(OBJECTIVES, 0.0)
+        sums = dict.fromkeys(self._asked, 0.0)
         self.model.train()
         for number, batch in enumerate(batches):
             torch.manual_seed(_mixed(self._seed, step, self._rank * 10_000 + number))
@@ -252,10 +254,18 @@ class Pretraining:
             for name, loss in losses.items():
                 sums[name] += float(loss.detach())
         if self._ranks is not None:
-            for gradient in self.masters.gradients():
-                self._ranks.sum(gradient)
+            self._add_up_gradients(self._ranks)
         sums = self._summed(sums)
-        return {name: sums[name] / counts[name] for name in OBJECTIVES if counts[name]}
+        return {name: sums[name] / counts[name] for name in self._asked if counts[name]}
+
+    def _add_up_gradients(self, ranks: Ranks) -> None:
+        """Those of all ranks, of which one may have no span in its rows, or no rows at all."""
+        tensors = list(self.masters.tensors.values())
+        found = ranks.sum(torch.tensor([int(tensor.grad is not None) for tensor in tensors]))
+        for tensor, n in zip(tensors, found.tolist(), strict=True):
+            if n:
+                tensor.grad = torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
+                ranks.sum(tensor.grad)
 
     def _summed(self, numbers: dict[str, float]) -> dict[str, float]:
         """Over ranks."""
@@ -270,8 +280,8 @@ class Pretraining:
         epoch, at = divmod(step, self.steps_per_epoch)
         quanta = [
             self._rows.batch(epoch, at * size + first, min(QUANTUM, size - first))
-            for first in range(0, size, QUANTUM)
-        ][self._rank :: self._n_ranks]
+            for first in range(0, size, QUANTUM)[self._rank :: self._n_ranks]
+        ]
         per_micro = max(1, self._micro // QUANTUM)
         return [
             as_tensors(quanta[i : i + per_micro], self.device)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -78,6 +82,28 @@ class Ranks:
         except RuntimeError as error:
             raise self._gone("another rank is gone", error) from None
         return values
+
+
+def from_first_rank(
+    ranks: Ranks, arrays: dict[str, npt.NDArray[Any]], numbers: dict[str, Any]
+) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    """The state of rank 0, in all ranks, whatever theirs is.
+
+    ``arrays`` of numbers, ``numbers`` as JSON values. Raises Unavailable as the methods do.
+    """
+    kinds = {name: (array.dtype.str, array.shape) for name, array in arrays.items()}
+    about = bytearray(json.dumps([kinds, numbers]).encode())
+    size = int(ranks.from_first(torch.tensor([len(about)])).item())
+    text = torch.frombuffer(about, dtype=torch.uint8)
+    if ranks.rank:
+        text = torch.empty(size, dtype=torch.uint8)
+    kinds, numbers = json.loads(bytes(ranks.from_first(text).numpy()))
+    found = {}
+    for name, (kind, shape) in kinds.items():
+        array = arrays[name] if ranks.rank == 0 else np.empty(shape, kind)
+        ranks.from_first(torch.from_numpy(array))
+        found[name] = array
+    return found, numbers
 
 
 class SharedTable:
