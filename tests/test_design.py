@@ -50,6 +50,7 @@ SHARED_COMMAND_FILES = {
     "abstaining",
     "configuring",
     "ngram_options",
+    "plotting",
 }  # command files may import these
 COMMAND_REGISTRY = "app"  # and this one may import every command
 

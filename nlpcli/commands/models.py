@@ -14,8 +14,6 @@ from nlpcli.commands.opening import (
     fasttext_file,
     hf_folder_meant,
     open_model,
-    open_word_vectors,
-    refuse_same_file,
 )
 from nlpcli.errors import DataError, NlpcliError, UsageError, shown
 from nlpcli.shell import options as opt
@@ -117,7 +115,8 @@ def show(
     name: Name,
     store: opt.Store = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Of word vectors: write a page with a map of the words.")
+        Path | None,
+        typer.Option(help="Write a page: a map of word vectors, or the run that made an encoder."),
     ] = None,
     plot_words: Annotated[
         int, typer.Option(min=1, max=5000, help="On the map, the most frequent ones.")
@@ -135,7 +134,7 @@ def show(
 ) -> None:
     """What a model is: its manifest and the sizes of its files, or what another program's says.
 
-    --plot writes one HTML file that asks for nothing: zoom, find a word, see its neighbours.
+    --plot writes one HTML file that asks for nothing: words to zoom into and find, or curves.
     """
     if generate is not None:
         if plot is not None:
@@ -145,7 +144,10 @@ def show(
     if plot is not None:
         if json:
             raise UsageError("--plot and --json: give one of them")
-        _plot(name, store, plot, plot_words, plot_method, seed, Console(quiet=quiet))
+        from nlpcli.commands.plotting import plot as write_page
+
+        method = plot_method.value
+        write_page(name, store, plot, plot_words, method, seed, Console(quiet=quiet))
         return
     document = _document(name, store, Console(quiet=quiet))
     if json:
@@ -165,30 +167,6 @@ def _generate(folder: ModelFolder, count: int, seed: int, *, as_json: bool) -> N
     for drawn in samples(read_language_model(folder), count, seed):
         line = "\t".join(drawn.values())
         typer.echo(json_module.dumps(drawn, ensure_ascii=False) if as_json else line)
-
-
-def _plot(
-    name: str,
-    store: Path | None,
-    target: Path,
-    n_words: int,
-    method: Projection,
-    seed: int,
-    console: Console,
-) -> None:
-    from nlpcli.evaluation.projection import METHODS
-    from nlpcli.evaluation.word_map import WordMap
-    from nlpcli.store.atomic import AtomicFile
-
-    refuse_same_file({"NAME": name}, {"--plot": target})
-    with AtomicFile(target) as stream:  # first: what cannot be made is told before any work
-        vectors, path = open_word_vectors(name, store, console)
-        form = next(form for form in METHODS if form == method.value)
-        page = WordMap(n_words, form, seed).page(vectors, name)
-        stream.write(page.encode())
-    n_shown = min(n_words, len(vectors.words))
-    console.say(f"{path}: {n_shown:,} of {len(vectors.words):,} words by {METHODS[form]}")
-    write_path(target)
 
 
 def _document(name: str, store: Path | None, console: Console) -> dict[str, Any]:
