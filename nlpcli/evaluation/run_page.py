@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from itertools import accumulate
 from typing import Any
 
 from nlpcli.errors import DataError, shown
@@ -17,7 +18,7 @@ MOST_POINTS = 1500
 """Of a curve; lines with a note or with figures of rows kept apart all stay."""
 MOST_LINES = 1_000_000
 SMOOTHED = 40
-"""Parts of a run that the thick curve is a mean over, each point of those before it."""
+"""Parts of a run that the thick curve is a mean over."""
 
 
 @dataclass(frozen=True)
@@ -195,16 +196,16 @@ def _short(value: float) -> float:
 
 
 def _smoothed(values: Sequence[float | None]) -> list[float | None]:
-    """Mean of each value and of those shortly before; None stays None."""
-    window = max(1, len(values) // SMOOTHED)
+    """Mean of each value and of as many before as behind it; None stays None."""
+    half = len(values) // (2 * SMOOTHED)
+    sums = [0.0, *accumulate(value or 0.0 for value in values)]
+    counts = [0, *accumulate(int(value is not None) for value in values)]
     found: list[float | None] = []
-    total, n = 0.0, 0
     for i, value in enumerate(values):
-        total, n = total + (value or 0.0), n + (value is not None)
-        gone = values[i - window] if i >= window else None
-        if gone is not None:
-            total, n = total - gone, n - 1
-        found.append(total / n if value is not None else None)
+        room = min(half, i, len(values) - 1 - i)
+        first, last = i - room, i + room + 1
+        mean = (sums[last] - sums[first]) / max(1, counts[last] - counts[first])
+        found.append(None if value is None else mean)
     return found
 
 

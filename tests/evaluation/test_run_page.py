@@ -92,7 +92,7 @@ def test_texts_are_escaped_and_nothing_is_asked_for() -> None:
     assert " minutes None" not in plain and "No step was left out" not in plain
 
 
-def test_smooth_curves_are_means_of_what_went_before() -> None:
+def test_smooth_curves_are_means_of_what_is_around() -> None:
     n = 400
     values = np.random.default_rng(0).random(n).round(4)
     lines = entries(n, bad=())
@@ -100,12 +100,13 @@ def test_smooth_curves_are_means_of_what_went_before() -> None:
         line["mlm"] = value
     lines[150]["mlm"] = None
     smooth = dict(data(page(lines))["losses"][0]["smooth"])
-    window = n // SMOOTHED
+    half = n // SMOOTHED // 2
     assert 150 not in smooth and len(smooth) == n - 1
-    assert smooth[3] == pytest.approx(values[:4].mean(), abs=1e-5)
-    assert smooth[300] == pytest.approx(values[301 - window : 301].mean(), abs=1e-5)
-    around = np.delete(values, 150)[155 - window : 154]
-    assert smooth[154] == pytest.approx(around.mean(), abs=1e-5)
+    assert smooth[0] == values[0] and smooth[n - 1] == values[-1]
+    assert smooth[2] == pytest.approx(values[:5].mean(), abs=1e-5)
+    assert smooth[300] == pytest.approx(values[300 - half : 301 + half].mean(), abs=1e-5)
+    around = np.delete(values, 150)[152 - half : 152 + half]
+    assert smooth[152] == pytest.approx(around.mean(), abs=1e-5)
 
 
 def test_a_long_run_keeps_its_notes_and_what_was_looked_at() -> None:
@@ -192,12 +193,14 @@ const numbers = (i) => [...charts[i].svg.querySelectorAll("text")].map((node) =>
   await wait();
   said.push("charts: " + charts.map((chart) => chart.title).join(", "));
   said.push("lines: " + charts.map((chart, i) => lines(i)).join(" "));
-  const drawn = [...document.querySelectorAll("polyline")].map((line) => line.getAttribute("points")).join(" ");
+  const drawn = [...document.querySelectorAll("polyline")]
+    .map((line) => line.getAttribute("points")).join(" ");
   said.push("drawn: " + !/NaN|Infinity|undefined/.test(drawn) + " " + (drawn.length > 1000));
   said.push("notes: " + charts[0].svg.querySelectorAll("line.note").length);
   said.push("key: " + charts[0].key.textContent);
   const box = charts[0].svg.getBoundingClientRect();
-  charts[0].svg.dispatchEvent(new PointerEvent("pointermove", { clientX: box.left + charts[0].x(29) + 1, bubbles: true }));
+  const clientX = box.left + charts[0].x(29) + 1;
+  charts[0].svg.dispatchEvent(new PointerEvent("pointermove", { clientX, bubbles: true }));
   said.push("pointed: " + data.steps[here] + " " + charts[0].key.textContent);
   charts[2].svg.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
   said.push("moved: " + data.steps[here] + " " + charts[2].key.textContent);
