@@ -196,14 +196,14 @@ def _short(value: float) -> float:
 
 
 def _smoothed(values: Sequence[float | None]) -> list[float | None]:
-    """Mean of each value and of as many before as behind it; None stays None."""
+    """Mean of each value and of those around it; None stays None."""
     half = len(values) // (2 * SMOOTHED)
     sums = [0.0, *accumulate(value or 0.0 for value in values)]
     counts = [0, *accumulate(int(value is not None) for value in values)]
     found: list[float | None] = []
     for i, value in enumerate(values):
-        room = min(half, i, len(values) - 1 - i)
-        first, last = i - room, i + room + 1
+        before = min(half, i)  # as many behind it, so that a steep begin does not lag
+        first, last = i - before, min(i + before + 1, len(values))
         mean = (sums[last] - sums[first]) / max(1, counts[last] - counts[first])
         found.append(None if value is None else mean)
     return found
