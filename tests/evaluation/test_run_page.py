@@ -211,6 +211,8 @@ const numbers = (i) => [...charts[i].svg.querySelectorAll("text")].map((node) =>
     document.querySelector("input[value=" + name + "]").click();
     said.push(name + ": " + numbers(2).slice(-1));
   }
+  const levels = [[0.3, 0.6], [-3, 3], [0, 0]].map((pair) => powers(...pair).length);
+  said.push("levels: " + levels.join(" "));
   said.push("wide: " + (document.documentElement.scrollWidth <= innerWidth));
   const result = document.createElement("pre");
   result.id = "said"; result.textContent = said.join("\n");
@@ -255,5 +257,6 @@ def test_in_a_browser(tmp_path: Path, size: str) -> None:
         "tokens: 400 k",
         "minutes: 1.5",
         "steps: 60",
+        "levels: 4 7 1",
         "wide: true",
     ]
