@@ -11,7 +11,6 @@ from nlpcli.shell.console import Console
 from nlpcli.shell.streams import write_path
 
 if TYPE_CHECKING:
-    from nlpcli.evaluation.projection import Method
     from nlpcli.evaluation.word_map import WordMap
     from nlpcli.models.word_vectors import WordVectors
     from nlpcli.store.folder import ModelFolder
@@ -21,16 +20,18 @@ LOG = "log.jsonl"
 
 
 def plot(
-    name: str, store: Path | None, target: Path, n_words: int, method: Method, seed: int,
+    name: str, store: Path | None, target: Path, n_words: int, method: str, seed: int,
     console: Console,
 ) -> None:  # fmt: skip
     """Writes the page; the last three are of a map of words.
 
     Raises CannotCreate, OutputFailed, InputMissing, DataError, UsageError, Unavailable.
     """
+    from nlpcli.evaluation.projection import METHODS
     from nlpcli.evaluation.word_map import WordMap
     from nlpcli.store.atomic import AtomicFile
 
+    form = next(form for form in METHODS if form == method)
     refuse_same_file({"NAME": name}, {"--plot": target})
     with AtomicFile(target) as stream:  # first: what cannot be made is told before any work
         folder = None if file_meant(name, store) is not None else open_model(name, store, console)
@@ -38,7 +39,7 @@ def plot(
             page, said = _run(folder, name)
         else:
             words = _words(name, store, folder, console)
-            page, said = _map(*words, name, WordMap(n_words, method, seed))
+            page, said = _map(*words, name, WordMap(n_words, form, seed))
         stream.write(page.encode())
     console.say(said)
     write_path(target)
