@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Protocol
 
 import typer
 
 from nlpcli.commands.abstaining import abstain_from
+from nlpcli.commands.embedding import Pooling, Vectors, refuse_encoder_options, refuse_options
 from nlpcli.commands.opening import open_answerer, refuse_same_file
-from nlpcli.errors import DataError, UsageError
+from nlpcli.errors import DataError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
 
@@ -22,11 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from nlpcli.data.output import RowWriter
     from nlpcli.data.rows import RowStream
     from nlpcli.runs.language_scoring import SentenceScores
     from nlpcli.store.classifier import Classifier
-    from nlpcli.store.language_model import LanguageModel
 
 EXAMPLES = """\b
 Examples:
@@ -174,6 +172,12 @@ def predict(
     explain: Annotated[
         int, typer.Option(min=0, help="Add the N n-grams that speak most for or against the label.")
     ] = 0,
+    embed: Annotated[
+        Pooling | None, typer.Option(help="Of an encoder: add the text's vector, embedding.")
+    ] = None,
+    words: Annotated[
+        bool, typer.Option("--words", help="A row for each word: row,word,start,end,embedding.")
+    ] = False,
     only: Annotated[bool, typer.Option("--only", help="Drop the input columns.")] = False,
     prefix: Annotated[str, typer.Option(help="Of the added columns.")] = PREFIX,
     output_format: Annotated[OutputFormat, typer.Option(help="Of the output.")] = OutputFormat.csv,
@@ -189,6 +193,9 @@ def predict(
     line_buffered: Annotated[
         bool, typer.Option("--line-buffered", help="Write out each row as it is answered.")
     ] = False,
+    device: opt.Device = "auto",
+    precision: opt.Precision = opt.PrecisionName.auto,
+    threads: opt.Threads = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
     no_color: opt.NoColor = False,
@@ -196,17 +203,18 @@ def predict(
 ) -> None:
     """Add predictions to rows: one output row for each input row, in order.
 
-    A language model adds log10_probability and perplexity.
+    A language model adds log10_probability and perplexity. An encoder gives vectors: --embed cls
+    is the last layer's first position, mean the mean of the last layer over all pieces, [CLS] and
+    [SEP] too, last4 (which --words takes) the same of the mean of the last four layers; a word's
+    vector is the mean over its pieces. -o FILE.npy: vectors alone, float32.
     """
-    from nlpcli.data.output import RowWriter
     from nlpcli.data.rows import RowFormat, open_rows
 
     begun = time.monotonic()
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     opt.expect_input(input)
     refuse_same_file({"INPUT": input, "--model": model}, {"--output": output, "--rejects": rejects})
-    opened = open_answerer(model, store, console)
-    answers = _answers(opened, console, context.params)
+    answers = _answers(context, store, console)
     with ExitStack() as stack:
         reject = RejectFile(rejects, console)
         stream: BinaryIO = sys.stdout.buffer
@@ -223,42 +231,33 @@ def predict(
             label_prefix=label_prefix,
         )
         rows = open_rows(input, fmt, reject)
-        kept = [] if only else rows.header
-        writer = RowWriter(
-            stream,
-            _checked(kept, answers.columns, rows.name) + answers.columns,
-            output_format,
-            numeric_columns=set(answers.numeric),
-            spreadsheet_safe=spreadsheet_safe,
-        )
-        count = _write_answers(
-            rows,
-            rows.column(text_column),
-            answers,
-            writer,
-            stream.flush,
-            header=header,
-            only=only,
-            line_buffered=line_buffered,
-        )
+        text, sink = rows.column(text_column), None
+        if isinstance(answers, Vectors):
+            sink = answers.sink(stream, context.params, text)
+        sink = sink or _Columns(answers, rows, text, stream, context.params)
+        count = _write_answers(rows, sink, stream, header=header, line_buffered=line_buffered)
         reject.close()
+    if isinstance(answers, Vectors):
+        answers.warn_of_cut(console)
     console.detail(f"{count:,} rows in {time.monotonic() - begun:.2f} s")
 
 
 def _answers(
-    opened: Classifier | LanguageModel, console: Console, options: dict[str, Any]
-) -> Answers | SentenceScores:
+    context: typer.Context, store: Path | None, console: Console
+) -> Answers | SentenceScores | Vectors:
     """What makes the columns. Raises UsageError for an option that the model has no use for."""
-    labels = opened.labels
-    if not labels:
+    options = context.params
+    if options["embed"] or options["words"]:
+        refuse_options(options, FOR_LABELS, "not with vectors of an encoder")
+        return Vectors(options, store, console, PREFIX)
+    opened = open_answerer(options["model"], store, console)
+    refuse_encoder_options(context)
+    if not opened.labels:
         from nlpcli.runs.language_scoring import SentenceScores
         from nlpcli.store.language_model import LanguageModel
 
         assert isinstance(opened, LanguageModel)
-        for name, value in FOR_LABELS.items():
-            if options[name] != value:
-                option = f"--{name.replace('_', '-')}"
-                raise UsageError(f"{option}: the model has no labels, it is a language model")
+        refuse_options(options, FOR_LABELS, "the model has no labels, it is a language model")
         prefix = options["prefix"]
         return SentenceScores(opened, "" if prefix == PREFIX else prefix)
     abstain_below = options["abstain_below"]
@@ -282,28 +281,65 @@ def _checked(kept: list[str], added: list[str], name: str) -> list[str]:
     return kept
 
 
+class _Sink(Protocol):
+    """Takes rows and writes what is answered to them."""
+
+    def begin(self) -> None: ...
+
+    def write(self, rows: list[list[str]]) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class _Columns:
+    """The rows, with columns of answers behind them."""
+
+    def __init__(
+        self,
+        answers: Answers | SentenceScores | Vectors,
+        rows: RowStream,
+        text: int,
+        stream: BinaryIO,
+        options: dict[str, Any],
+    ) -> None:
+        from nlpcli.data.output import RowWriter
+
+        self._answers, self._text, self._only = answers, text, options["only"]
+        kept = [] if self._only else rows.header
+        self._writer = RowWriter(
+            stream,
+            _checked(kept, answers.columns, rows.name) + answers.columns,
+            options["output_format"],
+            numeric_columns=set(answers.numeric),
+            json_columns=set(answers.columns) if isinstance(answers, Vectors) else None,
+            spreadsheet_safe=options["spreadsheet_safe"],
+        )
+
+    def begin(self) -> None:
+        self._writer.write_header()
+
+    def write(self, rows: list[list[str]]) -> None:
+        columns = self._answers([row[self._text] for row in rows])
+        self._writer.write([[] for _ in rows] if self._only else rows, columns)
+
+    def end(self) -> None:
+        pass
+
+
 def _write_answers(
-    rows: RowStream,
-    text: int,
-    answer: Callable[[list[str]], list[list[str]]],
-    writer: RowWriter,
-    flush: Callable[[], None],
-    *,
-    header: bool,
-    only: bool,
-    line_buffered: bool,
+    rows: RowStream, sink: _Sink, stream: BinaryIO, *, header: bool, line_buffered: bool
 ) -> int:
     """Reads, answers and writes batch by batch; each is flushed before the next is awaited."""
     if header:
-        writer.write_header()
-        flush()
+        sink.begin()
+        stream.flush()
     count = 0
     for batch in rows.batches():
         step = 1 if line_buffered else max(1, len(batch.rows))
         for at in range(0, len(batch.rows), step):
             part = batch.rows[at : at + step]
-            columns = answer([row[text] for row in part])
-            writer.write([[] for _ in part] if only else part, columns)
-            flush()
+            sink.write(part)
+            stream.flush()
             count += len(part)
+    sink.end()
     return count
