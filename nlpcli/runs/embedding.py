@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from nlpcli.batching.framing import Specials, framed
 from nlpcli.errors import DataError
 from nlpcli.store.encoder import Encoder
 from nlpcli.text.features import text_chunks
@@ -17,7 +18,7 @@ from nlpcli.text.wordpiece import Ragged, WordPieces, WordPieceTokenizer
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nlpcli.batching.lengths import TextBatch
+    from nlpcli.batching.lengths import LengthBatch
 
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
@@ -53,7 +54,9 @@ class Embedder:
         precision: str = "auto",
         threads: int | None = None,
     ) -> None:
-        from nlpcli.batching.lengths import TOKENS_ON_CPU, TOKENS_ON_GPU, Frame
+        import torch
+
+        from nlpcli.batching.lengths import TOKENS_ON_CPU, TOKENS_ON_GPU
         from nlpcli.models.bert import Bert
         from nlpcli.training.device import choose_device, set_threads
         from nlpcli.training.precision import choose_precision
@@ -65,20 +68,26 @@ class Embedder:
         longest = encoder.config.max_positions
         if longest < 3:
             raise DataError(f"{name}: {longest} positions, wanted 3: [CLS], a piece and [SEP]")
-        cut = self._tokenizer
-        self._frame = Frame(cut.cls, cut.sep, cut.pad, longest)
+        ids = self._tokenizer
+        self._specials = Specials(ids.cls, ids.sep, ids.pad, longest)
         self._tokens = TOKENS_ON_CPU if self._device.type == "cpu" else TOKENS_ON_GPU
         self._model = Bert(encoder.config, pooler=False)
         self._model.load(encoder.weights)
-        self._model.to(self._device, kind).eval().requires_grad_(False)
+        self._model.to(self._device).eval().requires_grad_(False)
+        self._mixed = kind if kind != torch.float32 else None
+        if self._mixed:
+            # sums of layers stay float32: rounded there too, vectors err three times as much
+            for module in self._model.modules():
+                if isinstance(module, torch.nn.Linear):
+                    module.to(self._mixed)
         self.precision = str(kind).removeprefix("torch.")
         self.dim = encoder.config.hidden
         self.n_cut = 0
 
     @property
     def most_pieces(self) -> int:
-        """Pieces of a text that are read."""
-        return self._frame.most_pieces
+        """Pieces of a text that are read; [CLS] and [SEP] take the other two positions."""
+        return self._specials.longest - 2
 
     def texts(self, texts: Sequence[str], pooling: str) -> F32:
         """One vector a text, float32 [N, D]; ``pooling`` as in ``models/pooling.py``."""
@@ -90,7 +99,7 @@ class Embedder:
         for chunk in text_chunks(list(different)):
             for batch, layer in self._layers(self._tokenizer.encode(chunk), pooling):
                 pooled = pool_texts(layer, batch.mask.to(self._device), pooling)
-                found[first + batch.rows] = pooled.cpu().numpy()
+                found[first + batch.chosen] = pooled.cpu().numpy()
             first += len(chunk)
         return found[[different[text] for text in texts]]
 
@@ -154,7 +163,7 @@ class Embedder:
         for batch, layer in self._layers(pieces, pooling):
             width = layer.shape[1]
             place = np.arange(width) - 1
-            begins, ends = pieces.indptr[batch.rows], pieces.indptr[batch.rows + 1]
+            begins, ends = pieces.indptr[batch.chosen], pieces.indptr[batch.chosen + 1]
             ends = np.minimum(ends, begins + self.most_pieces)
             at = begins[:, None] + place
             own = np.where((place >= 0) & (at < ends[:, None]), at, -1)
@@ -164,18 +173,19 @@ class Embedder:
         found: F32 = sums.numpy() / np.maximum(sizes, 1)[:, None].astype(np.float32)
         return found
 
-    def _layers(self, texts: Ragged, pooling: str) -> Iterator[tuple[TextBatch, Tensor]]:
+    def _layers(self, texts: Ragged, pooling: str) -> Iterator[tuple[LengthBatch, Tensor]]:
         """Batches of texts and what is pooled of each, [B, T, D] float32."""
         import torch
 
-        from nlpcli.batching.lengths import framed_lengths, text_batches
+        from nlpcli.batching.lengths import length_batches
         from nlpcli.models.pooling import upper_layers
 
-        lengths, cut = framed_lengths(texts, self._frame)
-        self.n_cut += cut
-        for batch in text_batches(texts, lengths, self._frame, tokens=self._tokens):
+        rows = framed(texts, None, self._specials, "truncate-tail")
+        self.n_cut += rows.n_cut
+        for batch in length_batches(rows, self._specials, tokens=self._tokens):
             mask = None if bool(batch.mask.all()) else batch.mask.to(self._device)
-            with torch.inference_mode():
+            mixed = torch.autocast(self._device.type, self._mixed, enabled=bool(self._mixed))
+            with torch.inference_mode(), mixed:
                 states = self._model.hidden_states(batch.ids.to(self._device), None, mask)
                 layer = upper_layers(states, pooling)
             yield batch, layer

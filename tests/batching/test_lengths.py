@@ -1,4 +1,4 @@
-"""Batches of texts of about one length."""
+"""Batches of rows of about one length."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlpcli.batching.lengths import MULTIPLE, Frame, framed_lengths, plan_batches, text_batches
+from nlpcli.batching.framing import MULTIPLE, Specials, framed
+from nlpcli.batching.lengths import length_batches, plan_batches
 from nlpcli.text.wordpiece import Ragged
 
 CLS, SEP, PAD = 101, 102, 0
@@ -24,21 +25,20 @@ def ragged(lengths: list[int]) -> Ragged:
 def test_every_text_stands_in_one_batch_as_it_is(
     lengths: list[int], longest: int, tokens: int
 ) -> None:
-    texts, frame = ragged(lengths), Frame(CLS, SEP, PAD, longest)
-    framed, cut = framed_lengths(texts, frame)
-    assert cut == sum(size > longest - 2 for size in lengths)
+    texts, specials = ragged(lengths), Specials(CLS, SEP, PAD, longest)
+    rows = framed(texts, None, specials, "truncate-tail")
+    assert rows.n_cut == sum(size > longest - 2 for size in lengths)
     seen = []
-    for batch in text_batches(texts, framed, frame, tokens=tokens):
-        assert batch.ids.shape == batch.mask.shape
-        for row, ids, mask in zip(
-            batch.rows.tolist(), batch.ids.tolist(), batch.mask.tolist(), strict=True
-        ):
+    for batch in length_batches(rows, specials, tokens=tokens):
+        assert batch.ids.shape == batch.mask.shape == batch.segments.shape
+        assert batch.ids.shape[1] <= longest and not batch.segments.any()
+        cells = zip(batch.chosen.tolist(), batch.ids.tolist(), batch.mask.tolist(), strict=True)
+        for row, ids, mask in cells:
             seen.append(row)
             own = texts.ids[texts.indptr[row] : texts.indptr[row + 1]].tolist()
             wanted = [CLS, *own[: longest - 2], SEP]
             assert ids == wanted + [PAD] * (len(ids) - len(wanted))
             assert mask == [True] * len(wanted) + [False] * (len(ids) - len(wanted))
-        assert batch.ids.shape[1] <= longest
     assert sorted(seen) == list(range(len(lengths)))
 
 
@@ -47,28 +47,21 @@ def test_batches_keep_the_budget_and_pad_little(lengths: list[int], tokens: int)
     found = np.array(lengths)
     batches = plan_batches(found, tokens=tokens)
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
-    for rows in batches:
-        width = -(-int(found[rows].max()) // MULTIPLE) * MULTIPLE
-        assert len(rows) == 1 or len(rows) * width <= tokens
-        assert (width - found[rows] < width / 4 + MULTIPLE).all()
+    for chosen in batches:
+        width = -(-int(found[chosen].max()) // MULTIPLE) * MULTIPLE
+        assert len(chosen) == 1 or len(chosen) * width <= tokens
+        assert (width - found[chosen] < width / 4 + MULTIPLE).all()
 
 
 def test_many_texts_of_mixed_lengths_waste_little() -> None:
     lengths = np.random.default_rng(1).integers(5, 128, 4096)
     batches = plan_batches(lengths, tokens=2048)
-    padded = sum(len(rows) * -(-lengths[rows].max() // MULTIPLE) * MULTIPLE for rows in batches)
-    assert padded / lengths.sum() < 1.1  # 3.5 on average of each text go to the multiple
+    wide = sum(len(chosen) * -(-lengths[chosen].max() // MULTIPLE) * MULTIPLE for chosen in batches)
+    assert wide / lengths.sum() < 1.1  # 3.5 on average of each text go to the multiple
 
 
-def test_a_frame_without_room_for_pieces() -> None:
-    frame = Frame(CLS, SEP, PAD, 2)
-    framed, cut = framed_lengths(ragged([0, 3]), frame)
-    assert (framed.tolist(), cut) == ([2, 2], 1)
-    (batch,) = text_batches(ragged([0, 3]), framed, frame, tokens=64)
-    assert batch.ids.tolist() == [[CLS, SEP], [CLS, SEP]]
-
-
-def test_no_texts() -> None:
+def test_no_rows() -> None:
     assert plan_batches(np.empty(0, np.int64), tokens=64) == []
+    rows = framed(ragged([]), None, Specials(1, 2, 0, 8), "truncate-tail")
     with pytest.raises(StopIteration):
-        next(text_batches(ragged([]), np.empty(0, np.int64), Frame(1, 2, 0, 8), tokens=64))
+        next(length_batches(rows, Specials(1, 2, 0, 8), tokens=64))
