@@ -48,7 +48,7 @@ def refuse_options(options: dict[str, Any], defaults: dict[str, Any], why: str) 
 
 
 def refuse_encoder_options(
-    context: typer.Context, why: str = "the model is no encoder", more: tuple[str, ...] = ()
+    context: typer.Context, why: str = "only with --embed or --words", more: tuple[str, ...] = ()
 ) -> None:
     """Raises UsageError for one that was typed; variables may be meant for other commands."""
     for name in (*FOR_ENCODERS, *more):

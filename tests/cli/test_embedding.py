@@ -120,7 +120,7 @@ def test_options_that_mean_nothing_are_refused(program: Run, nlpcli: Run) -> Non
     npy = [*line, "--embed", "cls", "-o", "y.npy"]
     refused(program(*npy, "--only", stdin=INPUT), 2, "--only: a .npy file holds vectors alone")
     reviews = ["predict", "-m", "reviews"]
-    refused(nlpcli(*reviews, "--threads", "1", stdin=INPUT), 2, "--threads: the model is no enc")
+    refused(nlpcli(*reviews, "--threads", "1", stdin=INPUT), 2, "--threads: only with --embed or")
     refused(nlpcli(*reviews, "--embed", "cls", stdin=INPUT), 65, "wanted an encoder")
     done = nlpcli("neighbors", "-m", "reviews", "--device", "cpu", "x")
     refused(done, 2, "--device: only with --in-context")
