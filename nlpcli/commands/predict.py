@@ -129,10 +129,7 @@ def predict(
             label_prefix=label_prefix,
         )
         rows = open_rows(input, fmt, reject)
-        text, sink = rows.column(text_column), None
-        if isinstance(answers, Vectors):
-            sink = answers.sink(stream, context.params, text)
-        sink = sink or _Columns(answers, rows, text, stream, context.params)
+        sink = _sink(answers, rows, rows.column(text_column), stream, context.params)
         count = _write_answers(rows, sink, stream, header=header, line_buffered=line_buffered)
         reject.close()
     if isinstance(answers, Vectors):
@@ -189,6 +186,17 @@ class _Sink(Protocol):
     def write(self, rows: list[list[str]]) -> None: ...
 
     def end(self) -> None: ...
+
+
+def _sink(
+    answers: Answers | SentenceScores | Vectors,
+    rows: RowStream,
+    text: int,
+    stream: BinaryIO,
+    options: dict[str, Any],
+) -> _Sink:
+    own = answers.sink(stream, options, text) if isinstance(answers, Vectors) else None
+    return own or _Columns(answers, rows, text, stream, options)
 
 
 class _Columns:

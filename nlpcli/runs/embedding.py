@@ -170,7 +170,7 @@ class Embedder:
             owner = np.where(own >= 0, np.append(owners, -1)[own], -1)
             add_to_words(sums, layer.cpu(), torch.from_numpy(owner))
             sizes += np.bincount(owner[owner >= 0], minlength=count)
-        found: F32 = sums.numpy() / np.maximum(sizes, 1)[:, None].astype(np.float32)
+        found: F32 = np.divide(sums.numpy(), np.maximum(sizes, 1)[:, None], dtype=np.float32)
         return found
 
     def _layers(self, texts: Ragged, pooling: str) -> Iterator[tuple[LengthBatch, Tensor]]:

@@ -125,7 +125,6 @@ Precision = Annotated[
     PrecisionName, typer.Option(help="auto: bf16 where the machine is faster with it.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-Precision = Annotated[PrecisionName, typer.Option(help="auto: bf16 where it is fast.")]
 
 
 def store_root(given: Path | None) -> Path:
