@@ -139,14 +139,14 @@ def open_measurable(
 
 
 def open_answerer(model: str, store: Path | None, console: Console) -> Classifier | LanguageModel:
-    """Whatever ``predict`` can ask for labels or scores. Raises InputMissing, DataError, and
-    UsageError for an encoder, which gives vectors alone."""
+    """Whatever ``predict`` can ask for labels or scores. Raises InputMissing, UsageError,
+    DataError, also for an encoder, which gives vectors alone."""
     if fasttext_file(model, store) is not None:
         return open_classifier(model, store, console)
     folder = None if hf_folder_meant(model) else open_model(model, store, console)
     if folder is None or folder.manifest.kind == "bert-encoder":
-        raise UsageError(
-            f"--model {model}: an encoder, which gives vectors and no labels", hint="--embed mean"
+        raise DataError(
+            f"{model}: an encoder, which gives vectors and no labels", hint="--embed mean"
         )
     return _stored_answerer(folder, console)
 
