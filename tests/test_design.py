@@ -48,6 +48,7 @@ SHARED_COMMAND_FILES = {
     "opening",
     "after_training",
     "abstaining",
+    "embedding",
     "configuring",
     "ngram_options",
     "plotting",

@@ -85,3 +85,12 @@ def test_the_demo_uses_files_that_are_there() -> None:
     named = {word for word in words if word.startswith("sample_data/")}
     assert len(named) == 5
     assert all((SAMPLES.parent / name).is_file() for name in named), named
+
+
+def test_senses_are_two_a_word_in_three_rows_each() -> None:
+    rows = rows_of("senses.csv")
+    assert list(rows[0]) == ["text", "sense"]
+    senses = Counter(row["sense"] for row in rows)
+    assert len(senses) == 12 and set(senses.values()) == {3}
+    assert set(Counter(sense.split()[0] for sense in senses).values()) == {2}
+    assert all(f"[[{row['sense'].split()[0]}]]" in row["text"] for row in rows)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from nlpcli.commands.embedding import answer_in_context, refuse_encoder_options
 from nlpcli.commands.opening import open_word_vectors, refuse_same_file
 from nlpcli.errors import DataError, UsageError, shown
 from nlpcli.shell import options as opt
@@ -47,25 +48,47 @@ def neighbors(
         bool,
         typer.Option("--analogy", help="Three words A B C: what is to C as B is to A (3CosAdd)."),
     ] = False,
+    in_context: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Of an encoder: rows with one word marked, on the [[bank]]; the nearest rows.",
+        ),
+    ] = None,
+    text_column: opt.TextColumn = "text",
+    format: opt.Format = None,
     output: Annotated[
         str, typer.Option("--output", "-o", help="Written beside it, renamed when complete.")
     ] = "-",
     store: opt.Store = None,
     on_error: Annotated[
-        opt.OnError, typer.Option("--on-error", help="A word without a vector: fail (65) or skip.")
+        opt.OnError,
+        typer.Option("--on-error", help="A word without a vector, or a row: fail (65) or skip."),
     ] = opt.OnError.fail,
-    json: Annotated[bool, typer.Option("--json", help="One JSON line a word.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON line a word or row.")] = False,
+    device: opt.Device = "auto",
+    precision: opt.Precision = opt.PrecisionName.auto,
+    threads: opt.Threads = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
     no_color: opt.NoColor = False,
+    context: typer.Context,
 ) -> None:
     """Find the words nearest to a word, by the cosine of their vectors.
 
-    Where the model has sub-words, words that it has never seen are answered too.
+    Where the model has sub-words, words that it has never seen are answered too. With --in-context
+    a word's vector is that of its occurrence: the mean over its pieces of the mean of an encoder's
+    last four layers. Rows are numbered from 1, and all are read before the first is answered.
     """
     from nlpcli.runs.neighbors import Neighbors
 
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
+    if in_context is not None:
+        if words or analogy:
+            raise UsageError("--in-context: words are marked in FILE; no WORD, no --analogy")
+        answer_in_context(in_context, context.params, store, console)
+        return
+    refuse_encoder_options(context, "only with --in-context", ("text_column", "format"))
     questions = _questions(words or [], analogy=analogy)
     refuse_same_file({"--model": model}, {"--output": output})
     vectors, path = open_word_vectors(model, store, console)

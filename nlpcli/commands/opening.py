@@ -139,10 +139,16 @@ def open_measurable(
 
 
 def open_answerer(model: str, store: Path | None, console: Console) -> Classifier | LanguageModel:
-    """Whatever ``predict`` can ask. Raises InputMissing, DataError, UsageError."""
+    """Whatever ``predict`` can ask for labels or scores. Raises InputMissing, UsageError,
+    DataError, also for an encoder, which gives vectors alone."""
     if fasttext_file(model, store) is not None:
         return open_classifier(model, store, console)
-    return _stored_answerer(open_model(model, store, console), console)
+    folder = None if hf_folder_meant(model) else open_model(model, store, console)
+    if folder is None or folder.manifest.kind == "bert-encoder":
+        raise DataError(
+            f"{model}: an encoder, which gives vectors and no labels", hint="--embed mean"
+        )
+    return _stored_answerer(folder, console)
 
 
 def _stored_answerer(folder: ModelFolder, console: Console) -> Classifier | LanguageModel:

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Protocol
 
 import typer
 
 from nlpcli.commands.abstaining import abstain_from
+from nlpcli.commands.embedding import Pooling, Vectors, refuse_encoder_options, refuse_options
 from nlpcli.commands.opening import open_answerer, refuse_same_file
-from nlpcli.errors import DataError, UsageError
+from nlpcli.errors import DataError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from nlpcli.data.output import RowWriter
     from nlpcli.data.rows import RowStream
+    from nlpcli.runs.answer_columns import Answers
     from nlpcli.runs.language_scoring import SentenceScores
-    from nlpcli.store.classifier import Classifier
-    from nlpcli.store.language_model import LanguageModel
 
 EXAMPLES = """\b
 Examples:
@@ -47,105 +42,6 @@ class OutputFormat(StrEnum):
 
     csv = "csv"
     jsonl = "jsonl"
-
-
-class Answers:
-    """Probabilities -> the prediction columns of one batch."""
-
-    def __init__(
-        self,
-        model: Classifier,
-        *,
-        prefix: str,
-        top_k: int,
-        threshold: float | None,
-        all_probabilities: bool,
-        abstain_below: float,
-        explain: int,
-    ) -> None:
-        self._model, self._explain = model, explain
-        self._labels, self._multi = model.labels, model.multi_label
-        self._separator = model.separator or ";"
-        self._top_k = min(top_k, len(model.labels))
-        self._threshold = model.limit(threshold)
-        self._all, self._abstain = all_probabilities, abstain_below
-        label, probability = f"{prefix}label", f"{prefix}probability"
-        if self._multi:
-            self.numeric = []
-            self.columns = [f"{prefix}labels", f"{prefix}probabilities"]
-        else:
-            tails = [""] + [f"_{k}" for k in range(2, self._top_k + 1)]
-            self.numeric = [probability + tail for tail in tails]
-            self.columns = [c + tail for tail in tails for c in (label, probability)]
-        if all_probabilities:
-            each = [f"{probability}:{name}" for name in model.labels]
-            self.numeric += each
-            self.columns += each
-        if explain:
-            from nlpcli.store.classifier import explain as reasons
-
-            reasons(model, [], [], explain)  # refused before anything is written
-            self.columns.append(f"{prefix}explanation")
-
-    def __call__(self, texts: list[str]) -> list[list[str]]:
-        """One list of cells a column."""
-        probabilities = self._model.probabilities(texts)
-        columns = self._sets(probabilities) if self._multi else self._ranked(probabilities)
-        if self._all:
-            columns += [_cells(column) for column in probabilities.T]
-        if self._explain:
-            columns.append(self._reasons(texts, probabilities))
-        return columns
-
-    def _reasons(self, texts: list[str], probabilities: npt.NDArray[np.float64]) -> list[str]:
-        """JSON lists of n-gram and what it adds to the logit of the most probable label."""
-        import json
-
-        from nlpcli.store.classifier import explain
-
-        top = probabilities.argmax(axis=1).tolist()
-        found = explain(self._model, texts, top, self._explain)
-        return [
-            json.dumps([[name, round(amount, 4)] for name, amount in row], ensure_ascii=False)
-            for row in found
-        ]
-
-    def _ranked(self, probabilities: npt.NDArray[np.float64]) -> list[list[str]]:
-        import numpy as np
-
-        rows = np.arange(len(probabilities))
-        if self._top_k == 1:
-            order = probabilities.argmax(axis=1)[:, None]
-        else:
-            order = np.argsort(-probabilities, axis=1, kind="stable")[:, : self._top_k]
-        columns: list[list[str]] = []
-        for k in range(self._top_k):
-            best = order[:, k]
-            chosen = probabilities[rows, best]
-            names = [self._labels[i] for i in best.tolist()]
-            if self._abstain and k == 0:
-                sure = (chosen >= self._abstain).tolist()
-                names = [n if s else "" for n, s in zip(names, sure, strict=True)]
-            columns += [names, _cells(chosen)]
-        return columns
-
-    def _sets(self, probabilities: npt.NDArray[np.float64]) -> list[list[str]]:
-        import numpy as np
-
-        names, values = [], []
-        limit = max(self._threshold, self._abstain)
-        for row in probabilities:
-            chosen = np.flatnonzero(row >= limit)
-            chosen = chosen[np.argsort(-row[chosen], kind="stable")]
-            if self._top_k > 1:
-                chosen = chosen[: self._top_k]
-            names.append(self._separator.join(self._labels[i] for i in chosen.tolist()))
-            values.append(self._separator.join(_cells(row[chosen])))
-        return [names, values]
-
-
-def _cells(values: npt.NDArray[np.float64]) -> list[str]:
-    return [f"{v:.6f}" for v in values.tolist()]
 
 
 def predict(
@@ -174,6 +70,12 @@ def predict(
     explain: Annotated[
         int, typer.Option(min=0, help="Add the N n-grams that speak most for or against the label.")
     ] = 0,
+    embed: Annotated[
+        Pooling | None, typer.Option(help="Of an encoder: add the text's vector, embedding.")
+    ] = None,
+    words: Annotated[
+        bool, typer.Option("--words", help="A row for each word: row,word,start,end,embedding.")
+    ] = False,
     only: Annotated[bool, typer.Option("--only", help="Drop the input columns.")] = False,
     prefix: Annotated[str, typer.Option(help="Of the added columns.")] = PREFIX,
     output_format: Annotated[OutputFormat, typer.Option(help="Of the output.")] = OutputFormat.csv,
@@ -189,6 +91,9 @@ def predict(
     line_buffered: Annotated[
         bool, typer.Option("--line-buffered", help="Write out each row as it is answered.")
     ] = False,
+    device: opt.Device = "auto",
+    precision: opt.Precision = opt.PrecisionName.auto,
+    threads: opt.Threads = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
     no_color: opt.NoColor = False,
@@ -196,17 +101,18 @@ def predict(
 ) -> None:
     """Add predictions to rows: one output row for each input row, in order.
 
-    A language model adds log10_probability and perplexity.
+    A language model adds log10_probability and perplexity. An encoder gives vectors: --embed cls
+    is the last layer's first position, mean the mean of the last layer over all pieces, [CLS] and
+    [SEP] too, last4 (which --words takes) the same of the mean of the last four layers; a word's
+    vector is the mean over its pieces. -o FILE.npy: vectors alone, float32.
     """
-    from nlpcli.data.output import RowWriter
     from nlpcli.data.rows import RowFormat, open_rows
 
     begun = time.monotonic()
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     opt.expect_input(input)
     refuse_same_file({"INPUT": input, "--model": model}, {"--output": output, "--rejects": rejects})
-    opened = open_answerer(model, store, console)
-    answers = _answers(opened, console, context.params)
+    answers = _answers(context, store, console)
     with ExitStack() as stack:
         reject = RejectFile(rejects, console)
         stream: BinaryIO = sys.stdout.buffer
@@ -223,44 +129,34 @@ def predict(
             label_prefix=label_prefix,
         )
         rows = open_rows(input, fmt, reject)
-        kept = [] if only else rows.header
-        writer = RowWriter(
-            stream,
-            _checked(kept, answers.columns, rows.name) + answers.columns,
-            output_format,
-            numeric_columns=set(answers.numeric),
-            spreadsheet_safe=spreadsheet_safe,
-        )
-        count = _write_answers(
-            rows,
-            rows.column(text_column),
-            answers,
-            writer,
-            stream.flush,
-            header=header,
-            only=only,
-            line_buffered=line_buffered,
-        )
+        sink = _sink(answers, rows, rows.column(text_column), stream, context.params)
+        count = _write_answers(rows, sink, stream, header=header, line_buffered=line_buffered)
         reject.close()
+    if isinstance(answers, Vectors):
+        answers.warn_of_cut(console)
     console.detail(f"{count:,} rows in {time.monotonic() - begun:.2f} s")
 
 
 def _answers(
-    opened: Classifier | LanguageModel, console: Console, options: dict[str, Any]
-) -> Answers | SentenceScores:
+    context: typer.Context, store: Path | None, console: Console
+) -> Answers | SentenceScores | Vectors:
     """What makes the columns. Raises UsageError for an option that the model has no use for."""
-    labels = opened.labels
-    if not labels:
+    options = context.params
+    if options["embed"] or options["words"]:
+        refuse_options(options, FOR_LABELS, "not with vectors of an encoder")
+        return Vectors(options, store, console, PREFIX)
+    opened = open_answerer(options["model"], store, console)
+    refuse_encoder_options(context)
+    if not opened.labels:
         from nlpcli.runs.language_scoring import SentenceScores
         from nlpcli.store.language_model import LanguageModel
 
         assert isinstance(opened, LanguageModel)
-        for name, value in FOR_LABELS.items():
-            if options[name] != value:
-                option = f"--{name.replace('_', '-')}"
-                raise UsageError(f"{option}: the model has no labels, it is a language model")
+        refuse_options(options, FOR_LABELS, "the model has no labels, it is a language model")
         prefix = options["prefix"]
         return SentenceScores(opened, "" if prefix == PREFIX else prefix)
+    from nlpcli.runs.answer_columns import Answers
+
     abstain_below = options["abstain_below"]
     if options["abstain_error"] is not None:
         abstain_below = max(abstain_below, abstain_from(opened, options["abstain_error"], console))
@@ -282,28 +178,76 @@ def _checked(kept: list[str], added: list[str], name: str) -> list[str]:
     return kept
 
 
-def _write_answers(
+class _Sink(Protocol):
+    """Takes rows and writes what is answered to them."""
+
+    def begin(self) -> None: ...
+
+    def write(self, rows: list[list[str]]) -> None: ...
+
+    def end(self) -> None: ...
+
+
+def _sink(
+    answers: Answers | SentenceScores | Vectors,
     rows: RowStream,
     text: int,
-    answer: Callable[[list[str]], list[list[str]]],
-    writer: RowWriter,
-    flush: Callable[[], None],
-    *,
-    header: bool,
-    only: bool,
-    line_buffered: bool,
+    stream: BinaryIO,
+    options: dict[str, Any],
+) -> _Sink:
+    own = answers.sink(stream, options, text) if isinstance(answers, Vectors) else None
+    return own or _Columns(answers, rows, text, stream, options)
+
+
+class _Columns:
+    """The rows, with columns of answers behind them."""
+
+    def __init__(
+        self,
+        answers: Answers | SentenceScores | Vectors,
+        rows: RowStream,
+        text: int,
+        stream: BinaryIO,
+        options: dict[str, Any],
+    ) -> None:
+        from nlpcli.data.output import RowWriter
+
+        self._answers, self._text, self._only = answers, text, options["only"]
+        kept = [] if self._only else rows.header
+        self._writer = RowWriter(
+            stream,
+            _checked(kept, answers.columns, rows.name) + answers.columns,
+            options["output_format"],
+            numeric_columns=set(answers.numeric),
+            json_columns=set(answers.columns) if isinstance(answers, Vectors) else None,
+            spreadsheet_safe=options["spreadsheet_safe"],
+        )
+
+    def begin(self) -> None:
+        self._writer.write_header()
+
+    def write(self, rows: list[list[str]]) -> None:
+        columns = self._answers([row[self._text] for row in rows])
+        self._writer.write([[] for _ in rows] if self._only else rows, columns)
+
+    def end(self) -> None:
+        pass
+
+
+def _write_answers(
+    rows: RowStream, sink: _Sink, stream: BinaryIO, *, header: bool, line_buffered: bool
 ) -> int:
     """Reads, answers and writes batch by batch; each is flushed before the next is awaited."""
     if header:
-        writer.write_header()
-        flush()
+        sink.begin()
+        stream.flush()
     count = 0
     for batch in rows.batches():
         step = 1 if line_buffered else max(1, len(batch.rows))
         for at in range(0, len(batch.rows), step):
             part = batch.rows[at : at + step]
-            columns = answer([row[text] for row in part])
-            writer.write([[] for _ in part] if only else part, columns)
-            flush()
+            sink.write(part)
+            stream.flush()
             count += len(part)
+    sink.end()
     return count

@@ -6,7 +6,8 @@ import csv
 import io
 import json
 from collections import Counter
-from typing import BinaryIO
+from itertools import compress
+from typing import Any, BinaryIO
 
 from nlpcli.errors import DataError, shown
 
@@ -16,6 +17,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 class RowWriter:
     """Writes whole batches; UTF-8, RFC 4180 with ``\\n`` and minimal quoting, no BOM.
 
+    Cells of ``numeric_columns`` and ``json_columns`` are numbers and JSON in JSON lines, not text.
     ``spreadsheet_safe`` puts ' before cells that a spreadsheet would take for formulas. Raises
     DataError for JSON lines with a name that occurs twice: an object would keep one of the two.
     """
@@ -27,10 +29,12 @@ class RowWriter:
         format: str = "csv",
         *,
         numeric_columns: set[str] | None = None,
+        json_columns: set[str] | None = None,
         spreadsheet_safe: bool = False,
     ) -> None:
         self._stream, self._header, self._format = stream, header, format
         self._numeric = [name in (numeric_columns or set()) for name in header]
+        self._json = [name in (json_columns or set()) for name in header]
         self._safe = spreadsheet_safe
         self._begun = False
         if format != "csv":
@@ -81,7 +85,11 @@ class RowWriter:
         lines = []
         for row in rows:
             cells = zip(self._header, row, self._numeric, strict=True)
-            document = {k: (float(v) if v else None) if n else v for k, v, n in cells}
+            document: dict[str, Any] = {
+                k: (float(v) if v else None) if n else v for k, v, n in cells
+            }
+            for name in compress(self._header, self._json):
+                document[name] = json.loads(str(document[name]))
             lines.append(json.dumps(document, ensure_ascii=False) + "\n")
         self._stream.write("".join(lines).encode())
 

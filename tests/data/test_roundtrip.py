@@ -17,12 +17,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nlpcli.commands.predict import Answers
 from nlpcli.data import source
 from nlpcli.data.output import RowWriter
 from nlpcli.data.rows import FORMATS, RowFormat, open_rows
 from nlpcli.errors import NlpcliError
 from nlpcli.models.additive import AdditiveClassifier
+from nlpcli.runs.answer_columns import Answers
 from nlpcli.store.classifier import TextClassifier
 from nlpcli.text.config import TokenizerConfig
 from nlpcli.text.tokenizer import Tokenizer

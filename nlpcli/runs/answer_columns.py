@@ -1,0 +1,110 @@
+"""Probabilities of labels -> the columns of ``predict``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from nlpcli.store.classifier import Classifier
+
+
+class Answers:
+    """Probabilities -> the prediction columns of one batch."""
+
+    def __init__(
+        self,
+        model: Classifier,
+        *,
+        prefix: str,
+        top_k: int,
+        threshold: float | None,
+        all_probabilities: bool,
+        abstain_below: float,
+        explain: int,
+    ) -> None:
+        self._model, self._explain = model, explain
+        self._labels, self._multi = model.labels, model.multi_label
+        self._separator = model.separator or ";"
+        self._top_k = min(top_k, len(model.labels))
+        self._threshold = model.limit(threshold)
+        self._all, self._abstain = all_probabilities, abstain_below
+        label, probability = f"{prefix}label", f"{prefix}probability"
+        if self._multi:
+            self.numeric = []
+            self.columns = [f"{prefix}labels", f"{prefix}probabilities"]
+        else:
+            tails = [""] + [f"_{k}" for k in range(2, self._top_k + 1)]
+            self.numeric = [probability + tail for tail in tails]
+            self.columns = [c + tail for tail in tails for c in (label, probability)]
+        if all_probabilities:
+            each = [f"{probability}:{name}" for name in model.labels]
+            self.numeric += each
+            self.columns += each
+        if explain:
+            from nlpcli.store.classifier import explain as reasons
+
+            reasons(model, [], [], explain)  # refused before anything is written
+            self.columns.append(f"{prefix}explanation")
+
+    def __call__(self, texts: list[str]) -> list[list[str]]:
+        """One list of cells a column."""
+        probabilities = self._model.probabilities(texts)
+        columns = self._sets(probabilities) if self._multi else self._ranked(probabilities)
+        if self._all:
+            columns += [_cells(column) for column in probabilities.T]
+        if self._explain:
+            columns.append(self._reasons(texts, probabilities))
+        return columns
+
+    def _reasons(self, texts: list[str], probabilities: npt.NDArray[np.float64]) -> list[str]:
+        """JSON lists of n-gram and what it adds to the logit of the most probable label."""
+        import json
+
+        from nlpcli.store.classifier import explain
+
+        top = probabilities.argmax(axis=1).tolist()
+        found = explain(self._model, texts, top, self._explain)
+        return [
+            json.dumps([[name, round(amount, 4)] for name, amount in row], ensure_ascii=False)
+            for row in found
+        ]
+
+    def _ranked(self, probabilities: npt.NDArray[np.float64]) -> list[list[str]]:
+        import numpy as np
+
+        rows = np.arange(len(probabilities))
+        if self._top_k == 1:
+            order = probabilities.argmax(axis=1)[:, None]
+        else:
+            order = np.argsort(-probabilities, axis=1, kind="stable")[:, : self._top_k]
+        columns: list[list[str]] = []
+        for k in range(self._top_k):
+            best = order[:, k]
+            chosen = probabilities[rows, best]
+            names = [self._labels[i] for i in best.tolist()]
+            if self._abstain and k == 0:
+                sure = (chosen >= self._abstain).tolist()
+                names = [n if s else "" for n, s in zip(names, sure, strict=True)]
+            columns += [names, _cells(chosen)]
+        return columns
+
+    def _sets(self, probabilities: npt.NDArray[np.float64]) -> list[list[str]]:
+        import numpy as np
+
+        names, values = [], []
+        limit = max(self._threshold, self._abstain)
+        for row in probabilities:
+            chosen = np.flatnonzero(row >= limit)
+            chosen = chosen[np.argsort(-row[chosen], kind="stable")]
+            if self._top_k > 1:
+                chosen = chosen[: self._top_k]
+            names.append(self._separator.join(self._labels[i] for i in chosen.tolist()))
+            values.append(self._separator.join(_cells(row[chosen])))
+        return [names, values]
+
+
+def _cells(values: npt.NDArray[np.float64]) -> list[str]:
+    return [f"{v:.6f}" for v in values.tolist()]
