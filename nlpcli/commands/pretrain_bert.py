@@ -146,7 +146,14 @@ def pretrain_bert(
         typer.Option(min=1, max=10**6, help="Length [default: as many as make 2,000 steps]."),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, max=10**6, help="Rows of a step.")] = 32,
-    lr: Annotated[float, typer.Option(min=1e-7, max=1, help="Highest learning rate.")] = 1e-3,
+    lr: Annotated[
+        float | None,
+        typer.Option(
+            min=1e-7,
+            max=1,
+            help="Highest learning rate [default: 0.003, adamw 0.001; less above 256 of dim].",
+        ),
+    ] = None,
     warmup: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of the steps in which it rises.")
     ] = 0.06,
@@ -154,8 +161,8 @@ def pretrain_bert(
         ScheduleName, typer.Option(help="How the rate falls afterwards, to 0.")
     ] = ScheduleName.linear,
     optimizer: Annotated[
-        OptimizerName, typer.Option(help="muon: for the layers' matrices.")
-    ] = OptimizerName.adamw,
+        OptimizerName, typer.Option(help="muon: for the layers' matrices; adamw for the rest.")
+    ] = OptimizerName.muon,
     weight_decay: Annotated[float, typer.Option(min=0, max=1)] = 0.01,
     dropout: Annotated[float, typer.Option(min=0, max=0.9, help="While pre-training.")] = 0.0,
     log: Annotated[
@@ -186,7 +193,7 @@ def pretrain_bert(
     from nlpcli.runs.pretraining import PretrainRun, follow_pretraining
     from nlpcli.runs.pretraining_parts import PretrainRequest
     from nlpcli.store.store import Store
-    from nlpcli.training.pretraining_config import PretrainingConfig
+    from nlpcli.training.pretraining_config import PretrainingConfig, default_rate
 
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     models = Store(opt.store_root(store))
@@ -208,6 +215,9 @@ def pretrain_bert(
         for name in ("batch_size", "lr", "warmup", "schedule", "optimizer", "weight_decay",
                      "dropout")
     }  # fmt: skip
+    if lr is None:
+        width = _sizes(options)["hidden"] if started is None else started.config.hidden
+        training["lr"] = default_rate(training["optimizer"], width, continued=started is not None)
     length = {name: options[name] for name in LENGTHS if options[name] is not None}
     if len(length) > 1:
         raise UsageError(f"--{' and --'.join(length)}: wanted one of them")

@@ -8,8 +8,20 @@ from typing import Any, Literal
 
 OPTIMIZERS = ("adamw", "muon")
 SCHEDULES = ("linear", "cosine")
+RATES = {"adamw": 1e-3, "muon": 3e-3}
+"""Highest learning rates for layers of ``RATE_WIDTH`` or less; chosen on rows kept apart from
+english.txt.gz: LOG.md. They fall with the width, as Yang et al. 2022 ("Tensor programs V") find."""
+RATE_WIDTH = 256
+CONTINUED = 0.1
+"""Of these, for an encoder that was trained before."""
 LOWEST_SHARE = 0.0
 """Of the learning rate, at the end."""
+
+
+def default_rate(optimizer: str, width: int, *, continued: bool) -> float:
+    """The highest learning rate for layers of ``width``."""
+    rate = RATES[optimizer] * min(1.0, RATE_WIDTH / width)
+    return float(f"{rate * (CONTINUED if continued else 1.0):.2g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +37,10 @@ class PretrainingConfig:
     steps: int | None = None
     minutes: float | None = None
     epochs: int | None = None
-    lr: float = 1e-3
+    lr: float = 3e-3
     warmup: float = 0.06
     schedule: Literal["linear", "cosine"] = "linear"
-    optimizer: Literal["adamw", "muon"] = "adamw"
+    optimizer: Literal["adamw", "muon"] = "muon"
     weight_decay: float = 0.01
     clip: float = 1.0
     dropout: float = 0.0

@@ -196,7 +196,7 @@ def complete(store: Path, shell: str, words: list[str], **more: str) -> list[str
 
 
 def test_completions(tmp_path: Path) -> None:
-    assert complete(tmp_path, "bash", ["nlpcli", "pre"]) == ["predict"]
+    assert complete(tmp_path, "bash", ["nlpcli", "pred"]) == ["predict"]
     assert complete(tmp_path, "bash", ["nlpcli", "models", "ver"]) == ["verify"]
     assert complete(tmp_path, "bash", ["nlpcli", "predict", "--top"]) == ["--top-k"]
     assert complete(tmp_path, "bash", ["nlpcli", "eval", "--format", "c"]) == ["csv"]
