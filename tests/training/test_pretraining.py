@@ -431,7 +431,7 @@ def test_a_state_that_does_not_fit(how: str) -> None:
     elif how == "missing":
         del arrays[name]
     else:
-            del arrays[next(n for n in arrays if n.startswith(f"optimizer/{name}:"))]
+        del arrays["optimizer/embeddings.word_embeddings.weight:exp_avg"]
     with pytest.raises(ValueError):
         made().load(arrays, numbers)
 
