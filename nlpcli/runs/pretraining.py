@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import time
 from dataclasses import replace
@@ -51,7 +52,7 @@ class PretrainRun:
         self._n_ranks = ranks.size if ranks else 1
         self._program = f"nlpcli {__version__}"
         self._begun = time.perf_counter()
-        self._peak = 0.0
+        self._peak = self._flops = 0.0
 
     def run(self, draft: Draft) -> dict[str, Any]:
         """The report; ``path`` of the version.
@@ -97,6 +98,7 @@ class PretrainRun:
 
         training = parts.training
         self._peak = matmul_peak(training.device, training.precision)
+        self._flops = training.flops_per_token
         n = sum(tensor.numel() for tensor in training.masters.tensors.values())
         self._console.say(
             f"encoder: {parts.config.n_layers} layers of {parts.config.hidden}, {n:,} parameters, "
@@ -126,7 +128,6 @@ class PretrainRun:
 
     def _note(self, training: Pretraining, now: PretrainStep) -> None:
         """A line of the log, for some of the steps, and whatever went wrong."""
-        self._flops = training.flops_per_token
         if now.note:
             self._console.warn(now.note)
         every = 1 if now.total is None else max(1, now.total // MOST_ENTRIES)
@@ -134,8 +135,8 @@ class PretrainRun:
             return
         entry: dict[str, Any] = {
             "step": now.step, "tokens": now.tokens, "seconds": round(now.seconds, 3),
-            "lr": now.rate, "norm": round(now.norm, 6),
-            **{name: round(loss, 6) for name, loss in now.losses.items()},
+            "lr": now.rate, "norm": _number(now.norm),
+            **{name: _number(loss) for name, loss in now.losses.items()},
         }  # fmt: skip
         if now.held_out:
             entry["held_out"] = {name: round(value, 6) for name, value in now.held_out.items()}
@@ -208,6 +209,11 @@ class PretrainRun:
             interrupts.complete()  # a signal now must not make the next run publish it again
         states.clear()
         return path
+
+
+def _number(value: float) -> float | None:
+    """As JSON has it: None for what is not finite, as in a step that is left out."""
+    return round(value, 6) if math.isfinite(value) else None
 
 
 def follow_pretraining(request: PretrainRequest, ranks: Ranks) -> int:
