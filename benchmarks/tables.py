@@ -260,6 +260,34 @@ def language_table() -> str:
     return "\n".join(lines)
 
 
+def pretraining_table() -> str:
+    """Speed, then a row a way of pre-training: what is learnt in so many minutes."""
+    found = result("pretraining")
+    lines = ["| program | pieces/s | nlpcli's ratio |", "|---|---|---|"]
+    speed = found["speed"]
+    lines.append(f"| nlpcli | {speed['nlpcli_tokens_per_second']:,} | |")
+    for name, key, ratio in (
+        ("Trainer as people run it, float32", "trainer_tokens_per_second", "ratio"),
+        ("Trainer, bfloat16, fused AdamW, no dropout", "trainer_best_tokens_per_second",
+         "ratio_best"),
+    ):  # fmt: skip
+        lines.append(f"| {name} | {speed[key]:,} | **{speed[ratio]:.2f}** |")
+    lines += ["", "| learnt | minutes | steps | held-out loss of masked pieces | accuracy |",
+              "|---|---|---|---|---|"]  # fmt: skip
+    names = {
+        "mlm": "nlpcli, masked pieces", "mlm+nsp": "nlpcli, and the next sentence",
+        "span+sbo": "nlpcli, spans and their borders", "trainer_best": "Trainer at its best",
+    }  # fmt: skip
+    for key in (key for key in names if key in found["learn"]):
+        row = found["learn"][key]
+        held = row["held_out"]
+        lines.append(
+            f"| {names[key]} | {row['minutes']:g} | {row['steps']:,} | {held['loss']:.3f} | "
+            f"{held['accuracy']:.3f} |"
+        )
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Replaces what stands between the markers."""
     path = ROOT / "README.md"
@@ -270,7 +298,7 @@ def main() -> None:
         "stages": stages_table, "losses": losses_table, "none": none_table,
         "word2vec": word2vec_table,
         "ngrams": ngrams_table, "ways": ways_table, "chosen": chosen_table,
-        "language": language_table,
+        "language": language_table, "pretraining": pretraining_table,
     }  # fmt: skip
     for name, make in tables.items():
         table = make()
