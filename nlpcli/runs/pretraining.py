@@ -172,8 +172,7 @@ class PretrainRun:
 
     def _report(self, parts: Parts, resumed: int, metrics: dict[str, Any]) -> dict[str, Any]:
         training = parts.training
-        seconds = max(training.seconds, 1e-9)
-        rate = training.tokens / seconds
+        rate = training.tokens / max(training.step_seconds, 1e-9)
         return {
             "resumed_after_step": resumed, "steps": training.steps_done,
             "warmup_steps": training.warmup_steps, "tokens": training.tokens,

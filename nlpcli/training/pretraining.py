@@ -85,7 +85,8 @@ class Pretraining:
         self.total, self._warm = self._planned()
         self._kept: dict[str, npt.NDArray[Any]] | None = None
         self.history: list[dict[str, Any]] = []
-        self.seconds = 0.0
+        self.seconds = self.step_seconds = 0.0
+        """Since the run began: in all, and in steps, without looks at the rows kept apart."""
 
     def _planned(self) -> tuple[int | None, int | None]:
         config = self.config
@@ -97,16 +98,18 @@ class Pretraining:
     def __iter__(self) -> Iterator[PretrainStep]:
         self._begin_together()
         before, here = self.seconds, time.perf_counter()
-        first = self.tokens
+        first, then = self.tokens, self.step_seconds
         if self._warm is None:
             self._warm = self._timed_warmup()
         while self.total is None or self._step < self.total:
             if self._step == self._warm and self.total is None:
                 self.total = self._steps_left(self.seconds)
+            begun = time.perf_counter()
             found = self._one_step()
             self._step += 1
-            spent = time.perf_counter() - here
-            self.seconds = before + spent
+            now = time.perf_counter()
+            self.step_seconds += now - begun
+            self.seconds = before + now - here
             if self._step % SNAPSHOT_STEPS == 0 and found[3] is None:
                 self._kept = self._arrays()
             held_out = self.evaluate() if self._is_due() else {}
@@ -114,7 +117,8 @@ class Pretraining:
             yield PretrainStep(
                 step=self._step, total=self.total, losses=losses, rate=rate, norm=norm,
                 tokens=self.tokens, seconds=self.seconds, held_out=held_out, note=note,
-                stop=self._asked_to_stop(), tokens_per_second=(self.tokens - first) / spent,
+                stop=self._asked_to_stop(),
+                tokens_per_second=(self.tokens - first) / (self.step_seconds - then),
             )  # fmt: skip
 
     @property
@@ -328,7 +332,8 @@ class Pretraining:
         """What ``load`` needs; take it after a step."""
         return self._arrays(), {
             "step": self._step, "total": self.total, "warm": self._warm, "scale": self._scale,
-            "returns": self._returns, "seconds": self.seconds, "guard": self._guard.state(),
+            "returns": self._returns, "seconds": self.seconds,
+            "step_seconds": self.step_seconds, "guard": self._guard.state(),
             "history": self.history,
         }  # fmt: skip
 
@@ -341,6 +346,7 @@ class Pretraining:
         self.total = None if total is None else int(total)
         self._warm = None if warm is None else int(warm)
         self._scale, self.seconds = float(numbers["scale"]), float(numbers["seconds"])
+        self.step_seconds = float(numbers["step_seconds"])
         self._guard.load(numbers["guard"])
         self.history = list(numbers["history"])
 
