@@ -55,7 +55,8 @@ def sequence_loss(
 
     ``targets``: int64 [B], one label a row: cross entropy, with label ``smoothing`` (Szegedy et
     al. 2016, §7); float32 [B, K]: logistic loss of each label, summed over them; float32 [B]:
-    squared error. ``weights`` float32 [B] of rows. ``focal``: rows that are right already count
+    squared error. ``weights`` float32 [B] of rows, 1 on average over all rows there are, so that
+    a row weighs the same in whatever batch it comes. ``focal``: rows that are right already count
     less, by (1 - p)^focal (Lin et al. 2017, "Focal loss").
     """
     if targets.dtype == torch.int64:
@@ -74,6 +75,4 @@ def sequence_loss(
         losses = each.sum(dim=1)
     else:
         losses = (logits[:, 0] - targets) ** 2
-    if weights is None:
-        return losses.mean()
-    return (losses * weights).sum() / weights.sum().clamp_min(1e-12)
+    return (losses if weights is None else losses * weights).mean()
