@@ -66,8 +66,6 @@ def read_encoder_classifier(folder: ModelFolder) -> StoredClassifier:
     if not isinstance(about, dict) or set(about) != set(asdict(Answering())):
         raise DataError(f"{where}: config.{KEY} is missing or has other keys")
     _check(about, encoder, where)
-    if len(set(encoder.labels)) < len(encoder.labels):
-        raise DataError(f"{where}: two labels have the same name")
     if about["pair"] and encoder.config.type_vocab < 2:
         raise DataError(f"{where}: knows one segment, wanted 2 for pairs")
     points = tuple((float(p[0]), float(p[1]), float(p[2])) for p in about["abstention"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,7 @@ def test_layers_below_move_less() -> None:
                  "encoder.layer.0.output.dense.weight", WORDS):  # fmt: skip
         moved[name] = float(np.abs(after[name] - before[name]).max())
     sizes = list(moved.values())
-    for above, below in zip(sizes, sizes[1:], strict=False):
+    for above, below in pairwise(sizes):
         assert below / above == pytest.approx(0.5, rel=0.05), moved
     assert sizes[0] == pytest.approx(1e-3, rel=0.05)
 
