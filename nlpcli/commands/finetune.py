@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  nlpcli pretrain-bert sample_data/reviews_en.csv -o encoder --size tiny \\
-      --steps 20 --batch-size 8 --max-length 32
   nlpcli finetune sample_data/reviews_en.csv --from encoder -o tuned --epochs 1
+  nlpcli finetune sample_data/tags_en.csv --from encoder -o tuned-tags \\
+      --label-column labels --label-separator ';' --epochs 1
 """
 
 

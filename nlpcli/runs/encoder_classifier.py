@@ -144,7 +144,7 @@ def plain_classifier(encoder: Encoder, where: str, *, pair: bool) -> StoredClass
     if encoder.architecture in PRETRAINING:
         raise DataError(
             f"{where}: an encoder, which gives vectors and no labels",
-            hint="finetune, or predict --embed mean",
+            hint="predict --embed mean",
         )
     if encoder.architecture != ARCHITECTURE:
         raise DataError(

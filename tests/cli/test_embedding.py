@@ -109,7 +109,7 @@ def refused(done: Done, code: int, says: str) -> None:
 def test_options_that_mean_nothing_are_refused(program: Run, nlpcli: Run) -> None:
     line = ["predict", "-m", "tiny"]
     refused(program(*line, stdin=INPUT), 65, ": an encoder, which gives vectors and no labels")
-    refused(program("predict", "-m", "./plain", stdin=INPUT), 65, "hint: --embed mean")
+    refused(program("predict", "-m", "./plain", stdin=INPUT), 65, "hint: predict --embed mean")
     for more, says in {
         ("--top-k", "2"): "--top-k: not with vectors of an encoder",
         ("--abstain-below", "0.5"): "--abstain-below: not with vectors",

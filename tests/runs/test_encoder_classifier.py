@@ -104,7 +104,7 @@ def test_plain_folders_answer(tmp_path: Path, pair: bool) -> None:
     ("changes", "said"),
     [
         ({"architecture": "BertForTokenClassification"}, "BertForTokenClassification, which has"),
-        ({"architecture": "BertModel", "labels": []}, "BertModel, which has no head"),
+        ({"architecture": "BertModel", "labels": []}, "an encoder, which gives vectors"),
         ({"problem_type": "regression"}, "a regression, wanted a classifier"),
         ({"labels": ["x", "y", "x"]}, "two labels have the same name"),
     ],
