@@ -111,6 +111,17 @@ def padded(rows: Rows, chosen: I64, specials: Specials) -> Padded:
     return Padded(ids, segments, mask)
 
 
+def batches_of_one_width(lengths: I64, specials: Specials, tokens: int) -> list[I64]:
+    """The rows of each batch, int64 [B], that ``padded`` pads to one width each alone; widest
+    first, every row once, ``tokens`` of a batch at most or a single row."""
+    widths = np.minimum(-(-lengths // MULTIPLE) * MULTIPLE, specials.longest)
+    batches: list[I64] = []
+    for width in np.unique(widths)[::-1].tolist():
+        rows, size = np.flatnonzero(widths == width), max(1, tokens // width)
+        batches += [rows[at : at + size] for at in range(0, len(rows), size)]
+    return batches
+
+
 WINDOW = 32
 """Batches among which rows are sorted by length."""
 

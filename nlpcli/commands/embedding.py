@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import typer
 
-from nlpcli.commands.opening import open_encoder, refuse_same_file
+from nlpcli.commands.opening import FOR_ENCODERS, open_encoder, refuse_same_file
 from nlpcli.errors import DataError, UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from nlpcli.runs.contexts import Occurrences
     from nlpcli.runs.embedding import Embedder
 
-FOR_ENCODERS = ("device", "precision", "threads")
 _AT_ONCE = 512
 """Words whose vectors are held as text."""
 _DIGITS = 7

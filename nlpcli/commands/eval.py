@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlpcli.commands.opening import open_measurable, refuse_same_file
+from nlpcli.commands.opening import check_asked, for_encoders, open_measurable, refuse_same_file
 from nlpcli.errors import NegativeAnswer, UsageError, shown
 from nlpcli.runs.conditions import Condition, check_metric, parse_condition
 from nlpcli.shell import options as opt
@@ -45,6 +45,7 @@ def evaluate(
     model: opt.Model,
     store: opt.Store = None,
     text_column: opt.TextColumn = "text",
+    text_b_column: opt.TextBColumn = None,
     label_column: opt.LabelColumn = "label",
     label_separator: opt.LabelSeparator = None,
     threshold: Annotated[
@@ -68,9 +69,13 @@ def evaluate(
     rejects: opt.Rejects = None,
     max_field: opt.MaxField = 64,
     json: opt.Json = False,
+    threads: opt.Threads = None,
+    device: opt.Device = "auto",
+    precision: opt.Precision = opt.PrecisionName.auto,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
     no_color: opt.NoColor = False,
+    context: typer.Context,
 ) -> None:
     """Measure a model: a classifier on labelled rows, word vectors on words, others on text.
 
@@ -86,7 +91,8 @@ def evaluate(
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     refuse_same_file({"TEST": test, "--model": model}, {"--rejects": rejects})
     reject = RejectFile(rejects, console)
-    opened = open_measurable(model, store, console)
+    opened = open_measurable(model, store, console, **for_encoders(context.params))
+    check_asked(opened, context)
     if isinstance(opened, WordVectors):
         from nlpcli.runs.word_scoring import score_words
 
@@ -118,8 +124,8 @@ def evaluate(
             label_separator=separator, label_prefix=label_prefix,
         )  # fmt: skip
         document = _score_rows(
-            opened, test, fmt, reject, text_column=text_column, label_column=label_column,
-            threshold=threshold, resamples=resamples, seed=seed,
+            opened, test, fmt, reject, text_column=text_column, text_b_column=text_b_column,
+            label_column=label_column, threshold=threshold, resamples=resamples, seed=seed,
         )  # fmt: skip
         text = _table(document)
     reject.close()
@@ -137,6 +143,7 @@ def _score_rows(
     reject: RejectFile,
     *,
     text_column: str,
+    text_b_column: str | None,
     label_column: str,
     threshold: float | None,
     resamples: int,
@@ -146,7 +153,7 @@ def _score_rows(
     from nlpcli.runs.scoring import ece_uncalibrated, score
 
     rows = read_labelled(
-        test, fmt, text_column=text_column, label_column=label_column,
+        test, fmt, text_column=text_column, text_b_column=text_b_column, label_column=label_column,
         label_separator=fmt.label_separator, keep_blank=True, on_reject=reject,
     )  # fmt: skip
     probabilities = classifier.probabilities(rows.texts)

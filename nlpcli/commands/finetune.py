@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,11 +15,14 @@ from nlpcli.errors import NegativeAnswer, UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
 
+if TYPE_CHECKING:
+    from nlpcli.models.bert_config import BertConfig
+
 EXAMPLES = """\b
 Examples:
-  nlpcli pretrain-bert sample_data/reviews_en.csv -o encoder --size tiny \\
-      --steps 20 --batch-size 8 --max-length 32
   nlpcli finetune sample_data/reviews_en.csv --from encoder -o tuned --epochs 1
+  nlpcli finetune sample_data/tags_en.csv --from encoder -o tuned-tags \\
+      --label-column labels --label-separator ';' --epochs 1
 """
 
 
@@ -86,7 +89,7 @@ def finetune(
         LongName, typer.Option(help="What is left out of a text that is longer.")
     ] = LongName.truncate_tail,
     patience: Annotated[
-        int | None, typer.Option(min=0, help="End after so many epochs without a better one.")
+        int | None, typer.Option(min=1, help="End after so many epochs without a better one.")
     ] = None,
     publish_if: Annotated[
         list[str] | None,
@@ -132,11 +135,9 @@ def finetune(
     dev_fraction = 0.0 if dev is not None else dev_fraction
     refuse_same_file({"TRAIN": train, "--dev": dev}, {"--rejects": rejects, "--output": output})
     opened = open_encoder(base, store, console)
-    longest = opened.encoder.config.max_positions
-    if max_length is not None and max_length > longest:
-        raise UsageError(f"--max-length {max_length}: {base} has {longest} positions")
+    length = _length(opened.encoder.config, base, max_length, pair=text_b_column is not None)
     try:
-        config = from_options(FinetuneConfig, options, max_length=max_length or min(128, longest))
+        config = from_options(FinetuneConfig, options, max_length=length)
     except ValueError as error:
         raise UsageError(str(error)) from None
     request = FinetuneRequest(
@@ -160,6 +161,20 @@ def finetune(
         if_changed=if_changed,
     )  # fmt: skip
     _execute(request, FinetuneRun, models, console, rejects, options)
+
+
+def _length(config: BertConfig, base: str, asked: int | None, *, pair: bool) -> int:
+    """Positions of a row. Raises UsageError for an encoder that cannot read such rows."""
+    from nlpcli.store.encoder_classifier import SHORTEST
+
+    longest = config.max_positions
+    if longest < SHORTEST:
+        raise UsageError(f"--from {base}: {longest} positions, wanted {SHORTEST} or more")
+    if pair and config.type_vocab < 2:
+        raise UsageError(f"--text-b-column: {base} knows one segment, wanted 2 for pairs")
+    if asked is not None and asked > longest:
+        raise UsageError(f"--max-length {asked}: {base} has {longest} positions")
+    return asked or min(128, longest)
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def list_models(store: opt.Store = None, json: opt.Json = False) -> None:
         typer.echo(json_module.dumps(documents))
         return
     width = max([5, *(len(f"{e.name}@{e.version}") for e in entries)])
-    typer.echo(f"{'model':<{width}}  kind           labels     rows  created")
+    typer.echo(f"{'model':<{width}}  kind             labels     rows  created")
     for e in entries:
         label = f"{e.name}@{e.version}"
         if e.folder is None:
@@ -106,7 +106,7 @@ def list_models(store: opt.Store = None, json: opt.Json = False) -> None:
         rows = m.data.get("rows")
         count = f"{rows:,}" if type(rows) is int else "-"
         typer.echo(
-            f"{label:<{width}}  {shown(m.kind):<13}  {len(m.labels):6,}  {count:>7}  "
+            f"{label:<{width}}  {shown(m.kind):<15}  {len(m.labels):6,}  {count:>7}  "
             f"{shown(m.created)}{notes}"
         )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import typer
 
 from nlpcli.errors import DataError, UsageError
 from nlpcli.shell.console import Console
@@ -118,16 +120,19 @@ def open_word_vectors(model: str, store: Path | None, console: Console) -> tuple
 
 
 def open_measurable(
-    model: str, store: Path | None, console: Console
+    model: str, store: Path | None, console: Console, **asked: Any
 ) -> Classifier | WordVectors | LanguageModel:
-    """Whatever ``eval`` can measure. Raises InputMissing, DataError, UsageError, Unavailable."""
+    """Whatever ``eval`` can measure; ``asked`` as ``open_answering`` has it. Raises InputMissing,
+    DataError, UsageError, Unavailable."""
+    if hf_folder_meant(model) is not None:
+        return open_classifier(model, store, console, **asked)
     path = file_meant(model, store)
     if path is None:
         from nlpcli.store.word_vectors import KIND, read_word_vectors
 
         folder = open_model(model, store, console)
         if folder.manifest.kind != KIND:
-            return _stored_answerer(folder, console)
+            return _stored_answerer(folder, console, asked)
         vectors = read_word_vectors(folder)
         _tell_vectors(folder.path, vectors, console)
         return vectors
@@ -138,23 +143,22 @@ def open_measurable(
     return open_word_vectors(model, store, console)[0]
 
 
-def open_answerer(model: str, store: Path | None, console: Console) -> Classifier | LanguageModel:
-    """Whatever ``predict`` can ask for labels or scores. Raises InputMissing, UsageError,
-    DataError, also for an encoder, which gives vectors alone."""
-    if fasttext_file(model, store) is not None:
-        return open_classifier(model, store, console)
-    folder = None if hf_folder_meant(model) else open_model(model, store, console)
-    if folder is None or folder.manifest.kind == "bert-encoder":
-        raise DataError(
-            f"{model}: an encoder, which gives vectors and no labels", hint="--embed mean"
-        )
-    return _stored_answerer(folder, console)
+def open_answerer(
+    model: str, store: Path | None, console: Console, **asked: Any
+) -> Classifier | LanguageModel:
+    """Whatever ``predict`` can ask; ``asked`` as ``open_answering`` has it. Raises InputMissing,
+    DataError, UsageError, Unavailable."""
+    if fasttext_file(model, store) is not None or hf_folder_meant(model) is not None:
+        return open_classifier(model, store, console, **asked)
+    return _stored_answerer(open_model(model, store, console), console, asked)
 
 
-def _stored_answerer(folder: ModelFolder, console: Console) -> Classifier | LanguageModel:
+def _stored_answerer(
+    folder: ModelFolder, console: Console, asked: dict[str, Any]
+) -> Classifier | LanguageModel:
     """A classifier, or a language model that has no labels."""
     if folder.manifest.kind != "ngram-lm" or folder.manifest.labels:
-        return _stored_classifier(folder, console)
+        return _stored_classifier(folder, console, asked)
     from nlpcli.store.language_model import read_language_model
 
     language = read_language_model(folder)
@@ -169,23 +173,54 @@ def _tell_vectors(path: Path, vectors: WordVectors, console: Console) -> None:
     console.detail(f"model {path}: {words:,} words of {dim:,} numbers")
 
 
-def open_classifier(model: str, store: Path | None, console: Console) -> Classifier:
-    """The classifier meant: a model of the store, a model folder, or a fastText file as it is.
+def open_classifier(model: str, store: Path | None, console: Console, **asked: Any) -> Classifier:
+    """The classifier meant: a model of the store, a model folder, or as they are a fastText file
+    or a Hugging Face folder. ``asked`` as ``open_answering`` has it.
 
-    Raises InputMissing, DataError, UsageError.
+    Raises InputMissing, DataError, UsageError, Unavailable.
     """
+    plain = hf_folder_meant(model)
+    if plain is not None:
+        from nlpcli.runs.answering import open_plain_answering
+
+        return _told(plain, open_plain_answering(plain, **asked), console)
     path = fasttext_file(model, store)
     if path is None:
-        return _stored_classifier(open_model(model, store, console), console)
+        return _stored_classifier(open_model(model, store, console), console, asked)
     from nlpcli.formats.fasttext_model import open_fasttext
 
     return _told(path, open_fasttext(path), console)
 
 
-def _stored_classifier(folder: ModelFolder, console: Console) -> Classifier:
+def _stored_classifier(folder: ModelFolder, console: Console, asked: dict[str, Any]) -> Classifier:
     from nlpcli.runs.answering import open_answering
 
-    return _told(folder.path, open_answering(folder), console)
+    return _told(folder.path, open_answering(folder, **asked), console)
+
+
+FOR_ENCODERS = ("device", "precision", "threads")
+
+
+def for_encoders(options: dict[str, Any]) -> dict[str, Any]:
+    """Of a command's options those that ``open_answering`` takes."""
+    pair = options["text_b_column"] is not None
+    return {"pair": pair, **{name: options[name] for name in FOR_ENCODERS}}
+
+
+def check_asked(opened: object, context: typer.Context) -> None:
+    """Raises UsageError where texts are given for pairs or the other way round, and for what was
+    typed and only an encoder heeds."""
+    model, other = context.params["model"], context.params["text_b_column"]
+    pair = getattr(opened, "pair", None)
+    if pair and other is None:
+        raise UsageError(f"--text-b-column is missing: {model} answers pairs of texts",
+                         hint="--text-column text_a --text-b-column text_b")  # fmt: skip
+    if not pair and other is not None:
+        raise UsageError(f"--text-b-column {other}: {model} answers single texts")
+    for name in FOR_ENCODERS if pair is None else ():
+        # variables may be meant for other commands
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE":
+            raise UsageError(f"--{name}: {model} is no encoder")
 
 
 def _told(path: Path, classifier: Classifier, console: Console) -> Classifier:

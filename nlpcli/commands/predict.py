@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Protocol
 import typer
 
 from nlpcli.commands.abstaining import abstain_from
-from nlpcli.commands.embedding import Pooling, Vectors, refuse_encoder_options, refuse_options
-from nlpcli.commands.opening import open_answerer, refuse_same_file
+from nlpcli.commands.embedding import Pooling, Vectors, refuse_options
+from nlpcli.commands.opening import check_asked, for_encoders, open_answerer, refuse_same_file
 from nlpcli.errors import DataError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
@@ -53,6 +53,7 @@ def predict(
     ] = "-",
     store: opt.Store = None,
     text_column: opt.TextColumn = "text",
+    text_b_column: opt.TextBColumn = None,
     top_k: Annotated[int, typer.Option(min=1, help="Labels a row, best first.")] = 1,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Multi-label [default: the best].")
@@ -143,10 +144,11 @@ def _answers(
     """What makes the columns. Raises UsageError for an option that the model has no use for."""
     options = context.params
     if options["embed"] or options["words"]:
-        refuse_options(options, FOR_LABELS, "not with vectors of an encoder")
+        unused = {**FOR_LABELS, "text_b_column": None}
+        refuse_options(options, unused, "not with vectors of an encoder")
         return Vectors(options, store, console, PREFIX)
-    opened = open_answerer(options["model"], store, console)
-    refuse_encoder_options(context)
+    opened = open_answerer(options["model"], store, console, **for_encoders(options))
+    check_asked(opened, context)
     if not opened.labels:
         from nlpcli.runs.language_scoring import SentenceScores
         from nlpcli.store.language_model import LanguageModel
@@ -213,6 +215,8 @@ class _Columns:
         from nlpcli.data.output import RowWriter
 
         self._answers, self._text, self._only = answers, text, options["only"]
+        other = options["text_b_column"]
+        self._other = None if other is None else rows.column(other)
         kept = [] if self._only else rows.header
         self._writer = RowWriter(
             stream,
@@ -227,7 +231,9 @@ class _Columns:
         self._writer.write_header()
 
     def write(self, rows: list[list[str]]) -> None:
-        columns = self._answers([row[self._text] for row in rows])
+        from nlpcli.data.pairs import texts_of
+
+        columns = self._answers(texts_of(rows, self._text, self._other))
         self._writer.write([[] for _ in rows] if self._only else rows, columns)
 
     def end(self) -> None:

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from nlpcli.data.pairs import joined
+from nlpcli.data.pairs import texts_of
 from nlpcli.data.rows import Reject, RowFormat, open_rows
 from nlpcli.errors import DataError, shown
 
@@ -121,15 +121,11 @@ def read_labelled(
     kept = _Collector(label_separator, keep_blank)
     skipped = 0
     for batch in rows.batches():
-        if other is not None:
-            for row in batch.rows:
-                row[text] = joined(row[text], row[other])
-        if weight is None and kept.add_all(
-            [row[text] for row in batch.rows], [row[label] for row in batch.rows], batch.lines
-        ):
+        texts = texts_of(batch.rows, text, other)
+        if weight is None and kept.add_all(texts, [row[label] for row in batch.rows], batch.lines):
             continue
-        for row, line in zip(batch.rows, batch.lines, strict=True):
-            reason = kept.add(row[text], row[label], None if weight is None else row[weight], line)
+        for row, whole, line in zip(batch.rows, texts, batch.lines, strict=True):
+            reason = kept.add(whole, row[label], None if weight is None else row[weight], line)
             if reason is None:
                 continue
             if fmt.on_error != "skip":

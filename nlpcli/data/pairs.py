@@ -13,6 +13,13 @@ def joined(first: str, second: str) -> str:
     return SEPARATOR.join(text.replace(SEPARATOR, " ") for text in (first, second))
 
 
+def texts_of(rows: Sequence[Sequence[str]], text: int, other: int | None) -> list[str]:
+    """The texts in a column of rows, or the pairs in two columns."""
+    if other is None:
+        return [row[text] for row in rows]
+    return [joined(row[text], row[other]) for row in rows]
+
+
 def parted(texts: Sequence[str]) -> tuple[list[str], list[str]]:
     """The first and the second texts; the second of what is no pair is empty."""
     halves = [text.partition(SEPARATOR) for text in texts]

@@ -41,6 +41,8 @@ class RowFormat:
     def __post_init__(self) -> None:
         if self.format is not None and self.format not in FORMATS:
             raise UsageError(f"--format {self.format}: not one of {', '.join(FORMATS)}")
+        if self.label_separator == "":
+            raise UsageError("--label-separator: wanted a character or more")
         prefix = self.label_prefix
         if prefix.split() != [prefix] or not prefix.isprintable():
             raise UsageError(f"--label-prefix {prefix!r}: wanted characters, none of them blank")

@@ -15,6 +15,9 @@ from nlpcli.models.bert import Bert, Named, Part, affine_parts
 from nlpcli.models.bert_config import BertConfig
 from nlpcli.models.layers import linear
 
+TINY = 1e-7
+"""A root of 0 has no gradient."""
+
 
 class EncoderModel(Named):
     """An encoder and a head above it: (ids, segments, mask) -> what the head says, float32."""
@@ -55,7 +58,8 @@ def sequence_loss(
 
     ``targets``: int64 [B], one label a row: cross entropy, with label ``smoothing`` (Szegedy et
     al. 2016, §7); float32 [B, K]: logistic loss of each label, summed over them; float32 [B]:
-    squared error. ``weights`` float32 [B] of rows. ``focal``: rows that are right already count
+    squared error. ``weights`` float32 [B] of rows, 1 on average over all rows there are, so that
+    a row weighs the same in whatever batch it comes. ``focal``: rows that are right already count
     less, by (1 - p)^focal (Lin et al. 2017, "Focal loss").
     """
     if targets.dtype == torch.int64:
@@ -64,16 +68,14 @@ def sequence_loss(
         )
         if focal:
             log_p = functional.log_softmax(logits, dim=1).gather(1, targets[:, None])[:, 0]
-            losses = losses * (1 - log_p.exp()) ** focal
+            losses = losses * (1 - log_p.exp()).clamp_min(TINY) ** focal
     elif targets.ndim == 2:
         soft = targets * (1 - smoothing) + 0.5 * smoothing
         each = functional.binary_cross_entropy_with_logits(logits, soft, reduction="none")
         if focal:
             p = torch.sigmoid(logits)
-            each = each * torch.where(targets > 0.5, 1 - p, p) ** focal
+            each = each * torch.where(targets > 0.5, 1 - p, p).clamp_min(TINY) ** focal
         losses = each.sum(dim=1)
     else:
         losses = (logits[:, 0] - targets) ** 2
-    if weights is None:
-        return losses.mean()
-    return (losses * weights).sum() / weights.sum().clamp_min(1e-12)
+    return (losses if weights is None else losses * weights).mean()

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from nlpcli.data.pairs import parted
-from nlpcli.store.encoder_classifier import Answering, StoredClassifier
+from nlpcli.errors import DataError
+from nlpcli.formats.hf_names import PRETRAINING
+from nlpcli.store.encoder_classifier import ARCHITECTURE, SHORTEST, Answering, StoredClassifier
 from nlpcli.text.wordpiece import WordPieceTokenizer
 
 if TYPE_CHECKING:
     from nlpcli.batching.framing import Long, Rows, Specials
     from nlpcli.models.encoder_heads import SequenceModel
+    from nlpcli.store.encoder import Encoder
 
 F64 = npt.NDArray[np.float64]
 
@@ -79,6 +81,11 @@ class EncoderClassifier:
         return self.answering.separator is not None
 
     @property
+    def pair(self) -> bool:
+        """Whether it answers pairs, as ``data/pairs.py`` joins them."""
+        return self.answering.pair
+
+    @property
     def separator(self) -> str | None:
         """What several labels are joined by."""
         return self.answering.separator
@@ -108,10 +115,11 @@ class EncoderClassifier:
         """Logits, float64 [len(texts), len(labels)]."""
         from nlpcli.training.answers import logits_of
 
-        model = self._loaded()
+        model = self.ready()
         return logits_of(model, self.cutter.rows(texts), self.cutter.specials)
 
-    def _loaded(self) -> SequenceModel:
+    def ready(self) -> SequenceModel:
+        """Loads the model if that is yet to do. Raises UsageError, Unavailable."""
         if self._model is None:
             from nlpcli.models.encoder_heads import SequenceModel
             from nlpcli.training.device import choose_device, set_threads
@@ -126,9 +134,32 @@ class EncoderClassifier:
         return self._model
 
 
-def plain_answering(encoder: Any, path: Path) -> Answering:
-    """How another program's classifier answers: as its config says, without calibration."""
+def plain_classifier(encoder: Encoder, where: str, *, pair: bool) -> StoredClassifier:
+    """Another program's classifier: it answers as its config says, without calibration.
+
+    Whether it was made for ``pair`` such folders do not say. Raises DataError for one of another
+    task, or that cannot be asked.
+    """
+    longest = encoder.config.max_positions
+    if encoder.architecture in PRETRAINING:
+        raise DataError(
+            f"{where}: an encoder, which gives vectors and no labels",
+            hint="predict --embed mean",
+        )
+    if encoder.architecture != ARCHITECTURE:
+        raise DataError(
+            f"{where}: {encoder.architecture}, which has no head that labels texts; wanted "
+            f"{ARCHITECTURE}"
+        )
     several = encoder.problem_type == "multi_label_classification"
-    return Answering(
-        separator=";" if several else None, max_length=min(512, encoder.config.max_positions)
-    )
+    if encoder.problem_type == "regression" or (len(encoder.labels) < 2 and not several):
+        raise DataError(f"{where}: a regression, wanted a classifier of 2 labels or more")
+    if len(set(encoder.labels)) < len(encoder.labels):
+        raise DataError(f"{where}: two labels have the same name")
+    if longest < SHORTEST:
+        raise DataError(f"{where}: {longest} positions, wanted {SHORTEST} or more")
+    if pair and encoder.config.type_vocab < 2:
+        raise DataError(f"{where}: knows one segment, wanted 2 for pairs")
+    separator = ";" if several else None
+    answering = Answering(pair=pair, separator=separator, max_length=min(512, longest))
+    return StoredClassifier(encoder, answering)

@@ -32,7 +32,7 @@ def import_encoder(source: Path, draft: Draft) -> tuple[Path, list[str]]:
         raise UsageError(f"SRC {source}: is a model already, not a plain Hugging Face folder")
     opened = open_plain(source, room=free_memory())
     config = write_encoder(draft, opened.encoder, {"imported_from": "Hugging Face folder"})
-    sha256, size = _content(source)
+    sha256, size = folder_content(source)
     with interrupts.deferred():
         path = draft.publish(
             kind=KIND,
@@ -51,8 +51,11 @@ def import_encoder(source: Path, draft: Draft) -> tuple[Path, list[str]]:
     return path, opened.warnings
 
 
-def _content(folder: Path) -> tuple[str, int]:
-    """SHA-256 over the weights, configuration and tokenizer in the order of their names; bytes."""
+def folder_content(folder: Path) -> tuple[str, int]:
+    """SHA-256 over the weights, configuration and tokenizer in the order of their names; bytes.
+
+    Raises InputMissing.
+    """
     digest, size = hashlib.sha256(), 0
     try:
         for name in sorted(os.listdir(folder)):

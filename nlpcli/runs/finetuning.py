@@ -13,7 +13,13 @@ import numpy.typing as npt
 from nlpcli.errors import DataError
 from nlpcli.runs import interrupts
 from nlpcli.runs.encoder_classifier import Cutter, EncoderClassifier, activated
-from nlpcli.runs.finetuning_parts import FinetuneRequest, begin, calibrated, scorer
+from nlpcli.runs.finetuning_parts import (
+    FinetuneRequest,
+    begin,
+    calibrated,
+    check_dev_labels,
+    scorer,
+)
 from nlpcli.runs.interrupts import Interrupted
 from nlpcli.runs.publishing import find_unchanged, gate_failures, rival_metrics
 from nlpcli.runs.request import Parts
@@ -41,7 +47,7 @@ class FinetuneRun:
 
         self._request, self._store, self._console = request, store, console
         self._reject, self._program = reject, f"nlpcli {__version__}"
-        self._begun = time.perf_counter()
+        self._begun, self._threads = time.perf_counter(), 0
 
     def run(self, draft: Draft) -> dict[str, Any]:
         """The report: ``path`` of the version; ``refused`` says why it is not served, if so.
@@ -71,7 +77,7 @@ class FinetuneRun:
         report: dict[str, Any] = {
             "rows": len(parts.train.texts), "labels": len(parts.names),
             "dev_rows": 0 if parts.dev is None else len(parts.dev.texts),
-            "device": str(training.device), "threads": request.threads,
+            "device": str(training.device), "threads": self._threads,
             "precision": str(training.precision).removeprefix("torch."),
             "resumed_after_step": states.take_up(training, asked=request.resume),
         }  # fmt: skip
@@ -114,18 +120,17 @@ class FinetuneRun:
         else:
             train, dev, source = split_rows(train, request.dev_fraction, request.seed)
         self._reject.close()
-        self._tell(train, dev, names)
+        if dev is not None:
+            check_dev_labels(source, dev, names)
+        self._tell(train)
         weights = read_class_weights(request.class_weight, names)
         return Parts(train, dev, source, names, weights)
 
-    def _tell(self, train: Labelled, dev: Labelled | None, names: list[str]) -> None:
+    def _tell(self, train: Labelled) -> None:
         if train.n_blank:
             self._console.say(f"rows with a blank text, left out: {train.n_blank:,}")
         if train.n_conflicts:
             self._console.warn(f"texts that occur with different labels: {train.n_conflicts:,}")
-        new = sorted({n for row in (dev.labels if dev else []) for n in row} - set(names))
-        if new:
-            self._console.warn(f"labels of the dev rows that no training row has: {', '.join(new)}")
 
     def _prepared(self, parts: Parts, answering: Answering) -> tuple[Finetuning, Cutter]:
         """The training, ready to go. Raises UsageError, Unavailable."""
@@ -141,7 +146,7 @@ class FinetuneRun:
         request, encoder = self._request, self._request.base.encoder
         place = choose_device(request.device)
         precision = choose_precision(request.precision, place)
-        set_threads(request.threads)
+        self._threads = set_threads(request.threads)
         words = WordPieceTokenizer.from_json(encoder.tokenizer_json, str(request.base.path))
         cutter = Cutter(words, answering)
         rows = cutter.rows(parts.train.texts)
@@ -160,7 +165,8 @@ class FinetuneRun:
             replace(encoder.config, dropout=config.dropout, attention_dropout=config.dropout),
             len(parts.names), config.dropout,
         )  # fmt: skip
-        begin(model, encoder.weights, request.seed)
+        if not begin(model, encoder.weights, request.seed):
+            self._console.warn(f"{request.base.path} has no pooler: it begins at random")
         dev = None if parts.dev is None else cutter.rows(parts.dev.texts)
         measure = scorer(parts, answering)
 
@@ -225,7 +231,8 @@ class FinetuneRun:
             logits = logits_of(training.model, cutter.rows(parts.dev.texts), cutter.specials)
             answering = calibrated(answering, logits, parts, self._request.threshold)
         elif answering.separator is not None:
-            answering = replace(answering, threshold=self._request.threshold or 0.5)
+            asked = self._request.threshold
+            answering = replace(answering, threshold=0.5 if asked is None else asked)
         stored = StoredClassifier(encoder, answering)
         if parts.dev is not None:
             found = activated(logits, answering)

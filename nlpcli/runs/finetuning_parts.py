@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nlpcli.errors import UsageError
+from nlpcli.errors import DataError, UsageError, shown
 from nlpcli.runs.encoder_classifier import activated
+from nlpcli.runs.encoder_exchange import folder_content
 from nlpcli.store.encoder_classifier import Answering
 
 if TYPE_CHECKING:
+    from nlpcli.data.labelled import Labelled
     from nlpcli.data.rows import RowFormat
     from nlpcli.models.encoder_heads import SequenceModel
     from nlpcli.runs.conditions import Condition
@@ -67,7 +69,8 @@ class FinetuneRequest:
             "dev_sha256": None if parts.dev is None else parts.dev.sha256,
             "dev": parts.source if self.dev is None else "a file", "rows_as": fmt,
             **self.columns, "pair": self.pair, **self.config.to_json(),
-            "from": {name: entry.sha256 for name, entry in files.items()} or str(self.base.path),
+            "from": {name: entry.sha256 for name, entry in files.items()}
+            or folder_content(self.base.path)[0],
             "class_weight": "balanced" if parts.class_weight == {} else parts.class_weight,
             "threshold": self.threshold, "patience": self.patience, "seed": self.seed,
             "threads": self.threads, "device": self.device, "precision": self.precision,
@@ -77,8 +80,25 @@ class FinetuneRequest:
         return plain
 
 
-def begin(model: SequenceModel, weights: dict[str, Any], seed: int) -> None:
-    """The encoder's weights; what it lacks, and the head, begin at random."""
+def check_dev_labels(source: str, dev: Labelled, names: list[str]) -> None:
+    """Raises DataError for labels that no training row has: nothing could ever answer them."""
+    known = set(names)
+    new = sorted({name for row in dev.labels for name in row} - known)
+    if not new:
+        return
+    line = next(line for line, row in zip(dev.lines, dev.labels, strict=True) if set(row) - known)
+    listed = ", ".join(map(shown, new[:5])) + f" and {len(new) - 5} more" * (len(new) > 5)
+    raise DataError(
+        f"{source} line {line}: {'labels' if len(new) > 1 else 'a label'} that no training row "
+        f"has: {listed}"
+    )
+
+
+def begin(model: SequenceModel, weights: dict[str, Any], seed: int) -> bool:
+    """The encoder's weights; what it lacks, and the head, begin at random.
+
+    Gives whether it has a pooler. Raises UsageError for weights that do not fit.
+    """
     import torch
 
     model.initialize(model.bert.config.initializer_range, torch.Generator().manual_seed(seed))
@@ -88,6 +108,7 @@ def begin(model: SequenceModel, weights: dict[str, Any], seed: int) -> None:
         model.load({**drawn, **{n: a for n, a in weights.items() if n in drawn and n not in head}})
     except ValueError as error:
         raise UsageError(f"--from: {error}") from None
+    return "pooler.dense.weight" in weights
 
 
 def scorer(parts: Parts, answering: Answering) -> Callable[[F64], float] | None:

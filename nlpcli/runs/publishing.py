@@ -84,7 +84,11 @@ def rival_metrics(store: Store, output: str, dev: Labelled, console: Reporter) -
     folder = version_in_use(store, output, console)
     if folder is None:
         return {}
-    model = open_answering(folder)
+    try:
+        model = open_answering(folder)
+    except DataError as error:  # training is over: no reason to lose what it gave
+        console.warn(f"--publish-if better: {error.message}")
+        return {}
     return plain_metrics(score(model, model.probabilities(dev.texts), dev.labels, resamples=0))
 
 

@@ -25,6 +25,8 @@ from nlpcli.store.tensors import Arrays, load_tensors, write_tensors
 from nlpcli.store.validation import LARGEST
 
 KIND = "bert-encoder"
+FINE_TUNED = ("bert-classifier",)
+"""Kinds of models that are an encoder with a head for a task."""
 KEY = "encoder"
 SPAN_BOUNDARY = "span_boundary.safetensors"
 _ABOUT = {
@@ -178,7 +180,9 @@ def open_encoder(spec: str, store: Store, *, room: int | None = None) -> OpenedE
     if path is not None and not os.path.lexists(path / MANIFEST):
         return open_plain(path, room=room)
     folder, warnings = store.open(spec)
-    return OpenedEncoder(read_encoder(folder), folder.path, folder, warnings)
+    kind = folder.manifest.kind
+    encoder = read_encoder(folder, kind if kind in FINE_TUNED else KIND)
+    return OpenedEncoder(encoder, folder.path, folder, warnings)
 
 
 def open_plain(path: Path, *, room: int | None = None) -> OpenedEncoder:

@@ -14,6 +14,8 @@ from nlpcli.store.folder import ModelFolder
 KIND = "bert-classifier"
 KEY = "classifier"
 ARCHITECTURE = "BertForSequenceClassification"
+SHORTEST = 4
+"""Positions of a row: [CLS], a piece, and a [SEP] behind each text of a pair."""
 LONG = ("truncate-tail", "truncate-head", "head-tail")
 
 
@@ -64,6 +66,8 @@ def read_encoder_classifier(folder: ModelFolder) -> StoredClassifier:
     if not isinstance(about, dict) or set(about) != set(asdict(Answering())):
         raise DataError(f"{where}: config.{KEY} is missing or has other keys")
     _check(about, encoder, where)
+    if about["pair"] and encoder.config.type_vocab < 2:
+        raise DataError(f"{where}: knows one segment, wanted 2 for pairs")
     points = tuple((float(p[0]), float(p[1]), float(p[2])) for p in about["abstention"])
     return StoredClassifier(encoder, Answering(**{**about, "abstention": points}))
 
@@ -82,7 +86,7 @@ def _check(about: dict[str, Any], encoder: Encoder, where: str) -> None:
         "threshold": limit is None or number(limit, 0, 1),
         "scale": number(about["scale"], 1e-6, 1e6),
         "offset": number(about["offset"], -1e6, 1e6),
-        "max_length": type(longest) is int and 4 <= longest <= encoder.config.max_positions,
+        "max_length": type(longest) is int and SHORTEST <= longest <= encoder.config.max_positions,
         "long": about["long"] in LONG,
         "abstention": isinstance(points, list)
         and all(isinstance(p, list) and len(p) == 3 for p in points)

@@ -11,8 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nlpcli.batching.framing import Rows, Specials, padded
-from nlpcli.batching.lengths import plan_batches
+from nlpcli.batching.framing import Rows, Specials, batches_of_one_width, padded
 from nlpcli.models.encoder_heads import EncoderModel, SequenceModel, sequence_loss
 
 ANSWER_TOKENS = {"cpu": 2048, "cuda": 16_384}
@@ -47,11 +46,13 @@ class SequenceObjective:
 def answers(model: EncoderModel, rows: Rows, specials: Specials) -> Iterator[tuple[I64, Tensor]]:
     """Row numbers int64 [B] and what the model says of these rows, [B, ...], batch by batch.
 
-    Rows of about one length are computed together, so they do not come in order.
+    Rows are computed with others of their own width, so they do not come in order, and what is
+    said of a row does not depend on its company: in bf16 other widths round otherwise.
     """
     model.eval()
     device = model.bert.words.device
-    for chosen in plan_batches(rows.lengths, tokens=ANSWER_TOKENS.get(device.type, 2048)):
+    tokens = ANSWER_TOKENS.get(device.type, ANSWER_TOKENS["cpu"])
+    for chosen in batches_of_one_width(rows.lengths, specials, tokens):
         batch = padded(rows, chosen, specials)
         ids, segments, mask = (
             torch.from_numpy(array).to(device) for array in (batch.ids, batch.segments, batch.mask)

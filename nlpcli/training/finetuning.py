@@ -43,7 +43,8 @@ class Objective(Protocol):
 @dataclass(frozen=True)
 class FinetuneStep:
     """Where training stands: ``step`` of ``total``, ``epoch`` from 1, mean ``loss`` of this
-    epoch; ``dev_score`` at its end, where there are dev rows. ``rows`` seen in all."""
+    epoch's steps that were taken; ``dev_score`` at its end, where there are dev rows. ``rows``
+    seen in all."""
 
     step: int
     total: int
@@ -82,7 +83,7 @@ class Finetuning:
         self.steps_per_epoch = -(-len(rows) // config.batch_size)
         self.total = config.epochs * self.steps_per_epoch
         self._step = self._bad = self._since_best = 0
-        self._sum, self._seen = 0.0, 0
+        self._sum, self._seen, self._counted = 0.0, 0, 0
         self.best: float | None = None
         self.best_epoch = 0
         self._kept: dict[str, Tensor] | None = None
@@ -124,22 +125,27 @@ class Finetuning:
         while self._step < self.total and not self._is_over():
             epoch, at = divmod(self._step, self.steps_per_epoch)
             if not at:
-                self._sum, self._seen = 0.0, 0
+                self._sum, self._seen, self._counted = 0.0, 0, 0
             rows = self._batch(epoch, at)
-            self._sum += self._learn(rows) * len(rows)
+            loss = self._learn(rows)
             self._seen += len(rows)
+            if math.isfinite(loss):
+                self._sum += loss * len(rows)
+                self._counted += len(rows)
             self._step += 1
             ended = self._step % self.steps_per_epoch == 0
             found = self._look(epoch + 1) if ended else None
             yield FinetuneStep(
-                self._step, self.total, epoch + 1, self._sum / self._seen,
+                self._step, self.total, epoch + 1, self._sum / max(self._counted, 1),
                 epoch * len(self._rows) + self._seen, found,
             )  # fmt: skip
         if self._kept is not None:
             self._put_back(self._kept)
 
     def _is_over(self) -> bool:
-        return self._patience is not None and self._since_best > self._patience
+        if self._patience is None or self.best is None:
+            return False
+        return self._since_best >= self._patience
 
     def _batch(self, epoch: int, at: int) -> npt.NDArray[np.int64]:
         if self._plan is None or self._plan[0] != epoch:
@@ -163,6 +169,7 @@ class Finetuning:
             ids, segments, mask = self._tensors(batch, part)
             found = share * self._objective.loss(self.model(ids, segments, mask), chosen[part])
             found.backward()  # type: ignore[no-untyped-call]
+            self.masters.collect(without=WORDS)  # sums of several are float32
             loss += float(found.detach())
         rate = self.config.lr * self.config.share_of_rate(self._step, self.total)
         self._move(rate)
@@ -178,7 +185,6 @@ class Finetuning:
     def _move(self, rate: float) -> None:
         """Clips the gradients and takes a step, unless they are not finite."""
         rows, values = self._rows_of_words()
-        self.masters.collect()
         gradients = [t.grad for t in self._moving.values() if t.grad is not None]
         gradients += [] if values is None else [values]
         norm = torch.nn.utils.get_total_norm(gradients)
@@ -254,8 +260,9 @@ class Finetuning:
         if self._kept is not None:
             arrays |= {f"best/{n}": t.cpu().numpy() for n, t in self._kept.items()}
         return arrays, {
-            "step": self._step, "sum": self._sum, "seen": self._seen, "best": self.best,
-            "best_epoch": self.best_epoch, "since_best": self._since_best, "bad": self._bad,
+            "step": self._step, "sum": self._sum, "seen": self._seen, "counted": self._counted,
+            "best": self.best, "best_epoch": self.best_epoch, "since_best": self._since_best,
+            "bad": self._bad,
         }  # fmt: skip
 
     def load(self, arrays: dict[str, npt.NDArray[Any]], numbers: dict[str, Any]) -> None:
@@ -275,7 +282,8 @@ class Finetuning:
         if "best" in parts:
             self._kept = {n: torch.from_numpy(a).to(self.device) for n, a in parts["best"].items()}
         self._step, self._seen = int(numbers["step"]), int(numbers["seen"])
-        self._sum, self._bad = float(numbers["sum"]), int(numbers["bad"])
+        self._sum, self._counted = float(numbers["sum"]), int(numbers["counted"])
+        self._bad = int(numbers["bad"])
         self.best = None if numbers["best"] is None else float(numbers["best"])
         self.best_epoch = int(numbers["best_epoch"])
         self._since_best = int(numbers["since_best"])

@@ -42,7 +42,7 @@ class FinetuneConfig:
                 raise ValueError(f"{name}: {getattr(self, name)!r}, wanted 0 to below 1")
         if not 0 < self.layer_decay <= 1:
             raise ValueError(f"layer_decay: {self.layer_decay!r}, wanted above 0, at most 1")
-        if self.freeze not in ("none", EMBEDDINGS, ALL) and not self.freeze.isdigit():
+        if self.freeze not in ("none", EMBEDDINGS, ALL) and not self.freeze.isdecimal():
             raise ValueError(f"freeze: {self.freeze!r}, not none, embeddings, all or a number")
 
     def to_json(self) -> dict[str, Any]:

@@ -23,18 +23,20 @@ class MasterWeights:
             found = part.view if self._shared else exact[part.name]
             self.tensors[part.name] = found.requires_grad_(True)
 
-    def collect(self) -> None:
-        """Adds what backward left in the model to the gradients here, and clears it there."""
+    def collect(self, without: str | None = None) -> None:
+        """Adds what backward left in the model to the gradients here, and clears it there; what
+        the parameter named ``without`` has stays where it is."""
         for part in self._parts:
             master, gradient = self.tensors[part.name], part.gradient
-            if gradient is None:
+            if gradient is None or part.name == without:
                 continue
             if master.grad is None:
                 master.grad = gradient.float() if gradient.dtype != torch.float32 else gradient
             else:
                 master.grad += gradient
         for part in self._parts:
-            part.parameter.grad = None
+            if part.name != without:
+                part.parameter.grad = None
 
     def gradients(self) -> list[Tensor]:
         """Of all parameters that have one."""

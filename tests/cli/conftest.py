@@ -111,6 +111,18 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store
 
 
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small encoder, trained for a moment; do not write."""
+    store = tmp_path_factory.mktemp("pretrained") / "store"
+    done = run_program(
+        store, "pretrain-bert", SAMPLES / "reviews_en.csv", "-o", "./encoder", "--layers", 2,
+        "--dim", 32, "--heads", 2, "--max-length", 32, "--batch-size", 8, "--steps", 5, "-q",
+    )  # fmt: skip
+    assert (done.code, done.err) == (0, "")
+    return store.parent / "encoder"
+
+
 @pytest.fixture
 def nlpcli(models: Path) -> Run:
     """Runs the program over the trained models."""

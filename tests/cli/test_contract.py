@@ -89,6 +89,10 @@ COMMANDS = [
          "--max-length", "16"),
         "path", ("--steps", "0"), json=True, trainer=True,
     ),
+    Command(
+        "finetune", (TRAIN, "--from", "./encoder", "-o", "tuned", "--epochs", "1"), "path",
+        ("--epochs", "0"), json=True, rows=TRAIN, trainer=True,
+    ),
     Command("predict", (NEW, "-m", "reviews"), "csv", ("--top-k", "0"), rows=NEW),
     Command(
         "ngrams", (TRAIN, "--label-column", "label"), "csv", ("--min-count", "0"), rows=TRAIN
@@ -116,9 +120,11 @@ each = pytest.mark.parametrize("command", COMMANDS, ids=str)
 
 
 @pytest.fixture
-def place(models: Path, tmp_path: Path) -> Run:
-    """Runs the program over a copy of the trained store in which ``reviews`` has two versions."""
+def place(models: Path, encoder: Path, tmp_path: Path) -> Run:
+    """Runs the program over a copy of the trained store in which ``reviews`` has two versions, and
+    beside an encoder."""
     store = tmp_path / "store"
+    shutil.copytree(encoder, tmp_path / "encoder")
     shutil.copytree(models, store)
     shutil.copytree(store / "reviews" / "1", store / "reviews" / "2")
     return lambda *arguments, **more: run_program(store, *arguments, **more)

@@ -108,8 +108,8 @@ def refused(done: Done, code: int, says: str) -> None:
 
 def test_options_that_mean_nothing_are_refused(program: Run, nlpcli: Run) -> None:
     line = ["predict", "-m", "tiny"]
-    refused(program(*line, stdin=INPUT), 65, "tiny: an encoder, which gives vectors and no labels")
-    refused(program("predict", "-m", "./plain", stdin=INPUT), 65, "hint: --embed mean")
+    refused(program(*line, stdin=INPUT), 65, ": an encoder, which gives vectors and no labels")
+    refused(program("predict", "-m", "./plain", stdin=INPUT), 65, "hint: predict --embed mean")
     for more, says in {
         ("--top-k", "2"): "--top-k: not with vectors of an encoder",
         ("--abstain-below", "0.5"): "--abstain-below: not with vectors",
@@ -120,7 +120,7 @@ def test_options_that_mean_nothing_are_refused(program: Run, nlpcli: Run) -> Non
     npy = [*line, "--embed", "cls", "-o", "y.npy"]
     refused(program(*npy, "--only", stdin=INPUT), 2, "--only: a .npy file holds vectors alone")
     reviews = ["predict", "-m", "reviews"]
-    refused(nlpcli(*reviews, "--threads", "1", stdin=INPUT), 2, "--threads: only with --embed or")
+    refused(nlpcli(*reviews, "--threads", "1", stdin=INPUT), 2, "--threads: reviews is no encoder")
     refused(nlpcli(*reviews, "--embed", "cls", stdin=INPUT), 65, "wanted an encoder")
     done = nlpcli("neighbors", "-m", "reviews", "--device", "cpu", "x")
     refused(done, 2, "--device: only with --in-context")

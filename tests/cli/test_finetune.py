@@ -1,0 +1,349 @@
+"""finetune, and what predict, eval and models do with what it made."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import PROGRAM, SAMPLES, Run, environment, run_program
+
+TRAIN, TEST, NEW = (
+    str(SAMPLES / f"{name}.csv") for name in ("reviews_en", "reviews_en_test", "new_messages")
+)
+TAGS = str(SAMPLES / "tags_en.csv")
+PAIR = ["--text-column", "text_a", "--text-b-column", "text_b"]
+QUICK = ["--epochs", "1", "--threads", "1", "--precision", "fp32"]
+
+
+def pair_rows() -> str:
+    """Two texts of one label or of two."""
+    with open(TRAIN, encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["id", "text_a", "text_b", "label"])
+    for i in range(60):
+        a, b = rows[7 * i % len(rows)], rows[(11 * i + 1) % len(rows)]
+        same = "same" if a["label"] == b["label"] else "different"
+        writer.writerow([i, a["text"], b["text"], same])
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def tuned(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with ``one``, ``tags`` and ``pairs``; do not write."""
+    store = tmp_path_factory.mktemp("tuned") / "store"
+    pairs = store.parent / "pairs.csv"
+    pairs.write_text(pair_rows(), encoding="utf-8")
+    for name, *line in (
+        ("one", TRAIN, "--lr", "1e-3", "--epochs", "2"),
+        ("tags", TAGS, "--label-column", "labels", "--label-separator", ";", "--epochs", "1"),
+        ("pairs", pairs, *PAIR, "--epochs", "1", "--max-length", "16"),
+    ):
+        done = run_program(
+            store, "finetune", *line, "--from", encoder, "-o", name, "--precision", "fp32"
+        )
+        assert (done.code, done.out) == (0, f"{store}/{name}/1\n"), done.err
+    return store
+
+
+@pytest.fixture
+def program(tuned: Path) -> Run:
+    return lambda *arguments, **more: run_program(tuned, *arguments, **more)
+
+
+@pytest.fixture
+def place(encoder: Path, tmp_path: Path) -> Run:
+    """Over an empty store, beside the encoder."""
+    shutil.copytree(encoder, tmp_path / "encoder")
+    return lambda *arguments, **more: run_program(tmp_path / "store", *arguments, **more)
+
+
+def table(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_every_row_is_answered_in_order(program: Run) -> None:
+    rows = 'n,text\n1,the parcel is late\n2,\n3,the parcel is late\n4,  \n5,"a\nb, c"\n'
+    done = program("predict", "-m", "one", stdin=rows)
+    assert (done.code, done.err) == (0, "")
+    found = table(done.out)
+    assert [row["n"] for row in found] == ["1", "2", "3", "4", "5"]
+    assert list(found[0]) == ["n", "text", "predicted_label", "predicted_probability"]
+    assert found[4]["text"] == "a\nb, c"
+    answers = [(row["predicted_label"], row["predicted_probability"]) for row in found]
+    assert answers[0] == answers[2] and answers[1] == answers[3] and all(answers[1])
+
+
+def test_columns_that_are_asked_for(program: Run) -> None:
+    done = program("predict", "-m", "one", NEW, "--probabilities", "--top-k", 9, "--only")
+    names = ["billing", "delivery", "quality", "support"]
+    for row in table(done.out):
+        each = {name: float(row[f"predicted_probability:{name}"]) for name in names}
+        assert sum(each.values()) == pytest.approx(1, abs=3e-6)
+        ranked = [row["predicted_label" + tail] for tail in ("", "_2", "_3", "_4")]
+        assert [each[name] for name in ranked] == sorted(each.values(), reverse=True)
+        assert "text" not in row and "predicted_label_5" not in row
+    done = program("predict", "-m", "one", NEW, "--abstain-below", "1", "--prefix", "p_")
+    assert {row["p_label"] for row in table(done.out)} == {""}
+    done = program("predict", "-m", "one", NEW, "--output-format", "jsonl", "--only")
+    assert json.loads(done.out.splitlines()[0]).keys() == {
+        "predicted_label", "predicted_probability"
+    }  # fmt: skip
+    done = program("predict", "-m", "one", NEW, "--abstain-error", "0.99")
+    assert done.code == 2 and "fewer than 30 held-out rows" in done.err
+    done = program("predict", "-m", "one", NEW, "--explain", 2)
+    assert (done.code, done.out) == (2, "") and "--explain" in done.err
+
+
+def test_however_rows_are_chunked(program: Run) -> None:
+    for precision, bound in (("fp32", 2e-6), ("bf16", 1e-3)):
+        line = ["predict", "-m", "one", TEST, "--precision", precision, "--only"]
+        whole, alone = (table(program(*line, *more).out) for more in ([], ["--line-buffered"]))
+        assert len(whole) == len(alone) == 80
+        for first, second in zip(whole, alone, strict=True):
+            assert first["predicted_label"] == second["predicted_label"]
+            p, q = (float(row["predicted_probability"]) for row in (first, second))
+            assert abs(p - q) <= bound
+
+
+def test_several_labels(program: Run) -> None:
+    done = program("predict", "-m", "tags", TAGS, "--threshold", 0, "--only")
+    first = table(done.out)[0]
+    names = first["predicted_labels"].split(";")
+    values = list(map(float, first["predicted_probabilities"].split(";")))
+    assert len(set(names)) == len(values) > 2 and values == sorted(values, reverse=True)
+    none = table(program("predict", "-m", "tags", TAGS, "--threshold", 1, "--only").out)[0]
+    assert none == {"predicted_labels": "", "predicted_probabilities": ""}
+    shown = json.loads(program("models", "show", "tags", "--json").out)
+    assert 0 <= shown["config"]["classifier"]["threshold"] <= 1
+    done = program("eval", "-m", "tags", TAGS, "--label-column", "labels", "--json")
+    assert json.loads(done.out)["n"] == 150 and "micro_f1" in json.loads(done.out)
+
+
+def test_pairs(program: Run, tuned: Path) -> None:
+    pairs = tuned.parent / "pairs.csv"
+    done = program("predict", "-m", "pairs", pairs, *PAIR)
+    assert (done.code, done.err) == (0, "")
+    found = table(done.out)
+    assert [row["id"] for row in found] == list(map(str, range(60)))
+    assert "\x1e" not in done.out and found[0].keys() >= {"text_a", "text_b", "label"}
+    swapped = ["--text-column", "text_b", "--text-b-column", "text_a", "--only"]
+    other = table(program("predict", "-m", "pairs", pairs, *swapped).out)
+    assert any(
+        a["predicted_probability"] != b["predicted_probability"]
+        for a, b in zip(found, other, strict=True)
+    )
+    document = json.loads(program("eval", "-m", "pairs", pairs, *PAIR, "--json").out)
+    right = sum(row["label"] == row["predicted_label"] for row in found)
+    assert document["accuracy"]["value"] == pytest.approx(right / 60)
+    done = program("predict", "-m", "pairs", *PAIR, stdin="text_a,text_b\n,\nx,\n,x\n")
+    assert done.code == 0 and len(table(done.out)) == 3
+
+
+@pytest.mark.parametrize("command", ["predict", "eval"])
+@pytest.mark.parametrize(
+    ("model", "more", "code", "said"),
+    [
+        ("pairs", PAIR[:2], 2, "--text-b-column is missing: pairs answers pairs"),
+        ("one", PAIR, 2, "--text-b-column text_b: one answers single texts"),
+        ("pairs", [*PAIR[:3], "text_c"], 65, "no column text_c"),
+        ("./encoder", [], 65, "an encoder, which gives vectors and no labels"),
+    ],
+)  # fmt: skip
+def test_models_of_another_kind(
+    program: Run, tuned: Path, encoder: Path, command: str, model: str, more: list[str],
+    code: int, said: str,
+) -> None:  # fmt: skip
+    model = str(encoder) if model == "./encoder" else model
+    done = program(command, "-m", model, tuned.parent / "pairs.csv", *more)
+    assert (done.code, done.out) == (code, "") and said in done.err, done.err
+
+
+def test_what_only_encoders_heed(nlpcli: Run, program: Run) -> None:
+    for command, file in (("predict", NEW), ("eval", TEST)):
+        done = nlpcli(command, "-m", "reviews", file, "--precision", "fp32")
+        assert (done.code, done.err) == (2, "error: --precision: reviews is no encoder\n")
+        assert nlpcli(command, "-m", "reviews", file, NLPCLI_PRECISION="fp32").code == 0
+        done = program(command, "-m", "one", file, "--device", "tpu")
+        assert done.code == 2 and "--device tpu" in done.err
+
+
+def test_a_row_on_a_slow_pipe_is_answered_within_a_second(tuned: Path) -> None:
+    process = subprocess.Popen(
+        [PROGRAM, "predict", "-m", "one", "--only"], stdin=subprocess.PIPE, bufsize=0,
+        stdout=subprocess.PIPE, env=environment(tuned), cwd=tuned.parent,
+    )  # fmt: skip
+    assert process.stdin is not None and process.stdout is not None
+    with process:
+        process.stdin.write(b"text\n")
+        assert process.stdout.readline() == b"predicted_label,predicted_probability\n"
+        for text in (b"late again\n", b"broken\n"):
+            process.stdin.write(text)
+            begun = time.monotonic()
+            assert process.stdout.readline().count(b",") == 1
+            assert time.monotonic() - begun < 1
+        process.stdin.close()
+    assert process.returncode == 0
+
+
+def test_models(program: Run, tuned: Path, tmp_path: Path) -> None:
+    shown = program("models", "show", "one").out
+    assert "kind: bert-classifier\n" in shown and "labels: billing, delivery, quality" in shown
+    assert program("models", "verify").out.count(": ok\n") == 3
+    assert "pairs@1  bert-classifier       2       54" in program("models", "list").out
+    done = program("models", "export", "one", tmp_path / "hf", "--to", "huggingface")
+    assert (done.code, done.out) == (0, f"{tmp_path / 'hf'}\n"), done.err
+    wanted = program("predict", "-m", "one", NEW, "--only").out
+    plain = program("predict", "-m", f"{tmp_path}/hf", NEW, "--only")
+    assert plain.code == 0
+    # such a folder has no place for calibration
+    for ours, theirs in zip(table(wanted), table(plain.out), strict=True):
+        assert ours["predicted_label"] == theirs["predicted_label"]
+    done = program("eval", "-m", f"{tmp_path}/hf", TEST, "--json")
+    assert done.code == 0 and json.loads(done.out)["n"] == 80
+    done = program("models", "import", f"{tmp_path}/hf", f"{tmp_path}/again")
+    assert done.code == 0
+    assert program("predict", "-m", f"{tmp_path}/again", NEW, "--only").out == plain.out
+    (tmp_path / "hf" / "model.safetensors").write_bytes(b"")
+    done = program("predict", "-m", f"{tmp_path}/hf", NEW)
+    assert (done.code, done.out) == (65, "") and len(done.err.splitlines()) == 1
+
+
+LINES = {
+    "a dev row": ("text,label\na,x\nb,y\n", "text,label\na,x\nb,z\nc,zz\n"),
+    "one label": ("text,label\na,x\nb,x\n", None),
+    "blank texts": ("text,label\n,x\n ,y\n", None),
+    "blank label": ("text,label\na,x\nb,\n", None),
+    "no rows": ("text,label\n", None),
+}
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "code", "said"),
+    [
+        ("a dev row", [], 65, "dev.csv line 3: labels that no training row has: z, zz\n"),
+        ("one label", [], 65, "at least 2 labels are needed, seen: x\n"),
+        ("blank texts", [], 65, "no rows with a text and a label"),
+        ("blank label", [], 65, "line 3: the label is blank"),
+        ("no rows", [], 65, "no rows with a text and a label"),
+        (None, ["--max-length", "33"], 2, "--max-length 33: ./encoder has 32 positions"),
+        (None, ["--max-length", "3"], 2, "--max-length 3"),
+        (None, ["--freeze", "some"], 2, "freeze: 'some'"),
+        (None, ["--label-separator", ""], 2, "--label-separator: wanted a character"),
+        (None, ["--text-b-column", "txet"], 65, "no column txet; there: text, label"),
+        (None, ["--from", "./none"], 66, "none: no such folder"),
+        (None, ["--from", SAMPLES], 65, "sample_data"),
+        (None, ["--class-weight", "none.csv"], 66, "none.csv"),
+        (None, ["--patience", "1", "--dev-fraction", "0"], 2, "--patience needs rows"),
+        (None, ["--publish-if", "mcc>0", "--dev-fraction", "0"], 2, "--publish-if needs rows"),
+        (None, ["--device", "tpu"], 2, "--device tpu"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be(
+    place: Run, tmp_path: Path, rows: str | None, options: list[Any], code: int, said: str
+) -> None:
+    train = TRAIN
+    if rows is not None:
+        train, dev = str(tmp_path / "train.csv"), LINES[rows][1]
+        Path(train).write_text(LINES[rows][0], encoding="utf-8")
+        if dev is not None:
+            (tmp_path / "dev.csv").write_text(dev, encoding="utf-8")
+            options = ["--dev", "dev.csv"]
+    done = place("finetune", train, "--from", "./encoder", "-o", "m", *QUICK, *options)
+    assert (done.code, done.out) == (code, "") and said in done.err, done.err
+    assert len([line for line in done.err.splitlines() if line.startswith("error:")]) == 1
+    assert not (tmp_path / "store" / "m" / "1").exists()
+
+
+def test_rows_of_all_kinds(place: Run) -> None:
+    rows = "text,labels,w\n" + "good,x;y,1\nbad,,2\n,x,1\nworse,y,0\nlong " * 4
+    rows += "tail " * 60 + ",x,1\n"
+    done = place(
+        "finetune", "-", "--from", "./encoder", "-o", "m", *QUICK, "--label-column", "labels",
+        "--label-separator", ";", "--weight-column", "w", "--dev-fraction", "0",
+        "--threshold", "0", "--on-error", "skip", "--json", stdin=rows,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    report = json.loads(done.out, parse_constant=pytest.fail)
+    assert (report["labels"], report["dev_rows"], report["metrics"]) == (2, 0, {})
+    assert "rows with a blank text, left out" in done.err and "and cut: 1 of" in done.err
+    shown = json.loads(place("models", "show", "m", "--json").out)
+    assert shown["config"]["classifier"]["threshold"] == 0
+
+
+def test_an_encoder_without_a_pooler_and_one_of_one_segment(place: Run, tmp_path: Path) -> None:
+    from safetensors.numpy import load, save
+
+    path = tmp_path / "hf"
+    assert place("models", "export", "./encoder", path, "--to", "huggingface").code == 0
+    tensors = load((path / "model.safetensors").read_bytes())
+    config = json.loads((path / "config.json").read_text())
+    kept = {name: array for name, array in tensors.items() if "pooler" not in name}
+    config["architectures"] = ["BertForMaskedLM"]
+    segments = "bert.embeddings.token_type_embeddings.weight"
+    kept[segments] = kept[segments][:1].copy()
+    config["type_vocab_size"] = 1
+    (path / "model.safetensors").write_bytes(save(kept, metadata={"format": "pt"}))
+    (path / "config.json").write_text(json.dumps(config))
+    line = ["finetune", TRAIN, "--from", path, *QUICK]
+    done = place(*line, "-o", "m")
+    assert done.code == 0 and "has no pooler: it begins at random" in done.err, done.err
+    done = place(*line, "-o", "n", "--text-b-column", "label")
+    assert done.code == 2 and "knows one segment, wanted 2 for pairs" in done.err
+
+
+def test_nights(place: Run, tmp_path: Path) -> None:
+    line = ["finetune", TRAIN, "--from", "./encoder", "-o", "m", *QUICK, "--json"]
+    store = tmp_path / "store" / "m"
+    done = place(*line, "--publish-if", "accuracy>1")
+    assert done.code == 1 and json.loads(done.out)["published"] is False
+    assert "kept unpublished" in done.err
+    assert place(*line, "--publish-if", "better").code == 0
+    done = place(*line, "--publish-if", "better")
+    assert done.code == 1 and "which the version in use reaches" in done.err
+    assert place(*line).code == 0
+    done = place(*line, "--if-changed")
+    assert json.loads(done.out)["unchanged"] is True
+    weights = [(store / n / "model.safetensors").read_bytes() for n in ("2", "4")]
+    assert weights[0] == weights[1]
+    done = place("finetune", TRAIN, *QUICK, "--from", "m", "-o", "m", "--keep", "2", "--seed", "2")
+    assert done.code == 0, done.err
+    assert sorted(p.name for p in store.iterdir() if p.name.isdigit()) == ["4", "5"]
+
+
+def test_a_version_in_use_that_does_not_classify(place: Run, tmp_path: Path) -> None:
+    shutil.copytree(tmp_path / "encoder", tmp_path / "store" / "m" / "1")
+    done = place("finetune", TRAIN, "--from", "m", "-o", "m", *QUICK, "--publish-if", "better")
+    assert (done.code, done.out) == (0, f"{tmp_path / 'store'}/m/2\n"), done.err
+    assert "--publish-if better:" in done.err
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(place: Run, tmp_path: Path) -> None:
+    line = ["finetune", TRAIN, "--from", "./encoder", "--threads", "1", "--epochs", "30",
+            "--patience", "29", "--batch-size", "8"]  # fmt: skip
+    whole = place(*line, "-o", "./whole")
+    assert whole.code == 0, whole.err
+    run = subprocess.Popen(
+        [PROGRAM, *line, "-o", "./again", "--save-every", "0"], cwd=tmp_path,
+        env=environment(tmp_path / "store"), stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    states = tmp_path / ".again.state"
+    while run.poll() is None and len(list(states.glob("*.state"))) < 1:
+        time.sleep(0.02)
+    run.send_signal(signal.SIGTERM)
+    assert run.wait() == 143
+    done = place(*line, "-o", "./again", "--resume", "--json")
+    assert json.loads(done.out)["resumed_after_step"] > 0
+    files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "again")]
+    assert files[0] == files[1] and not list(states.glob("*.state"))

@@ -1,0 +1,124 @@
+"""Fine-tuned encoders as folders: what was written is read, what cannot be is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nlpcli.errors import DataError
+from nlpcli.formats.hf_folder import read_hf_folder
+from nlpcli.store.encoder import Encoder, open_encoder, read_encoder
+from nlpcli.store.encoder_classifier import (
+    Answering,
+    read_encoder_classifier,
+    write_encoder_classifier,
+)
+from nlpcli.store.store import Store
+
+from .encoder_classifiers import small_classifier, store_classifier
+
+CURVE = ((0.9, 0.25, 0.0), (0.5, 1.0, 0.125))
+
+
+@pytest.mark.parametrize(
+    "answering",
+    [
+        {},
+        {"pair": True, "scale": 1.5, "abstention": CURVE, "long": "head-tail", "max_length": 7},
+        {"separator": ";", "threshold": 0.0, "offset": -2.5, "long": "truncate-head"},
+    ],
+)
+def test_it_comes_back(tmp_path: Path, answering: dict[str, Any]) -> None:
+    made = small_classifier(**answering)
+    found = read_encoder_classifier(store_classifier(tmp_path, made))
+    assert found.answering == made.answering
+    assert found.encoder.labels == made.encoder.labels
+    for name, array in made.encoder.weights.items():
+        np.testing.assert_array_equal(found.encoder.weights[name], array)
+
+
+def test_it_is_a_hugging_face_folder_and_an_encoder(tmp_path: Path) -> None:
+    made = small_classifier()
+    folder = store_classifier(tmp_path, made)
+    plain = read_hf_folder(folder.path)
+    assert (plain.architecture, plain.labels) == (made.encoder.architecture, made.encoder.labels)
+    assert plain.problem_type == "single_label_classification"
+    opened = open_encoder("m", Store(tmp_path))
+    assert opened.encoder.labels == made.encoder.labels and opened.warnings == []
+    with pytest.raises(DataError, match="of kind bert-classifier, wanted an encoder"):
+        read_encoder(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"pair": 1}, "pair: 1"),
+        ({"separator": ""}, "separator"),
+        ({"separator": 3}, "separator: 3"),
+        ({"threshold": 1.01}, "threshold: 1.01"),
+        ({"threshold": True}, "threshold: True"),
+        ({"scale": 0}, "scale: 0"),
+        ({"scale": "1"}, "scale: 1"),
+        ({"scale": None}, "scale: None"),
+        ({"offset": 1e7}, "offset"),
+        ({"max_length": 25}, "max_length: 25"),
+        ({"max_length": 3}, "max_length: 3"),
+        ({"max_length": 8.0}, "max_length: 8.0"),
+        ({"long": "window"}, "long: window"),
+        ({"long": ["truncate-tail"]}, "long"),
+        ({"abstention": [[0.5, 1]]}, "abstention"),
+        ({"abstention": [[0.5, 1, 2]]}, "abstention"),
+        ({"abstention": [[0.5, 1, "0"]]}, "abstention"),
+        ({"abstention": None}, "abstention"),
+        ({"more": 1}, "missing or has other keys"),
+        ({"long": ...}, "missing or has other keys"),
+    ],
+)
+def test_values_that_cannot_be(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    folder = store_classifier(tmp_path, small_classifier(), **changes)
+    with pytest.raises(DataError) as caught:
+        read_encoder_classifier(folder)
+    assert said in caught.value.message and str(folder.path) in caught.value.message
+
+
+def with_encoder(**changes: Any) -> Any:
+    made = small_classifier()
+    return dataclasses.replace(made, encoder=dataclasses.replace(made.encoder, **changes))
+
+
+def test_an_encoder_that_does_not_classify(tmp_path: Path) -> None:
+    other = "BertForTokenClassification"
+    weights = {n: a for n, a in small_classifier().encoder.weights.items() if "pooler" not in n}
+    folder = store_classifier(tmp_path, with_encoder(architecture=other, weights=weights))
+    with pytest.raises(DataError, match=f"no classifier of texts: {other}"):
+        read_encoder_classifier(folder)
+
+
+def one_segment() -> Encoder:
+    encoder = small_classifier().encoder
+    name = "embeddings.token_type_embeddings.weight"
+    weights = {**encoder.weights, name: encoder.weights[name][:1]}
+    config = dataclasses.replace(encoder.config, type_vocab=1)
+    return dataclasses.replace(encoder, config=config, weights=weights)
+
+
+def test_pairs_need_two_segments(tmp_path: Path) -> None:
+    for pair in (False, True):
+        made = dataclasses.replace(small_classifier(pair=pair), encoder=one_segment())
+        folder = store_classifier(tmp_path, made)
+        if pair:
+            with pytest.raises(DataError, match="knows one segment"):
+                read_encoder_classifier(folder)
+        else:
+            assert read_encoder_classifier(folder).answering == Answering(max_length=24)
+
+
+def test_weights_that_are_no_numbers_are_not_written(tmp_path: Path) -> None:
+    made = small_classifier()
+    made.encoder.weights["classifier.bias"][1] = np.nan
+    with Store(tmp_path).begin("m") as draft, pytest.raises(DataError, match=r"classifier\.bias"):
+        write_encoder_classifier(draft, made, {})
