@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  nlpcli finetune sample_data/reviews_en.csv --from encoder -o tuned --epochs 1
+  nlpcli finetune sample_data/reviews_en.csv --from encoder -o tuned
   nlpcli finetune sample_data/tags_en.csv --from encoder -o tuned-tags \\
       --label-column labels --label-separator ';' --epochs 1
 """
@@ -117,8 +117,9 @@ def finetune(
 ) -> None:
     """Fine-tune an encoder on labelled rows, texts or pairs, and publish the classifier.
 
-    The model is at the same time a folder that transformers loads as
-    BertForSequenceClassification.
+    Of the epochs the best one on the dev rows is kept: by accuracy, or with --label-separator by
+    micro F1. --from takes a fine-tuned model too; its head is drawn anew. The model is at the same
+    time a folder that transformers loads as BertForSequenceClassification.
     """
     from nlpcli.data.rows import RowFormat
     from nlpcli.runs.conditions import metric_names

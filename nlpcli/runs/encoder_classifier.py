@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -130,6 +130,8 @@ class EncoderClassifier:
             config = self.stored.encoder.config
             model = SequenceModel(config, len(self.labels), 0.0)
             model.load(self.stored.encoder.weights)
+            bare = replace(self.stored.encoder, weights={})  # not twice in memory
+            self.stored = replace(self.stored, encoder=bare)
             self._model = model.to(place, choose_precision(self._precision, place)).eval()
         return self._model
 

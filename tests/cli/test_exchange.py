@@ -141,7 +141,7 @@ def test_a_bert_folder_goes_in_and_out(fresh: Run, tmp_path: Path) -> None:
     assert "parameters" in fresh("models", "show", "./plain").out
     assert fresh("models", "verify", "./plain").out == "plain: ok\n"
     done = fresh("predict", "-m", "bert", NEW)
-    assert done.code == 65 and done.err.endswith("no labels\nhint: --embed mean\n")
+    assert done.code == 65 and done.err.endswith("no labels\nhint: predict --embed mean\n")
 
     (plain / "model.safetensors").write_bytes(files["model.safetensors"][:-1])
     for command in (["verify", "./plain"], ["show", "./plain"], ["import", "./plain", "bert"]):
