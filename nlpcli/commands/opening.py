@@ -13,6 +13,7 @@ from nlpcli.shell.options import store_root
 
 if TYPE_CHECKING:
     from nlpcli.models.word_vectors import WordVectors
+    from nlpcli.runs.token_tagger import TokenTagger
     from nlpcli.store.classifier import Classifier
     from nlpcli.store.encoder import OpenedEncoder
     from nlpcli.store.folder import ModelFolder
@@ -119,7 +120,7 @@ def open_word_vectors(model: str, store: Path | None, console: Console) -> tuple
 
 def open_measurable(
     model: str, store: Path | None, console: Console
-) -> Classifier | WordVectors | LanguageModel:
+) -> Classifier | WordVectors | LanguageModel | TokenTagger:
     """Whatever ``eval`` can measure. Raises InputMissing, DataError, UsageError, Unavailable."""
     path = file_meant(model, store)
     if path is None:
@@ -138,7 +139,9 @@ def open_measurable(
     return open_word_vectors(model, store, console)[0]
 
 
-def open_answerer(model: str, store: Path | None, console: Console) -> Classifier | LanguageModel:
+def open_answerer(
+    model: str, store: Path | None, console: Console
+) -> Classifier | LanguageModel | TokenTagger:
     """Whatever ``predict`` can ask for labels or scores. Raises InputMissing, UsageError,
     DataError, also for an encoder, which gives vectors alone."""
     if fasttext_file(model, store) is not None:
@@ -151,8 +154,17 @@ def open_answerer(model: str, store: Path | None, console: Console) -> Classifie
     return _stored_answerer(folder, console)
 
 
-def _stored_answerer(folder: ModelFolder, console: Console) -> Classifier | LanguageModel:
-    """A classifier, or a language model that has no labels."""
+def _stored_answerer(
+    folder: ModelFolder, console: Console
+) -> Classifier | LanguageModel | TokenTagger:
+    """A classifier, a tagger of words, or a language model that has no labels."""
+    if folder.manifest.kind == "bert-tagger":
+        from nlpcli.runs.token_tagger import TokenTagger
+        from nlpcli.store.token_tagger import read_token_tagger
+
+        tagger = TokenTagger(read_token_tagger(folder))
+        console.detail(f"model {folder.path}: {len(tagger.labels):,} tags, {tagger.scheme}")
+        return tagger
     if folder.manifest.kind != "ngram-lm" or folder.manifest.labels:
         return _stored_classifier(folder, console)
     from nlpcli.store.language_model import read_language_model

@@ -21,6 +21,10 @@ class EncoderModel(Named):
 
     bert: Bert
 
+    def rate(self, name: str) -> float:
+        """Of the learning rate of a parameter, before that of its layer."""
+        return 1.0
+
 
 class SequenceModel(EncoderModel):
     """An encoder, its pooled first position and a linear layer: ``BertForSequenceClassification``.

@@ -127,8 +127,8 @@ class FinetuneRun:
         if new:
             self._console.warn(f"labels of the dev rows that no training row has: {', '.join(new)}")
 
-    def _prepared(self, parts: Parts, answering: Answering) -> tuple[Finetuning, Cutter]:
-        """The training, ready to go. Raises UsageError, Unavailable."""
+    def _prepared(self, parts: Parts, answering: Answering) -> tuple[Finetuning, Any]:
+        """The training, ready to go, and what cuts texts. Raises UsageError, Unavailable."""
         from nlpcli.batching.labels import LabelSets
         from nlpcli.models.encoder_heads import SequenceModel
         from nlpcli.text.wordpiece import WordPieceTokenizer

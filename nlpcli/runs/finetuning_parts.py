@@ -16,7 +16,7 @@ from nlpcli.store.encoder_classifier import Answering
 
 if TYPE_CHECKING:
     from nlpcli.data.rows import RowFormat
-    from nlpcli.models.encoder_heads import SequenceModel
+    from nlpcli.models.encoder_heads import EncoderModel
     from nlpcli.runs.conditions import Condition
     from nlpcli.runs.request import Parts
     from nlpcli.store.encoder import OpenedEncoder
@@ -77,7 +77,7 @@ class FinetuneRequest:
         return plain
 
 
-def begin(model: SequenceModel, weights: dict[str, Any], seed: int) -> None:
+def begin(model: EncoderModel, weights: dict[str, Any], seed: int) -> None:
     """The encoder's weights; what it lacks, and the head, begin at random."""
     import torch
 

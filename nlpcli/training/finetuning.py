@@ -107,7 +107,8 @@ class Finetuning:
     def _scale(self, name: str) -> float:
         """Of the rate: less for layers below."""
         n_layers = self.model.bert.config.n_layers
-        return float(self.config.layer_decay ** (n_layers - layer_of(name, n_layers)))
+        below = n_layers - layer_of(name, n_layers)
+        return float(self.config.layer_decay**below) * self.model.rate(name)
 
     @property
     def steps_done(self) -> int:
