@@ -21,9 +21,9 @@ class EncoderModel(Named):
 
     bert: Bert
 
-    def rate(self, name: str) -> float:
-        """Of the learning rate of a parameter, before that of its layer."""
-        return 1.0
+    def rate(self, name: str, lr: float) -> float:
+        """The learning rate of a parameter where the encoder has ``lr``."""
+        return lr
 
 
 class SequenceModel(EncoderModel):

@@ -13,9 +13,9 @@ from nlpcli.models.crf import Crf
 from nlpcli.models.encoder_heads import EncoderModel
 from nlpcli.models.layers import linear
 
-CRF_RATE = 100.0
-"""The field's few scores begin at 0 and have far to go: at the encoder's rate they would hardly
-move in an epoch."""
+CRF_RATE = 0.01
+"""Least learning rate of the field: its few scores begin at 0 and have far to go, and at a rate
+for encoders they would hardly move in an epoch."""
 
 
 class TokenModel(EncoderModel):
@@ -50,6 +50,6 @@ class TokenModel(EncoderModel):
         if self.crf is not None:
             yield from self.crf.parts()
 
-    def rate(self, name: str) -> float:
-        """Of the learning rate of a parameter."""
-        return CRF_RATE if name.startswith("crf.") else 1.0
+    def rate(self, name: str, lr: float) -> float:
+        """The learning rate of a parameter where the encoder has ``lr``."""
+        return max(lr, CRF_RATE) if name.startswith("crf.") else lr

@@ -108,7 +108,8 @@ class Finetuning:
         """Of the rate: less for layers below."""
         n_layers = self.model.bert.config.n_layers
         below = n_layers - layer_of(name, n_layers)
-        return float(self.config.layer_decay**below) * self.model.rate(name)
+        own = self.model.rate(name, self.config.lr) / self.config.lr
+        return float(self.config.layer_decay**below) * own
 
     @property
     def steps_done(self) -> int:

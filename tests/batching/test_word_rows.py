@@ -102,8 +102,6 @@ def test_words_without_pieces_get_the_unknown_one() -> None:
         ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##b", "u", ".", "s"]
     )
     sentences = [["ab", "", "\u200b"], [], ["U.S.", "zz"], [" "]]
-    found = pieced(
-        words.encode_tokens(sentences), np.array([3, 0, 2, 1]), unknown=words.unk
-    )
+    found = pieced(words.encode_tokens(sentences), np.array([3, 0, 2, 1]), unknown=words.unk)
     assert found.sizes.tolist() == [2, 1, 1, 4, 1, 1] and found.indptr.tolist() == [0, 3, 3, 5, 6]
     assert found.ids.tolist() == [5, 6, 1, 1, 7, 8, 9, 8, 1, 1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def every_path(
     found = {}
     for tags in product(range(K), repeat=len(emissions)):
         score = sum(float(emissions[i, tag]) for i, tag in enumerate(tags))
-        score += sum(transitions[a][b] for a, b in zip(tags, tags[1:], strict=False))
+        score += sum(transitions[a][b] for a, b in pairwise(tags))
         score += start[tags[0]] * opens + end[tags[-1]] * closes
         if score > -1e5:
             found[tags] = score

@@ -51,7 +51,8 @@ def test_parts_and_rates() -> None:
     assert field == ["crf.transitions", "crf.start", "crf.end"]
     n_numbers = sum(part.view.numel() for part in model.all_parts())
     assert n_numbers == sum(parameter.numel() for parameter in model.parameters())
-    assert model.rate("crf.start") == CRF_RATE and model.rate("classifier.weight") == 1
+    assert model.rate("crf.start", 1e-5) == CRF_RATE and model.rate("crf.end", 1.0) == 1.0
+    assert model.rate("classifier.weight", 1e-5) == 1e-5
 
 
 def test_dropout_only_while_training() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import given, settings
@@ -102,7 +102,7 @@ def test_what_is_written_is_legal(made: tuple[list[Entity], int], scheme: str) -
     places = [names.index(tag) for tag in tags]
     if places:
         assert rules.first[places[0]] and rules.last[places[-1]]
-    assert all(rules.next[a, b] for a, b in zip(places, places[1:], strict=False))
+    assert all(rules.next[a, b] for a, b in pairwise(places))
 
 
 @settings(max_examples=300)
@@ -113,7 +113,7 @@ def test_legal_is_what_stays_as_it_is(tags: list[str], scheme: str) -> None:
     names = sorted({*tags, "O"})
     rules = legal(names, scheme)
     places = [names.index(tag) for tag in tags]
-    fine = all(rules.next[a, b] for a, b in zip(places, places[1:], strict=False))
+    fine = all(rules.next[a, b] for a, b in pairwise(places))
     if places:
         fine = bool(fine and rules.first[places[0]] and rules.last[places[-1]])
     assert fine == (converted(tags, scheme) == tags)
