@@ -106,11 +106,11 @@ def predict(
 ) -> None:
     """Add predictions to rows: one output row for each input row, in order.
 
-    A language model adds log10_probability and perplexity, a tagger of words predicted_tags: one
-    a word, a list as JSON where the words are one, else joined by blanks. An encoder gives vectors: --embed cls
-    is the last layer's first position, mean the mean of the last layer over all pieces, [CLS] and
-    [SEP] too, last4 (which --words takes) the same of the mean of the last four layers; a word's
-    vector is the mean over its pieces. -o FILE.npy: vectors alone, float32.
+    A language model adds log10_probability and perplexity, a tagger predicted_tags, one a word: a
+    list as JSON where the words are one, else joined by blanks. An encoder gives vectors: --embed
+    cls is the last layer's first position, mean the mean of the last layer over all pieces, [CLS]
+    and [SEP] too, last4 (which --words takes) the same of the mean of the last four layers; a
+    word's vector is the mean over its pieces. -o FILE.npy: vectors alone, float32.
     """
     from nlpcli.data.rows import RowFormat, open_rows
 
@@ -144,21 +144,20 @@ def predict(
     console.detail(f"{count:,} rows in {time.monotonic() - begun:.2f} s")
 
 
-def _answers(
-    context: typer.Context, store: Path | None, console: Console
-) -> Columns:
+def _answers(context: typer.Context, store: Path | None, console: Console) -> Columns:
     """What makes the columns. Raises UsageError for an option that the model has no use for."""
     options = context.params
     if options["embed"] or options["words"]:
         refuse_options(options, FOR_LABELS, "not with vectors of an encoder")
         return Vectors(options, store, console, PREFIX)
     opened = open_answerer(options["model"], store, console)
-    refuse_encoder_options(context)
     if is_tagger(opened):
         from nlpcli.runs.token_tagger import TagColumn
 
         refuse_options(options, FOR_LABELS, "the model tags words")
-        return TagColumn(opened, options["prefix"])
+        where = {name: options[name] for name in ("device", "precision", "threads")}
+        return TagColumn(opened.on(**where), options["prefix"])
+    refuse_encoder_options(context)
     if not opened.labels:
         from nlpcli.runs.language_scoring import SentenceScores
         from nlpcli.store.language_model import LanguageModel

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nlpcli.data.tagged import parted_words, read_tagged
-from nlpcli.errors import DataError, UsageError
+from nlpcli.errors import DataError, UsageError, shown
 from nlpcli.runs import interrupts
 from nlpcli.runs.finetuning import FinetuneRun
 from nlpcli.runs.finetuning_parts import FinetuneRequest, begin
@@ -64,20 +64,12 @@ class TokenRun(FinetuneRun):
     _scheme: str
 
     def _read(self) -> Parts:
-        from nlpcli.data.split import label_names
         from nlpcli.runs.fitting import split_rows
-        from nlpcli.text.tag_schemes import NONE, OUTSIDE, detected
+        from nlpcli.text.tag_schemes import NONE, detected
 
         request = self._request
         columns: dict[str, Any] = request.columns
         train = read_tagged(request.train, request.fmt, on_reject=self._reject, **columns)
-        dev: Labelled | None
-        if request.dev is not None:
-            dev = read_tagged(request.dev, request.fmt, on_reject=self._reject, **columns)
-            source = request.dev
-        else:
-            train, dev, source = split_rows(train, request.dev_fraction, request.seed)
-        self._reject.close()
         seen = detected(train.labels)
         self._scheme = request.scheme
         if request.scheme == AUTO:
@@ -86,17 +78,35 @@ class TokenRun(FinetuneRun):
             raise UsageError(f"--tag-scheme {request.scheme}: the tags follow no such scheme")
         self._tell_scheme(seen.scheme, seen.n_irregular)
         train = self._in_scheme(train, request.train)
-        dev = None if dev is None else self._in_scheme(dev, request.dev or request.train)
-        names = label_names(train.labels)
-        if self._scheme != NONE and OUTSIDE not in names:
-            names.append(OUTSIDE)
-        if len(names) < 2:
-            raise DataError(f"{request.train}: at least 2 tags are needed, seen: {names[0]}")
-        self._tell(train, dev, names)
+        names = self._names(train)
+        dev: Labelled | None
+        if request.dev is not None:
+            dev = read_tagged(request.dev, request.fmt, on_reject=self._reject, **columns)
+            dev, source = self._in_scheme(dev, request.dev), request.dev
+            _expect_known(dev, names, source)
+        else:
+            train, dev, source = split_rows(train, request.dev_fraction, request.seed)
+        self._reject.close()
+        if train.n_blank:
+            self._console.say(f"sentences without words, left out: {train.n_blank:,}")
         return Parts(train, dev, source, names, None)
 
+    def _names(self, train: Labelled) -> list[str]:
+        """The tags that may be answered: all that the scheme has for the types that occur, as a
+        type may be met in a place where no training sentence has it. Raises DataError."""
+        from nlpcli.data.split import label_names
+        from nlpcli.text.tag_schemes import NONE, complete
+
+        seen = label_names(train.labels)
+        names = seen if self._scheme == NONE else complete(seen, self._scheme)
+        if len(names) < 2:
+            raise DataError(
+                f"{self._request.train}: at least 2 tags are needed, seen: {', '.join(seen)}"
+            )
+        return names
+
     def _in_scheme(self, rows: Labelled, path: str) -> Labelled:
-        found = in_scheme(rows.labels, self._scheme, path)
+        found = in_scheme(rows, self._scheme, path)
         return replace(rows, labels=[tuple(tags) for tags in found])
 
     def _tell_scheme(self, seen: str, n_irregular: int) -> None:
@@ -210,7 +220,7 @@ class TokenRun(FinetuneRun):
         from nlpcli.runs.scoring import plain_metrics
 
         found = tagger.tags(_sentences(dev))
-        truth = in_scheme(dev.labels, tagger.scheme, "dev")
+        truth = in_scheme(dev, tagger.scheme, "the dev sentences")
         return plain_metrics(evaluate_entities(truth, found, scheme=tagger.scheme, resamples=0))
 
     def _rival(self, parts: Parts) -> dict[str, Any]:
@@ -249,6 +259,17 @@ class TokenRun(FinetuneRun):
             interrupts.complete()
         report["path"] = str(path)
         report["model_bytes"] = sum(file.stat().st_size for file in Path(path).iterdir())
+
+
+def _expect_known(dev: Labelled, names: list[str], path: str) -> None:
+    """Raises DataError for a tag that nothing could ever answer."""
+    known = set(names)
+    for tags, line in zip(dev.labels, dev.lines, strict=True):
+        new = sorted(set(tags) - known)
+        if new:
+            raise DataError(
+                f"{path} line {line}: a tag that no training sentence has: {shown(new[0])}"
+            )
 
 
 def _sentences(rows: Labelled) -> list[list[str]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nlpcli.data.conll import TAGS, split_blanks
+from nlpcli.data.source import Source
 from nlpcli.data.tagged import (
     CONLL,
     cell_of_words,
@@ -20,12 +21,13 @@ from nlpcli.data.tagged import (
 from nlpcli.errors import DataError
 from nlpcli.evaluation.entities import evaluate_entities
 from nlpcli.store.token_tagger import StoredTagger
-from nlpcli.text.tag_schemes import NONE, converted, legal
+from nlpcli.text.tag_schemes import converted, legal
 from nlpcli.text.wordpiece import WordPieceTokenizer
 
 if TYPE_CHECKING:
     from nlpcli.batching.framing import Specials
     from nlpcli.batching.word_rows import WordRows
+    from nlpcli.data.labelled import Labelled
     from nlpcli.data.rows import Reject, RowFormat, RowStream
     from nlpcli.models.crf import Crf
     from nlpcli.models.token_heads import TokenModel
@@ -82,6 +84,15 @@ class TokenTagger:
     def scheme(self) -> str:
         """What its tags follow."""
         return self.stored.tagging.scheme
+
+    @property
+    def pair(self) -> bool:
+        """It reads no pairs of texts."""
+        return False
+
+    def on(self, *, device: str, precision: str, threads: int | None) -> TokenTagger:
+        """The same, computed elsewhere or otherwise."""
+        return TokenTagger(self.stored, device=device, precision=precision, threads=threads)
 
     def tags(self, sentences: Sentences) -> list[list[str]]:
         """A tag for each word; sentences that occur several times are answered once."""
@@ -161,7 +172,7 @@ def score_tags(
 ) -> dict[str, Any]:
     """Measures on tagged sentences; the document of ``eval``. Raises InputMissing, DataError."""
     rows = read_tagged(path, fmt, tokens=tokens, tags=tags or TAGS, on_reject=on_reject)
-    truth = in_scheme(rows.labels, tagger.scheme, path)
+    truth = in_scheme(rows, tagger.scheme, path)
     found = tagger.tags([parted_words(text) for text in rows.texts])
     document = evaluate_entities(truth, found, scheme=tagger.scheme, resamples=resamples, seed=seed)
     known = set(tagger.labels)
@@ -169,11 +180,12 @@ def score_tags(
     return {**document, "scheme": tagger.scheme, "unknown_labels": unknown}
 
 
-def in_scheme(sentences: Sequence[tuple[str, ...]], scheme: str, path: str) -> list[list[str]]:
+def in_scheme(rows: Labelled, scheme: str, path: str) -> list[list[str]]:
     """Tags by the rules of a scheme, whatever they followed. Raises DataError."""
-    if scheme == NONE:
-        return [list(tags) for tags in sentences]
-    try:
-        return [converted(tags, scheme) for tags in sentences]
-    except ValueError as error:
-        raise DataError(f"{path}: {error}") from None
+    found = []
+    for tags, line in zip(rows.labels, rows.lines, strict=True):
+        try:
+            found.append(converted(tags, scheme))
+        except ValueError as error:
+            raise DataError(f"{Source.name_of(path)} line {line}: {error}") from None
+    return found

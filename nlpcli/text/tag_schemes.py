@@ -102,22 +102,36 @@ def converted(tags: Sequence[str], scheme: str) -> list[str]:
     return tags_of(entities(tags), len(tags), scheme)
 
 
+def complete(labels: Iterable[str], scheme: str) -> list[str]:
+    """O and, sorted, every tag that a scheme has for the types of some tags."""
+    kinds = sorted({letter_and_type(label)[1] for label in labels if label != OUTSIDE})
+    letters = sorted({*LETTERS[scheme], *("B" if scheme == "IOB1" else "")})
+    return [
+        *(f"{letter}-{kind}" if kind else letter for letter in letters for kind in kinds),
+        OUTSIDE,
+    ]
+
+
+def scheme_of(labels: Iterable[str]) -> str:
+    """The scheme that such tags may belong to; BIO where they do not tell."""
+    try:
+        letters = {label[0] for label in labels if letter_and_type(label)}
+    except ValueError:
+        return NONE
+    if "M" in letters:
+        return "BMES"
+    if letters & set("LU"):
+        return "BILOU"
+    return "BIOES" if letters & set("ES") else "BIO"
+
+
 def detected(sentences: Iterable[Sequence[str]]) -> Detected:
     """The scheme that the tags of sentences are in; BIO where they do not tell."""
     rows = [tuple(tags) for tags in sentences]
-    letters = set()
-    for tag in {tag for tags in rows for tag in tags}:
-        try:
-            letter_and_type(tag)
-        except ValueError:
-            return Detected(NONE, 0)
-        letters.add(tag[0])
-    if "M" in letters:
-        schemes = ["BMES"]
-    elif letters & set("LU"):
-        schemes = ["BILOU"]
-    else:
-        schemes = ["BIOES"] if letters & set("ES") else ["BIO", "IOB1"]
+    alike = scheme_of({tag for tags in rows for tag in tags})
+    if alike == NONE:
+        return Detected(NONE, 0)
+    schemes = ["BIO", "IOB1"] if alike == "BIO" else [alike]
     irregular = {scheme: _irregular(rows, scheme) for scheme in schemes}
     best = min(schemes, key=irregular.__getitem__)
     return Detected(best, irregular[best])

@@ -121,6 +121,14 @@ def test_another_scheme_is_learnt_as_asked(place: Run, tmp_path: Path) -> None:
     assert document["scheme"] == "BIOES" and document["unknown_labels"] == []
 
 
+def test_tags_of_dev_that_nothing_could_answer(place: Run, tmp_path: Path) -> None:
+    (tmp_path / "new.conll").write_text("a x O\n\ncat x B-OTHER\n")
+    done = place("finetune", "train.conll", "--from", "./encoder", "-o", "t", "--dev", "new.conll",
+                 *FAST)  # fmt: skip
+    assert done.code == 65
+    assert "new.conll line 3: a tag that no training sentence has: B-OTHER" in done.err
+
+
 def test_parts_of_speech(place: Run, tmp_path: Path) -> None:
     (tmp_path / "pos.conll").write_text("a DT\nthe NN\n中 VB\n\n" * 20)
     done = place("finetune", "pos.conll", "--from", "./encoder", "-o", "t", "--epochs", "4",
@@ -165,7 +173,7 @@ def test_what_cannot_be(place: Run, options: list[str], code: int, said: str) ->
 def test_bad_sentences(trained: Run) -> None:
     for text, said in {
         "a O\nb\n": "<stdin> line 2: 1 column, the first line has 2",
-        "a NN\n": "'NN' is no tag of BIO",
+        "a O\n\na NN\n": "<stdin> line 3: 'NN' is no tag of BIO",
     }.items():
         done = trained("eval", "-m", "t", "-", "--format", "conll", stdin=text)
         assert done.code == 65 and said in done.err, done.err

@@ -14,11 +14,13 @@ from nlpcli.text.tag_schemes import (
     NONE,
     Detected,
     Entity,
+    complete,
     converted,
     detected,
     entities,
     legal,
     letter_and_type,
+    scheme_of,
     tags_of,
 )
 
@@ -144,6 +146,17 @@ def test_whatever_is_detected_fits(made: tuple[list[Entity], int], scheme: str) 
     tags = tags_of(*made, scheme)
     seen = detected([tags])
     assert seen.n_irregular == 0 and converted(tags, seen.scheme) == tags
+
+
+def test_all_tags_of_the_types_there_are() -> None:
+    assert complete(["I-X", "O", "B-Y"], "BIO") == ["B-X", "B-Y", "I-X", "I-Y", "O"]
+    assert complete(["I-X"], "IOB1") == ["B-X", "I-X", "O"]
+    assert complete(["S-X"], "BIOES") == ["B-X", "E-X", "I-X", "S-X", "O"]
+    assert complete(["B", "O"], "BIO") == ["B", "I", "O"]
+    for name in LETTERS:
+        wanted = "BIO" if name == "IOB1" else name
+        assert scheme_of(complete(["B-X"], name)) == wanted
+    assert scheme_of(["NN", "O"]) == NONE
 
 
 def test_without_a_scheme() -> None:
