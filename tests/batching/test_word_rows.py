@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlpcli.batching.framing import Specials
@@ -45,6 +45,7 @@ def rows_of(found: WordRows) -> list[list[int]]:
     return [found.rows.ids[indptr[i] : indptr[i + 1]].tolist() for i in range(len(indptr) - 1)]
 
 
+@settings(deadline=None)
 @given(SENTENCES)
 def test_every_word_is_answered_once_and_stands_where_it_is_said(
     sentences: list[list[int]],
@@ -71,6 +72,7 @@ def test_every_word_is_answered_once_and_stands_where_it_is_said(
     assert found.opens.sum() == found.closes.sum() == sum(map(bool, sentences))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 2), min_size=30, max_size=60))
 def test_words_within_a_long_sentence_have_words_around_them(sizes: list[int]) -> None:
     words = given_words([sizes])

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlpcli.data.rows import RowFormat
@@ -22,6 +22,7 @@ from nlpcli.errors import DataError, UsageError
 WORDS = st.lists(st.text(st.characters(exclude_characters="\x1f"), min_size=1), min_size=1)
 
 
+@settings(deadline=None)
 @given(WORDS)
 def test_words_go_through_texts_and_lists(words: list[str]) -> None:
     assert parted_words(joined_words(words)) == words

@@ -43,7 +43,7 @@ def walked(pairs: list[list[tuple[str, str]]]) -> tuple[Counter[str], Counter[st
     return right, there, found
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(PAIRS)
 def test_counts_are_those_of_a_walk(pairs: list[list[tuple[str, str]]]) -> None:
     truth = [[true for true, _ in row] for row in pairs]

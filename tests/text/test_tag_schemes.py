@@ -63,7 +63,7 @@ def by_trying(tags: Sequence[str]) -> list[Entity]:
     return found
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(TAGS)
 def test_bio_is_read_as_every_stretch_tells(tags: list[str]) -> None:
     assert entities(tags) == by_trying(tags)
@@ -87,6 +87,7 @@ def test_by_hand(tags: str, found: list[Entity]) -> None:
     assert entities(tags.split()) == found
 
 
+@settings(deadline=None)
 @given(marked(), st.sampled_from(sorted(LETTERS)))
 def test_tags_of_every_scheme_mark_the_same(made: tuple[list[Entity], int], scheme: str) -> None:
     found, n_words = made
@@ -96,6 +97,7 @@ def test_tags_of_every_scheme_mark_the_same(made: tuple[list[Entity], int], sche
         assert converted(tags_of(found, n_words, other), scheme) == tags
 
 
+@settings(deadline=None)
 @given(marked(), st.sampled_from(sorted(LETTERS)))
 def test_what_is_written_is_legal(made: tuple[list[Entity], int], scheme: str) -> None:
     tags = tags_of(*made, scheme)
@@ -107,7 +109,7 @@ def test_what_is_written_is_legal(made: tuple[list[Entity], int], scheme: str) -
     assert all(rules.next[a, b] for a, b in pairwise(places))
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(ALL, st.sampled_from(["BIO", "BIOES", "IOB1"]))
 def test_legal_is_what_stays_as_it_is(tags: list[str], scheme: str) -> None:
     if scheme != "BIOES":
@@ -141,6 +143,7 @@ def test_detected(sentences: list[str], found: Detected) -> None:
     assert detected(text.split() for text in sentences) == found
 
 
+@settings(deadline=None)
 @given(marked(), st.sampled_from(sorted(LETTERS)))
 def test_whatever_is_detected_fits(made: tuple[list[Entity], int], scheme: str) -> None:
     tags = tags_of(*made, scheme)
