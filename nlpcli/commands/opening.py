@@ -122,6 +122,9 @@ def open_measurable(
     model: str, store: Path | None, console: Console
 ) -> Classifier | WordVectors | LanguageModel | TokenTagger:
     """Whatever ``eval`` can measure. Raises InputMissing, DataError, UsageError, Unavailable."""
+    tagger = _plain_tagger(model, console)
+    if tagger is not None:
+        return tagger
     path = file_meant(model, store)
     if path is None:
         from nlpcli.store.word_vectors import KIND, read_word_vectors
@@ -144,6 +147,9 @@ def open_answerer(
 ) -> Classifier | LanguageModel | TokenTagger:
     """Whatever ``predict`` can ask for labels or scores. Raises InputMissing, UsageError,
     DataError, also for an encoder, which gives vectors alone."""
+    tagger = _plain_tagger(model, console)
+    if tagger is not None:
+        return tagger
     if fasttext_file(model, store) is not None:
         return open_classifier(model, store, console)
     folder = None if hf_folder_meant(model) else open_model(model, store, console)
@@ -154,6 +160,22 @@ def open_answerer(
     return _stored_answerer(folder, console)
 
 
+def _plain_tagger(model: str, console: Console) -> TokenTagger | None:
+    """A plain Hugging Face folder that tags words; None for anything else."""
+    path = hf_folder_meant(model)
+    if path is None:
+        return None
+    from nlpcli.runs.token_tagger import open_plain_tagger
+
+    tagger = open_plain_tagger(path)
+    return None if tagger is None else _told_tagger(path, tagger, console)
+
+
+def _told_tagger(path: Path, tagger: TokenTagger, console: Console) -> TokenTagger:
+    console.detail(f"model {path}: {len(tagger.labels):,} tags, {tagger.scheme}")
+    return tagger
+
+
 def _stored_answerer(
     folder: ModelFolder, console: Console
 ) -> Classifier | LanguageModel | TokenTagger:
@@ -162,9 +184,7 @@ def _stored_answerer(
         from nlpcli.runs.token_tagger import TokenTagger
         from nlpcli.store.token_tagger import read_token_tagger
 
-        tagger = TokenTagger(read_token_tagger(folder))
-        console.detail(f"model {folder.path}: {len(tagger.labels):,} tags, {tagger.scheme}")
-        return tagger
+        return _told_tagger(folder.path, TokenTagger(read_token_tagger(folder)), console)
     if folder.manifest.kind != "ngram-lm" or folder.manifest.labels:
         return _stored_classifier(folder, console)
     from nlpcli.store.language_model import read_language_model

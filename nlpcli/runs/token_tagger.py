@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +21,9 @@ from nlpcli.data.tagged import (
 )
 from nlpcli.errors import DataError
 from nlpcli.evaluation.entities import evaluate_entities
-from nlpcli.store.token_tagger import StoredTagger
-from nlpcli.text.tag_schemes import converted, legal
+from nlpcli.store.encoder import open_plain
+from nlpcli.store.token_tagger import ARCHITECTURE, StoredTagger, Tagging
+from nlpcli.text.tag_schemes import converted, legal, scheme_of
 from nlpcli.text.wordpiece import WordPieceTokenizer
 
 if TYPE_CHECKING:
@@ -124,6 +126,27 @@ class TokenTagger:
                 crf.load(stored.crf)
             self._model = model.to(place, choose_precision(self._precision, place)).eval()
         return self._model
+
+
+def open_plain_tagger(path: Path) -> TokenTagger | None:
+    """A Hugging Face folder that another program made, as it is; None where it tags no words.
+
+    Raises InputMissing, DataError, Unavailable without the memory.
+    """
+    from nlpcli.formats.bounded import open_bounded
+    from nlpcli.formats.hf_config import parse_config
+    from nlpcli.formats.hf_folder import CONFIG, LARGEST_JSON
+    from nlpcli.runs.memory import free_memory
+
+    with open_bounded(path / CONFIG) as reader:
+        if reader.remaining > LARGEST_JSON:
+            return None
+        config = parse_config(reader.read(reader.remaining, "the file"), str(path / CONFIG))
+    if config.architecture != ARCHITECTURE:
+        return None
+    encoder = open_plain(path, room=free_memory()).encoder
+    longest = min(512, encoder.config.max_positions)
+    return TokenTagger(StoredTagger(encoder, Tagging(scheme_of(encoder.labels), "first", longest)))
 
 
 def by_sentence(tags: list[str], rows: WordRows) -> list[list[str]]:

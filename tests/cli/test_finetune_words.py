@@ -112,6 +112,21 @@ def test_lists_texts_and_blank_rows(trained: Run) -> None:
     assert only.splitlines()[0] == "my_tags" and len(only.splitlines()) == 5
 
 
+def test_the_folder_of_another_program_answers_as_ours(trained: Run) -> None:
+    place = trained("models", "show", "t", "--json")
+    folder = Path(json.loads(place.out)["path"])
+    plain = folder.parent.parent.parent / "plain"
+    files = {name: (folder / name).read_bytes() for name in
+             ("config.json", "model.safetensors", "tokenizer.json")}  # fmt: skip
+    written(plain, files)
+    text = "text\na cat the cat 中 bs\n"
+    ours = trained("predict", "-m", "t", "-", stdin=text)
+    theirs = trained("predict", "-m", "./plain", "-", stdin=text)
+    assert (theirs.out, theirs.code) == (ours.out, 0), theirs.err
+    document = trained("eval", "-m", "./plain", "dev.conll", "--json")
+    assert json.loads(document.out)["scheme"] == "BIO"
+
+
 def test_another_scheme_is_learnt_as_asked(place: Run, tmp_path: Path) -> None:
     (tmp_path / "iob1.conll").write_text(sentences(30, 3, first="I"))
     done = place("finetune", "iob1.conll", "--from", "./encoder", "-o", "t", "--epochs", "1",
