@@ -32,7 +32,8 @@ FOR_TEXTS = {
 FOR_WORDS = {
     "tag_scheme": "auto", "label_pieces": "first", "word_decoding": "first", "crf": False,
 }  # fmt: skip
-"""Options that mean nothing in other tasks, as they are where they are not given."""
+WITHOUT_CRF = {"label_pieces": "first", "label_smoothing": 0.0, "focal": 0.0}
+"""Options that mean nothing elsewhere, as they are where they are not given."""
 
 
 SHARED = (
@@ -239,8 +240,10 @@ def _task(options: dict[str, Any], console: Console) -> str:
             raise UsageError(f"--{name.replace('_', '-')} has no meaning for --task {task}")
     if task == "sequence" and pair:
         raise UsageError("--text-b-column has no meaning for --task sequence", hint="--task pair")
-    if options["crf"] and options["label_pieces"] != "first":
-        raise UsageError("--label-pieces all has no meaning with --crf, which looks at words")
+    if options["crf"]:
+        for name, value in WITHOUT_CRF.items():
+            if options[name] != value:
+                raise UsageError(f"--{name.replace('_', '-')} has no meaning with --crf")
     return str(task)
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nlpcli.data.tagged import parted_words, read_tagged
 from nlpcli.errors import DataError, UsageError, shown
-from nlpcli.runs import interrupts
 from nlpcli.runs.finetuning import FinetuneRun
 from nlpcli.runs.finetuning_parts import FinetuneRequest, begin
 from nlpcli.runs.publishing import gate_failures, version_in_use
@@ -233,32 +231,17 @@ class TokenRun(FinetuneRun):
             TokenTagger(read_token_tagger(folder)), parts.dev
         )  # fmt: skip
 
-    def _publish(
-        self, draft: Draft, stored: Any, parts: Parts, record: dict[str, Any],
-        report: dict[str, Any],
-    ) -> None:  # fmt: skip
-        from nlpcli.store.token_tagger import write_token_tagger
-
+    def _refused(self, stored: Any, parts: Parts, report: dict[str, Any]) -> list[str]:
         rival = self._rival(parts) if None in self._request.gate else None
         better = ("accuracy" if self._scheme == "none" else "entity_f1", ">")
-        refused = gate_failures(self._request.gate, report["metrics"], better, rival)
-        report |= {"refused": refused, "published": not refused, "path": None}
-        if refused and not draft.versioned:
-            return
-        with interrupts.deferred():
-            config = write_token_tagger(draft, stored, {"run": record, "dev": parts.source})
-            path = draft.publish(
-                kind=KIND, created_by=self._program, config=config, labels=parts.names,
-                data={
-                    "sha256": parts.train.sha256, "rows": len(parts.train.texts),
-                    "dev_rows": report["dev_rows"], "blank_rows": parts.train.n_blank,
-                    "skipped_rows": parts.train.n_skipped,
-                },
-                seed=self._request.seed, metrics=report["metrics"], published=not refused,
-            )  # fmt: skip
-            interrupts.complete()
-        report["path"] = str(path)
-        report["model_bytes"] = sum(file.stat().st_size for file in Path(path).iterdir())
+        return gate_failures(self._request.gate, report["metrics"], better, rival)
+
+    def _write(
+        self, draft: Draft, stored: Any, options: dict[str, Any]
+    ) -> tuple[str, dict[str, Any]]:
+        from nlpcli.store.token_tagger import write_token_tagger
+
+        return KIND, write_token_tagger(draft, stored, options)
 
 
 def _expect_known(dev: Labelled, names: list[str], path: str) -> None:
