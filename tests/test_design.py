@@ -52,6 +52,7 @@ SHARED_COMMAND_FILES = {
     "configuring",
     "ngram_options",
     "plotting",
+    "tagging",
 }  # command files may import these
 COMMAND_REGISTRY = "app"  # and this one may import every command
 

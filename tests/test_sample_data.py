@@ -94,3 +94,13 @@ def test_senses_are_two_a_word_in_three_rows_each() -> None:
     assert len(senses) == 12 and set(senses.values()) == {3}
     assert set(Counter(sense.split()[0] for sense in senses).values()) == {2}
     assert all(f"[[{row['sense'].split()[0]}]]" in row["text"] for row in rows)
+
+
+def test_names_are_tagged_words() -> None:
+    text = (SAMPLES / "names_en.conll").read_text(encoding="utf-8")
+    sentences = [block.splitlines() for block in text.strip().split("\n\n")]
+    assert len(sentences) == 24 == len({tuple(lines) for lines in sentences})
+    tags = Counter(line.split(" ")[1] for lines in sentences for line in lines)
+    kinds = ("PER", "LOC", "ORG")
+    assert set(tags) == {"O", *(f"{letter}-{kind}" for letter in "BI" for kind in kinds)}
+    assert all(line.count(" ") == 1 for lines in sentences for line in lines)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def in_short(metrics: dict[str, Any]) -> str:
     """The metrics that people ask for first, where they are there."""
-    names = ("accuracy", "macro_f1", "micro_f1", "precision_at_1", "perplexity")
+    names = ("entity_f1", "accuracy", "macro_f1", "micro_f1", "precision_at_1", "perplexity")
     return ", ".join(f"{n} {metrics[n]:.4f}" for n in names if metrics.get(n) is not None)
 
 

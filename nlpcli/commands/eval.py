@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nlpcli.commands.opening import check_asked, for_encoders, open_measurable, refuse_same_file
+from nlpcli.commands.tagging import is_tagger, word_columns
 from nlpcli.errors import NegativeAnswer, UsageError, shown
 from nlpcli.runs.conditions import Condition, check_metric, parse_condition
 from nlpcli.shell import options as opt
@@ -27,7 +28,8 @@ Examples:
   nlpcli eval -m sample_data/words_en.vec sample_data/analogies_en.txt
 """
 _HEADLINE = (
-    "accuracy", "macro_precision", "macro_recall", "macro_f1", "micro_f1", "weighted_f1", "mcc",
+    "entity_precision", "entity_recall", "entity_f1", "accuracy", "sentence_accuracy",
+    "macro_precision", "macro_recall", "macro_f1", "micro_f1", "weighted_f1", "mcc",
     "log_loss", "ece", "ece_uncalibrated", "subset_accuracy", "hamming_loss", "precision_at_1",
     "recall_at_1", "precision_at_3", "recall_at_3", "precision_at_5", "recall_at_5",
 )  # fmt: skip
@@ -81,7 +83,8 @@ def evaluate(
 
     Word vectors are measured by analogies (four words a line, sections begin with a colon; as
     questions-words.txt) or by pairs of words with a score (as WordSim-353), case set aside. A
-    language model is measured by its perplexity on texts, a sentence a line or row.
+    language model is measured by its perplexity on texts, a sentence a line or row. A tagger of
+    words is measured by the entities that it finds, as conlleval does.
     """
     from nlpcli.data.rows import RowFormat
     from nlpcli.models.word_vectors import WordVectors
@@ -115,6 +118,18 @@ def evaluate(
             on_reject=reject,
         )  # fmt: skip
         text = _language_table(document)
+    elif is_tagger(opened):
+        from nlpcli.runs.token_tagger import score_tags
+
+        _refuse_for_labels(threshold, label_separator, None, "a tagger of words")
+        fmt = RowFormat(
+            format=format, header=header, on_error=on_error, max_field=max_field << 20
+        )  # fmt: skip
+        document = score_tags(
+            opened, test, fmt, **word_columns(text_column, label_column), resamples=resamples,
+            seed=seed, on_reject=reject,
+        )  # fmt: skip
+        text = _table(document)
     else:
         if vocab_limit is not None:
             raise UsageError(f"--vocab-limit {vocab_limit}: {model} is a classifier")
@@ -192,7 +207,8 @@ def _check_conditions(document: dict[str, Any], conditions: list[Condition]) -> 
 
 def _table(document: dict[str, Any]) -> str:
     """The document for people: headline metrics with intervals, then a line a label."""
-    lines = [f"{document['n']:,} rows; 95 % intervals by bootstrap", ""]
+    more = "".join(f", {document[k]:,} {k}" for k in ("words", "entities") if k in document)
+    lines = [f"{document['n']:,} rows{more}; 95 % intervals by bootstrap", ""]
     for name in _HEADLINE:
         if document.get(name) is not None:
             lines.append(_metric_line(name, document[name]))

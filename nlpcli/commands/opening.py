@@ -15,6 +15,7 @@ from nlpcli.shell.options import store_root
 
 if TYPE_CHECKING:
     from nlpcli.models.word_vectors import WordVectors
+    from nlpcli.runs.token_tagger import TokenTagger
     from nlpcli.store.classifier import Classifier
     from nlpcli.store.encoder import OpenedEncoder
     from nlpcli.store.folder import ModelFolder
@@ -121,9 +122,12 @@ def open_word_vectors(model: str, store: Path | None, console: Console) -> tuple
 
 def open_measurable(
     model: str, store: Path | None, console: Console, **asked: Any
-) -> Classifier | WordVectors | LanguageModel:
+) -> Classifier | WordVectors | LanguageModel | TokenTagger:
     """Whatever ``eval`` can measure; ``asked`` as ``open_answering`` has it. Raises InputMissing,
     DataError, UsageError, Unavailable."""
+    tagger = _plain_tagger(model, console, asked)
+    if tagger is not None:
+        return tagger
     if hf_folder_meant(model) is not None:
         return open_classifier(model, store, console, **asked)
     path = file_meant(model, store)
@@ -145,18 +149,45 @@ def open_measurable(
 
 def open_answerer(
     model: str, store: Path | None, console: Console, **asked: Any
-) -> Classifier | LanguageModel:
+) -> Classifier | LanguageModel | TokenTagger:
     """Whatever ``predict`` can ask; ``asked`` as ``open_answering`` has it. Raises InputMissing,
     DataError, UsageError, Unavailable."""
+    tagger = _plain_tagger(model, console, asked)
+    if tagger is not None:
+        return tagger
     if fasttext_file(model, store) is not None or hf_folder_meant(model) is not None:
         return open_classifier(model, store, console, **asked)
     return _stored_answerer(open_model(model, store, console), console, asked)
 
 
+def _plain_tagger(model: str, console: Console, asked: dict[str, Any]) -> TokenTagger | None:
+    """A plain Hugging Face folder that tags words; None for anything else."""
+    path = hf_folder_meant(model)
+    if path is None:
+        return None
+    from nlpcli.runs.token_tagger import open_plain_tagger
+
+    tagger = open_plain_tagger(path)
+    return None if tagger is None else _told_tagger(path, tagger, console, asked)
+
+
+def _told_tagger(
+    path: Path, tagger: TokenTagger, console: Console, asked: dict[str, Any]
+) -> TokenTagger:
+    console.detail(f"model {path}: {len(tagger.labels):,} tags, {tagger.scheme}")
+    return tagger.on(**{name: asked[name] for name in FOR_ENCODERS if name in asked})
+
+
 def _stored_answerer(
     folder: ModelFolder, console: Console, asked: dict[str, Any]
-) -> Classifier | LanguageModel:
-    """A classifier, or a language model that has no labels."""
+) -> Classifier | LanguageModel | TokenTagger:
+    """A classifier, a tagger of words, or a language model that has no labels."""
+    if folder.manifest.kind == "bert-tagger":
+        from nlpcli.runs.token_tagger import TokenTagger
+        from nlpcli.store.token_tagger import read_token_tagger
+
+        tagger = TokenTagger(read_token_tagger(folder))
+        return _told_tagger(folder.path, tagger, console, asked)
     if folder.manifest.kind != "ngram-lm" or folder.manifest.labels:
         return _stored_classifier(folder, console, asked)
     from nlpcli.store.language_model import read_language_model

@@ -14,6 +14,7 @@ import typer
 from nlpcli.commands.abstaining import abstain_from
 from nlpcli.commands.embedding import Pooling, Vectors, refuse_options
 from nlpcli.commands.opening import check_asked, for_encoders, open_answerer, refuse_same_file
+from nlpcli.commands.tagging import answered_column, is_tagger, row_writer
 from nlpcli.errors import DataError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from nlpcli.data.rows import RowStream
     from nlpcli.runs.answer_columns import Answers
     from nlpcli.runs.language_scoring import SentenceScores
+    from nlpcli.runs.token_tagger import TagColumn
+
+    Columns = Answers | SentenceScores | TagColumn | Vectors
 
 EXAMPLES = """\b
 Examples:
@@ -42,6 +46,7 @@ class OutputFormat(StrEnum):
 
     csv = "csv"
     jsonl = "jsonl"
+    conll = "conll"
 
 
 def predict(
@@ -102,10 +107,11 @@ def predict(
 ) -> None:
     """Add predictions to rows: one output row for each input row, in order.
 
-    A language model adds log10_probability and perplexity. An encoder gives vectors: --embed cls
-    is the last layer's first position, mean the mean of the last layer over all pieces, [CLS] and
-    [SEP] too, last4 (which --words takes) the same of the mean of the last four layers; a word's
-    vector is the mean over its pieces. -o FILE.npy: vectors alone, float32.
+    A language model adds log10_probability and perplexity, a tagger predicted_tags, one a word: a
+    list as JSON where the words are one, else joined by blanks. An encoder gives vectors: --embed
+    cls is the last layer's first position, mean the mean of the last layer over all pieces, [CLS]
+    and [SEP] too, last4 (which --words takes) the same of the mean of the last four layers; a
+    word's vector is the mean over its pieces. -o FILE.npy: vectors alone, float32.
     """
     from nlpcli.data.rows import RowFormat, open_rows
 
@@ -130,7 +136,8 @@ def predict(
             label_prefix=label_prefix,
         )
         rows = open_rows(input, fmt, reject)
-        sink = _sink(answers, rows, rows.column(text_column), stream, context.params)
+        at = answered_column(rows, text_column, answers)
+        sink = _sink(answers, rows, at, stream, context.params)
         count = _write_answers(rows, sink, stream, header=header, line_buffered=line_buffered)
         reject.close()
     if isinstance(answers, Vectors):
@@ -138,9 +145,7 @@ def predict(
     console.detail(f"{count:,} rows in {time.monotonic() - begun:.2f} s")
 
 
-def _answers(
-    context: typer.Context, store: Path | None, console: Console
-) -> Answers | SentenceScores | Vectors:
+def _answers(context: typer.Context, store: Path | None, console: Console) -> Columns:
     """What makes the columns. Raises UsageError for an option that the model has no use for."""
     options = context.params
     if options["embed"] or options["words"]:
@@ -149,6 +154,11 @@ def _answers(
         return Vectors(options, store, console, PREFIX)
     opened = open_answerer(options["model"], store, console, **for_encoders(options))
     check_asked(opened, context)
+    if is_tagger(opened):
+        from nlpcli.runs.token_tagger import TagColumn
+
+        refuse_options(options, FOR_LABELS, "the model tags words")
+        return TagColumn(opened, options["prefix"])
     if not opened.labels:
         from nlpcli.runs.language_scoring import SentenceScores
         from nlpcli.store.language_model import LanguageModel
@@ -191,7 +201,7 @@ class _Sink(Protocol):
 
 
 def _sink(
-    answers: Answers | SentenceScores | Vectors,
+    answers: Columns,
     rows: RowStream,
     text: int,
     stream: BinaryIO,
@@ -206,22 +216,21 @@ class _Columns:
 
     def __init__(
         self,
-        answers: Answers | SentenceScores | Vectors,
+        answers: Columns,
         rows: RowStream,
         text: int,
         stream: BinaryIO,
         options: dict[str, Any],
     ) -> None:
-        from nlpcli.data.output import RowWriter
-
         self._answers, self._text, self._only = answers, text, options["only"]
         other = options["text_b_column"]
         self._other = None if other is None else rows.column(other)
         kept = [] if self._only else rows.header
-        self._writer = RowWriter(
+        self._writer = row_writer(
             stream,
             _checked(kept, answers.columns, rows.name) + answers.columns,
             options["output_format"],
+            words=rows.format == "conll" and type(answers).__name__ == "TagColumn",
             numeric_columns=set(answers.numeric),
             json_columns=set(answers.columns) if isinstance(answers, Vectors) else None,
             spreadsheet_safe=options["spreadsheet_safe"],

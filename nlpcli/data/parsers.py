@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nlpcli.data.conll import ConllParser
 from nlpcli.data.lines import BadRow
 from nlpcli.errors import DataError, shown
 
@@ -43,6 +44,8 @@ def make_parser(format: str, fmt: RowFormat, lines: Iterator[str], name: str) ->
         return JsonParser(lines, fmt, name)
     if format == "fasttext":
         return FastTextParser(lines, fmt)
+    if format == "conll":
+        return ConllParser(lines, name)
     return TextParser(lines)
 
 

@@ -18,9 +18,10 @@ from nlpcli.data.parsers import Parser, make_parser
 from nlpcli.data.source import Source
 from nlpcli.errors import DataError, UsageError, nearest, shown
 
-FORMATS = ("csv", "tsv", "jsonl", "text", "fasttext")
+FORMATS = ("csv", "tsv", "jsonl", "text", "fasttext", "conll")
 _AHEAD = 2
-_ENDINGS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".txt": "text"}
+_ENDINGS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".txt": "text",
+            ".conll": "conll"}  # fmt: skip
 Reject = Callable[[int, str, str], None]
 
 
@@ -96,6 +97,10 @@ class RowStream:
             fault = self._lines.take_fault(self._parser.last_line)
             if fault:
                 self._refuse(self._parser.line, fault)
+
+    def close(self) -> None:
+        """Of a stream whose rows nobody has asked for."""
+        self._source.close()
 
     def sha256(self) -> str:
         """Of the bytes read so far: of all, once the batches are exhausted."""

@@ -24,6 +24,10 @@ class EncoderModel(Named):
 
     bert: Bert
 
+    def rate(self, name: str, lr: float) -> float:
+        """The learning rate of a parameter where the encoder has ``lr``."""
+        return lr
+
 
 class SequenceModel(EncoderModel):
     """An encoder, its pooled first position and a linear layer: ``BertForSequenceClassification``.

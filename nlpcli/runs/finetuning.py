@@ -132,8 +132,8 @@ class FinetuneRun:
         if train.n_conflicts:
             self._console.warn(f"texts that occur with different labels: {train.n_conflicts:,}")
 
-    def _prepared(self, parts: Parts, answering: Answering) -> tuple[Finetuning, Cutter]:
-        """The training, ready to go. Raises UsageError, Unavailable."""
+    def _prepared(self, parts: Parts, answering: Answering) -> tuple[Finetuning, Any]:
+        """The training, ready to go, and what cuts texts. Raises UsageError, Unavailable."""
         from nlpcli.batching.labels import LabelSets
         from nlpcli.models.encoder_heads import SequenceModel
         from nlpcli.text.wordpiece import WordPieceTokenizer
@@ -241,25 +241,35 @@ class FinetuneRun:
             report["metrics"] = plain_metrics(document)
         return stored
 
-    def _publish(
-        self, draft: Draft, stored: StoredClassifier, parts: Parts, record: dict[str, Any],
-        report: dict[str, Any],
-    ) -> None:  # fmt: skip
-        from nlpcli.store.encoder_classifier import KIND, write_encoder_classifier
-
+    def _refused(self, stored: StoredClassifier, parts: Parts, report: dict[str, Any]) -> list[str]:
+        """Why the model is not to be served."""
         rival = None
         if None in self._request.gate:
             assert parts.dev is not None
             rival = rival_metrics(self._store, self._request.output, parts.dev, self._console)
         better = ("macro_f1" if stored.answering.separator is None else "micro_f1", ">")
-        refused = gate_failures(self._request.gate, report["metrics"], better, rival)
+        return gate_failures(self._request.gate, report["metrics"], better, rival)
+
+    def _write(
+        self, draft: Draft, stored: StoredClassifier, options: dict[str, Any]
+    ) -> tuple[str, dict[str, Any]]:
+        """Writes the files; gives the kind of model and its configuration for the manifest."""
+        from nlpcli.store.encoder_classifier import KIND, write_encoder_classifier
+
+        return KIND, write_encoder_classifier(draft, stored, options)
+
+    def _publish(
+        self, draft: Draft, stored: StoredClassifier, parts: Parts, record: dict[str, Any],
+        report: dict[str, Any],
+    ) -> None:  # fmt: skip
+        refused = self._refused(stored, parts, report)
         report |= {"refused": refused, "published": not refused, "path": None}
         if refused and not draft.versioned:
             return
         with interrupts.deferred():
-            config = write_encoder_classifier(draft, stored, {"run": record, "dev": parts.source})
+            kind, config = self._write(draft, stored, {"run": record, "dev": parts.source})
             path = draft.publish(
-                kind=KIND, created_by=self._program, config=config, labels=parts.names,
+                kind=kind, created_by=self._program, config=config, labels=parts.names,
                 data={
                     "sha256": parts.train.sha256, "rows": len(parts.train.texts),
                     "dev_rows": report["dev_rows"], "blank_rows": parts.train.n_blank,

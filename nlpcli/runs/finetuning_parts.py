@@ -18,7 +18,7 @@ from nlpcli.store.encoder_classifier import Answering
 if TYPE_CHECKING:
     from nlpcli.data.labelled import Labelled
     from nlpcli.data.rows import RowFormat
-    from nlpcli.models.encoder_heads import SequenceModel
+    from nlpcli.models.encoder_heads import EncoderModel
     from nlpcli.runs.conditions import Condition
     from nlpcli.runs.request import Parts
     from nlpcli.store.encoder import OpenedEncoder
@@ -94,7 +94,7 @@ def check_dev_labels(source: str, dev: Labelled, names: list[str]) -> None:
     )
 
 
-def begin(model: SequenceModel, weights: dict[str, Any], seed: int) -> bool:
+def begin(model: EncoderModel, weights: dict[str, Any], seed: int) -> bool:
     """The encoder's weights; what it lacks, and the head, begin at random.
 
     Gives whether it has a pooler. Raises UsageError for weights that do not fit.

@@ -23,6 +23,7 @@ class InputFormat(StrEnum):
     jsonl = "jsonl"
     text = "text"
     fasttext = "fasttext"
+    conll = "conll"
 
 
 class OnError(StrEnum):

@@ -108,7 +108,9 @@ class Finetuning:
     def _scale(self, name: str) -> float:
         """Of the rate: less for layers below."""
         n_layers = self.model.bert.config.n_layers
-        return float(self.config.layer_decay ** (n_layers - layer_of(name, n_layers)))
+        below = n_layers - layer_of(name, n_layers)
+        own = self.model.rate(name, self.config.lr) / self.config.lr
+        return float(self.config.layer_decay**below) * own
 
     @property
     def steps_done(self) -> int:

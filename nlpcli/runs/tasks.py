@@ -1,0 +1,27 @@
+"""Which task rows are for, where nobody says it."""
+
+from __future__ import annotations
+
+import os
+
+from nlpcli.data.conll import TAGS, TOKENS
+from nlpcli.data.rows import RowFormat, open_rows
+from nlpcli.data.tagged import CONLL
+
+
+def guessed_task(path: str, fmt: RowFormat) -> str:
+    """``token`` for a CoNLL file, and for columns tokens and tags where there is no text with a
+    label; else ``sequence``.
+
+    Only a regular file is looked into: what comes through a pipe can be read once. Raises
+    InputMissing, DataError.
+    """
+    if fmt.for_path(path) == CONLL:
+        return "token"
+    if not os.path.isfile(path) or not fmt.header:
+        return "sequence"
+    rows = open_rows(path, fmt)
+    rows.close()
+    there = set(rows.header)
+    is_token = {TOKENS, TAGS} <= there and not {"text", "label"} <= there
+    return "token" if is_token else "sequence"
