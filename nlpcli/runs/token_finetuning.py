@@ -128,7 +128,7 @@ class TokenRun(FinetuneRun):
         request, encoder = self._request, self._request.base.encoder
         place = choose_device(request.device)
         precision = choose_precision(request.precision, place)
-        set_threads(request.threads)
+        self._threads = set_threads(request.threads)
         tokenizer = WordPieceTokenizer.from_json(encoder.tokenizer_json, str(request.base.path))
         cutter = WordCutter(tokenizer, request.config.max_length)
         words = cutter.rows(_sentences(parts.train))
@@ -139,7 +139,7 @@ class TokenRun(FinetuneRun):
             len(parts.names), config.dropout,
             field_for(parts.names, self._scheme) if request.crf else None,
         )  # fmt: skip
-        begin(model, encoder.weights, request.seed)
+        begin(model, encoder.weights, request.seed)  # a pooler is not used
         training = Finetuning(
             model, words.rows, self._objective(model, words, parts), cutter.specials, config,
             seed=request.seed, device=place, precision=precision,
