@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 VOCABULARY_BYTES = 1 << 26
 """Text that a vocabulary is learnt from, spread over the corpus."""
+SMALLEST_VOCABULARY = 100
+"""Pieces that can be asked for, at least; a text may give fewer."""
 _LARGEST_FILE = 1 << 28
 
 
@@ -85,7 +87,9 @@ def _learnt(
     if vocabulary.exactly and tokenizer.n_pieces < vocabulary.size:
         raise DataError(
             f"--vocab-size {vocabulary.size:,}: the text gives {tokenizer.n_pieces:,} pieces",
-            hint=f"--vocab-size {tokenizer.n_pieces}",
+            hint=f"--vocab-size {tokenizer.n_pieces}"
+            if tokenizer.n_pieces >= SMALLEST_VOCABULARY
+            else "leave --vocab-size out",
         )
     return tokenizer
 
