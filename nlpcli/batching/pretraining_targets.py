@@ -22,8 +22,8 @@ class Targets:
 
     ``masked`` int64 [M] and ``pieces`` int64 [M] that stood there. ``is_next`` int64 [B], 0 when
     the second segment follows the first, 1 when not, as in BERT's files. Of spans: positions
-    ``left`` and ``right`` of their borders, ``place`` from 0 within the span, and ``piece`` there,
-    int64 [S] each.
+    ``left`` and ``right`` of their borders, ``place`` from 0 within the span, and ``span_pieces``,
+    the piece there, int64 [S] each.
     """
 
     masked: Tensor

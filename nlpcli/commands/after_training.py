@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from nlpcli.store.store import Store
 
 
+UNCHANGED = "nothing to do: data, options and program are as in the newest version"
+
+
 def in_short(metrics: dict[str, Any]) -> str:
     """The metrics that people ask for first, where they are there."""
     names = ("entity_f1", "accuracy", "macro_f1", "micro_f1", "precision_at_1", "perplexity")
@@ -27,7 +30,7 @@ def show_report(report: dict[str, Any], console: Console, *, as_json: bool) -> N
 
     report["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     if report.get("unchanged"):
-        console.say("nothing to do: data, options and program are as in the newest version")
+        console.say(UNCHANGED)
     else:
         console.say(
             f"{report['rows']:,} rows, {report['labels']:,} labels, {report['features']:,} "
@@ -71,7 +74,7 @@ def show_finetune_report(report: dict[str, Any], console: Console, *, as_json: b
 
     report["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     if report.get("unchanged"):
-        console.say("nothing to do: data, options and program are as in the newest version")
+        console.say(UNCHANGED)
     else:
         console.say(
             f"{report['rows']:,} rows, {report['labels']:,} labels; {report['epochs']} epochs, "
@@ -94,15 +97,32 @@ def show_encoder_report(report: dict[str, Any], console: Console, *, as_json: bo
     report["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     metrics = report["metrics"]
     held_out = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in metrics.items())
-    console.say(
-        f"{report['parameters']:,} parameters, {report['steps']:,} steps, "
-        f"{report['tokens_per_second']:,} pieces/s; {held_out or 'nothing held out'}; "
-        f"{report['seconds']:.1f} s"
-    )
+    if report.get("unchanged"):
+        console.say(UNCHANGED)
+    else:
+        console.say(
+            f"{report['parameters']:,} parameters, {report['steps']:,} steps, "
+            f"{report['tokens_per_second']:,} pieces/s; {held_out or 'nothing held out'}; "
+            f"{report['seconds']:.1f} s"
+        )
     if as_json:
         typer.echo(json.dumps(report, sort_keys=True))
     else:
         write_path(report["path"])
+
+
+def show_plan(plan: dict[str, Any], *, as_json: bool) -> None:
+    """What --dry-run found, on stdout: a line a value, or one JSON document."""
+    import json
+
+    if as_json:
+        typer.echo(json.dumps(plan))
+        return
+    width = max(map(len, plan))
+    for name, value in plan.items():
+        if value is not None:
+            shown = f"{value:,}" if isinstance(value, int) else value
+            typer.echo(f"{name.replace('_', ' '):<{width}} {shown}")
 
 
 def why_not(report: dict[str, Any]) -> str:

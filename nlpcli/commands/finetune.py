@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlpcli.commands.after_training import prune_after, show_finetune_report, tell_pin, why_not
+from nlpcli.commands.after_training import (
+    prune_after,
+    show_finetune_report,
+    show_plan,
+    tell_pin,
+    why_not,
+)
 from nlpcli.commands.configuring import from_options, has_dev_part
 from nlpcli.commands.opening import open_encoder, refuse_same_file
 from nlpcli.commands.tagging import word_columns
@@ -174,6 +180,7 @@ def finetune(
     resume: opt.Resume = False,
     save_every: opt.SaveEvery = 5,
     keep: opt.Keep = None,
+    dry_run: opt.DryRun = False,
     force: opt.Force = False,
     wait: opt.Wait = False,
     json: opt.Json = False,
@@ -297,8 +304,13 @@ def _execute(
     request: Any, run: Any, store: Any, console: Console, rejects: Path | None,
     options: dict[str, Any],
 ) -> None:  # fmt: skip
-    """Runs it, then says how it went."""
+    """Runs it, or shows the plan; then says how it went."""
     draft = store.begin(request.output, force=options["force"], wait=options["wait"])
+    if options["dry_run"]:
+        draft.probe()
+        plan = run(request, store, console, RejectFile(None, console)).plan()
+        show_plan(plan, as_json=options["json"])
+        return
     with draft:
         report = run(request, store, console, RejectFile(rejects, console)).run(draft)
     show_finetune_report(report, console, as_json=options["json"])

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlpcli.commands.after_training import prune_after, show_encoder_report, tell_pin
-from nlpcli.commands.configuring import from_options, typed_options
-from nlpcli.commands.opening import open_encoder
-from nlpcli.errors import UsageError
+from nlpcli.commands.after_training import (
+    prune_after,
+    show_encoder_report,
+    show_plan,
+    tell_pin,
+)
+from nlpcli.commands.configuring import typed_options
+from nlpcli.commands.opening import refuse_same_file
+from nlpcli.commands.pretraining_options import (
+    masks_of,
+    opened_base,
+    recipe_of,
+    row_length,
+    sizes_of,
+    vocabulary_of,
+)
+from nlpcli.errors import CannotCreate, UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell import ranks as around
 from nlpcli.shell.console import Console
 
 if TYPE_CHECKING:
-    from nlpcli.runs.encoder_corpus import VocabularyRequest
-    from nlpcli.store.encoder import Encoder
     from nlpcli.training.ranks import Ranks
 
 EXAMPLES = """\b
@@ -69,12 +81,6 @@ class OptimizerName(StrEnum):
     muon = "muon"
 
 
-LENGTHS = ("steps", "minutes", "epochs")
-LEARNT = ("vocab_size", "lowercase")
-SIZED = ("size", "layers", "dim", "heads", "intermediate", "tokenizer", *LEARNT)
-"""Options that an encoder or a tokenizer that is there has answered."""
-
-
 def pretrain_bert(
     context: typer.Context,
     corpus: Annotated[
@@ -92,7 +98,8 @@ def pretrain_bert(
         int | None, typer.Option(min=1, max=65536, help="Hidden size, instead of --size's.")
     ] = None,
     heads: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Of attention [default: one for 64 of dim].")
+        int | None,
+        typer.Option(min=1, max=1024, help="Of attention [default: one for about 64 of dim]."),
     ] = None,
     intermediate: Annotated[
         int | None, typer.Option(min=1, max=10**6, help="Inner size [default: 4 times dim].")
@@ -109,8 +116,13 @@ def pretrain_bert(
     ] = 16000,
     lowercase: Annotated[bool, typer.Option("--lowercase/--keep-case")] = True,
     max_length: Annotated[
-        int, typer.Option(min=8, max=8192, help="Pieces of a row, the longest it will read.")
-    ] = 128,
+        int | None,
+        typer.Option(
+            min=8,
+            max=8192,
+            help="Pieces of a row, the longest it will read [default: 128, or fewer].",
+        ),
+    ] = None,
     mask: Annotated[
         MaskName, typer.Option(help="Single pieces, whole words, or spans of words.")
     ] = MaskName.pieces,
@@ -168,6 +180,9 @@ def pretrain_bert(
     log: Annotated[
         Path | None, typer.Option(help="Append a JSON line a step, or so, to this file.")
     ] = None,
+    if_changed: Annotated[
+        bool, typer.Option("--if-changed", help="Do nothing when data and options are the same.")
+    ] = False,
     seed: opt.Seed = 1,
     threads: opt.Threads = None,
     device: opt.Device = "auto",
@@ -176,6 +191,7 @@ def pretrain_bert(
     resume: opt.Resume = False,
     save_every: opt.SaveEvery = 5,
     keep: opt.Keep = None,
+    dry_run: opt.DryRun = False,
     force: opt.Force = False,
     wait: opt.Wait = False,
     json: opt.Json = False,
@@ -188,17 +204,17 @@ def pretrain_bert(
     The model is at the same time a folder that transformers loads as BertForPreTraining. Under
     torchrun, on one machine, each process computes a share of every step.
     """
-    from nlpcli.batching.masking import MaskConfig
     from nlpcli.runs.leading import leading
     from nlpcli.runs.pretraining import PretrainRun, follow_pretraining
     from nlpcli.runs.pretraining_parts import PretrainRequest
     from nlpcli.store.store import Store
-    from nlpcli.training.pretraining_config import PretrainingConfig, default_rate
 
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     models = Store(opt.store_root(store))
     for path in corpus:
         opt.expect_input(path)
+        refuse_same_file({"CORPUS": path}, {"--log": log, "--output": output})
+    _expect_log(log)
     options: dict[str, Any] = {
         n: v.value if isinstance(v, StrEnum) else v for n, v in context.params.items()
     }
@@ -206,53 +222,50 @@ def pretrain_bert(
     place = around.place()
     if place.size > 1 and device not in ("auto", "cpu"):
         raise UsageError(f"--device {device}: ranks train on the CPU", hint="--device cpu")
-    started = _opened(base, store, typed, console)
+    started = opened_base(base, store, typed, console)
     spans = mask == MaskName.spans
     if span_boundary and not spans:
-        raise UsageError("--span-boundary has no meaning with whole words", hint="--mask spans")
-    training = {
-        name: options[name]
-        for name in ("batch_size", "lr", "warmup", "schedule", "optimizer", "weight_decay",
-                     "dropout")
-    }  # fmt: skip
-    if lr is None:
-        width = _sizes(options)["hidden"] if started is None else started.config.hidden
-        training["lr"] = default_rate(training["optimizer"], width, continued=started is not None)
-    length = {name: options[name] for name in LENGTHS if options[name] is not None}
-    if len(length) > 1:
-        raise UsageError(f"--{' and --'.join(length)}: wanted one of them")
-    try:
-        masks = MaskConfig(
-            how=options["mask"], rate=mask_rate, masked=masked_share, replaced=replaced_share,
-            replacement=options["replacement"],
-        )  # fmt: skip
-        config = PretrainingConfig(**training, **length) if length else None
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    if started is not None and max_length > started.config.max_positions:
         raise UsageError(
-            f"--max-length {max_length}: {base} has {started.config.max_positions} positions"
+            f"--span-boundary has no meaning with --mask {mask.value}", hint="--mask spans"
         )
+    training, config = recipe_of(options, started)
+    masks = masks_of(options)
     request = PretrainRequest(
-        output=output, paths=corpus, vocabulary=_vocabulary(options, typed, started),
-        sizes=_sizes(options), base=started, length=max_length, masks=masks, pairs=next_sentence,
+        output=output, paths=corpus, vocabulary=vocabulary_of(options, typed, started),
+        sizes=sizes_of(options) if started is None else {}, base=started,
+        length=row_length(options, started), masks=masks, pairs=next_sentence,
         span_boundary=spans if span_boundary is None else span_boundary, config=config,
         training=training, seed=seed, threads=threads,
         device="cpu" if place.size > 1 else device,
         precision=precision.value, resume=resume, save_every=save_every,
-        skip_bad=on_error == opt.OnError.skip, log=log,
+        skip_bad=on_error == opt.OnError.skip, if_changed=if_changed, log=log,
     )  # fmt: skip
+    if dry_run:
+        if place.rank == 0:
+            models.begin(output, force=force, wait=wait).probe()
+            show_plan(PretrainRun(request, models, console).plan(), as_json=json)
+        return
     ranks = _joined(place)
     if ranks is not None and ranks.rank:
         raise typer.Exit(follow_pretraining(request, ranks))
     with leading(ranks):
         draft = models.begin(output, force=force, wait=wait)
         with draft:
-            report = PretrainRun(request, console, ranks).run(draft)
+            report = PretrainRun(request, models, console, ranks).run(draft)
     show_encoder_report(report, console, as_json=json)
     if keep is not None and draft.versioned:
         prune_after(models, output, keep, console)
     tell_pin(models, output, report, console)
+
+
+def _expect_log(log: Path | None) -> None:
+    """Raises CannotCreate for a log that cannot be written, before any work."""
+    if log is None:
+        return
+    if not log.parent.is_dir():
+        raise CannotCreate(f"--log {log}: {log.parent} is no folder")
+    if log.is_dir() or not os.access(log if log.exists() else log.parent, os.W_OK):
+        raise CannotCreate(f"--log {log}: is no file that can be written")
 
 
 def _joined(place: around.Place) -> Ranks | None:
@@ -261,52 +274,3 @@ def _joined(place: around.Place) -> Ranks | None:
     from nlpcli.training.ranks import Ranks
 
     return Ranks(place.rank, place.size)
-
-
-def _opened(
-    base: str | None, store: Path | None, typed: set[str], console: Console
-) -> Encoder | None:
-    """The encoder to go on from. Raises UsageError for options that it has answered."""
-    if base is None:
-        return None
-    for name in SIZED:
-        if name in typed:
-            raise UsageError(f"--{name.replace('_', '-')} has no meaning with --from {base}")
-    return open_encoder(base, store, console).encoder
-
-
-def _vocabulary(
-    options: dict[str, Any], typed: set[str], started: Encoder | None
-) -> VocabularyRequest:
-    from nlpcli.runs.encoder_corpus import VocabularyRequest, read_tokenizer
-    from nlpcli.text.wordpiece import WordPieceTokenizer
-
-    given = None
-    if started is not None:
-        given = WordPieceTokenizer.from_json(started.tokenizer_json, str(options["base"]))
-    elif options["tokenizer"] is not None:
-        if "vocab_size" in typed:
-            raise UsageError("--vocab-size has no meaning with --tokenizer")
-        given = read_tokenizer(options["tokenizer"], lowercase=options["lowercase"])
-    return VocabularyRequest(
-        given=given, size=options["vocab_size"], exactly="vocab_size" in typed,
-        lowercase=options["lowercase"],
-    )  # fmt: skip
-
-
-def _sizes(options: dict[str, Any]) -> dict[str, Any]:
-    """Of a new encoder but its vocabulary. Raises UsageError for what does not go together."""
-    from nlpcli.models.bert_config import HEAD, SIZES, BertConfig
-
-    layers, hidden = SIZES[options["size"]]
-    hidden = options["dim"] or hidden
-    sizes = {
-        "n_layers": options["layers"] or layers, "hidden": hidden,
-        "heads": options["heads"] or max(1, hidden // HEAD),
-        "intermediate": options["intermediate"] or 4 * hidden,
-    }  # fmt: skip
-    try:
-        from_options(BertConfig, sizes, vocab_size=options["vocab_size"])
-    except ValueError as error:
-        raise UsageError(str(error).replace("hidden:", "--dim"), hint="--heads") from None
-    return sizes

@@ -64,6 +64,15 @@ class BertConfig:
         if type(self.pad_id) is not int or not 0 <= self.pad_id < self.vocab_size:
             raise ValueError(f"pad_id: {self.pad_id!r}, wanted an id of the vocabulary")
 
+    @property
+    def n_parameters(self) -> int:
+        """Numbers of the encoder with its pooler, without heads."""
+        width, inner = self.hidden, self.intermediate
+        tables = (self.vocab_size + self.max_positions + self.type_vocab) * width
+        square = width * (width + 1)  # of a dense layer, its bias with it
+        layer = 4 * square + inner * (width + 1) + width * (inner + 1) + 4 * width
+        return tables + 2 * width + self.n_layers * layer + square
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
         return asdict(self)

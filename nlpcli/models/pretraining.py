@@ -16,7 +16,17 @@ from nlpcli.models.layers import activation, layer_norm, linear
 from nlpcli.models.vocabulary_loss import vocabulary_loss, vocabulary_scores
 
 SPAN_PLACES = 64
-"""Places within a span that have an embedding; spans are shorter, in pieces too."""
+"""Places within a span that have an embedding; those of longer spans share the last one."""
+
+
+def n_pretraining_parameters(config: BertConfig, *, span_boundary: bool) -> int:
+    """Numbers of a ``PretrainingBert``."""
+    width, words = config.hidden, config.vocab_size
+    square = width * (width + 1)
+    found = config.n_parameters + words + square + 2 * width + 2 * (width + 1)
+    if span_boundary:
+        found += SPAN_PLACES * width + (3 * width + 1) * width + square + 4 * width + words
+    return found
 
 
 class MaskedHead(nn.Module):

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 VOCABULARY_BYTES = 1 << 26
 """Text that a vocabulary is learnt from, spread over the corpus."""
+SMALLEST_VOCABULARY = 100
+"""Pieces that can be asked for, at least; a text may give fewer."""
+MOST_UNKNOWN = 0.05
+"""Share of unknown pieces above which something is wrong with the tokenizer."""
 _LARGEST_FILE = 1 << 28
 
 
@@ -85,7 +89,9 @@ def _learnt(
     if vocabulary.exactly and tokenizer.n_pieces < vocabulary.size:
         raise DataError(
             f"--vocab-size {vocabulary.size:,}: the text gives {tokenizer.n_pieces:,} pieces",
-            hint=f"--vocab-size {tokenizer.n_pieces}",
+            hint=f"--vocab-size {tokenizer.n_pieces}"
+            if tokenizer.n_pieces >= SMALLEST_VOCABULARY
+            else "leave --vocab-size out",
         )
     return tokenizer
 
@@ -126,6 +132,11 @@ def _tell(corpus: PieceCorpus, tokenizer: WordPieceTokenizer, console: Reporter)
     if corpus.n_skipped:
         console.warn(f"{corpus.n_skipped:,} bad lines skipped")
     unknown = corpus.n_unknown / len(corpus.pieces)
+    if unknown > MOST_UNKNOWN:
+        console.warn(
+            f"{unknown:.1%} of the pieces are unknown: the tokenizer does not know this language, "
+            "or the text is too small to learn it"
+        )
     console.say(
         f"corpus: {len(corpus.pieces):,} pieces of {tokenizer.n_pieces:,} different ones, "
         f"{len(corpus.lines) - 1:,} lines, {len(corpus.documents) - 1:,} documents; "

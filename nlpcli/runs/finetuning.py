@@ -18,6 +18,7 @@ from nlpcli.runs.finetuning_parts import (
     begin,
     calibrated,
     check_dev_labels,
+    make_plan,
     scorer,
 )
 from nlpcli.runs.interrupts import Interrupted
@@ -28,6 +29,7 @@ from nlpcli.runs.torch_import import import_torch_aside
 from nlpcli.store.encoder_classifier import Answering, StoredClassifier
 
 if TYPE_CHECKING:
+    from nlpcli.batching.framing import Rows
     from nlpcli.data.labelled import Labelled
     from nlpcli.runs.reporting import Rejects, Reporter
     from nlpcli.store.draft import Draft
@@ -38,7 +40,7 @@ F64 = npt.NDArray[np.float64]
 
 
 class FinetuneRun:
-    """Reads, trains, measures and publishes what a request asks for; ``run`` it once."""
+    """Reads, trains, measures and publishes what a request asks for; ``run`` or ``plan``, once."""
 
     def __init__(
         self, request: FinetuneRequest, store: Store, console: Reporter, reject: Rejects
@@ -67,10 +69,7 @@ class FinetuneRun:
                     "refused": [] if served else ["nothing changed since it was not published"],
                     "metrics": same.manifest.metrics,
                 }  # fmt: skip
-        answering = Answering(
-            pair=request.pair, separator=request.separator, max_length=request.config.max_length,
-            long=request.config.long,
-        )  # fmt: skip
+        answering = request.answering()
         training, cutter = self._prepared(parts, answering)
         draft.need(4 * sum(t.numel() for t in training.masters.tensors.values()))
         states = Resumption(draft.states, record, self._console, minutes=request.save_every)
@@ -98,6 +97,13 @@ class FinetuneRun:
         states.clear()
         report["seconds"] = round(time.perf_counter() - self._begun, 3)
         return report
+
+    def plan(self) -> dict[str, Any]:
+        """What ``run`` would do; nothing is written. Raises as ``run`` until training begins."""
+        parts, answering = self._read(), self._request.answering()
+        rows = self._cutter(answering).rows(parts.train.texts)
+        self._tell_cut(rows, answering)
+        return make_plan(self._request, parts, n_cut=rows.n_cut)
 
     def _read(self) -> Parts:
         from nlpcli.data.labelled import read_labelled
@@ -132,11 +138,24 @@ class FinetuneRun:
         if train.n_conflicts:
             self._console.warn(f"texts that occur with different labels: {train.n_conflicts:,}")
 
+    def _tell_cut(self, rows: Rows, answering: Answering) -> None:
+        if rows.n_cut:
+            self._console.say(
+                f"longer than {answering.max_length} pieces and cut: {rows.n_cut:,} of "
+                f"{len(rows):,} rows"
+            )
+
+    def _cutter(self, answering: Answering) -> Cutter:
+        from nlpcli.text.wordpiece import WordPieceTokenizer
+
+        base = self._request.base
+        words = WordPieceTokenizer.from_json(base.encoder.tokenizer_json, str(base.path))
+        return Cutter(words, answering)
+
     def _prepared(self, parts: Parts, answering: Answering) -> tuple[Finetuning, Any]:
         """The training, ready to go, and what cuts texts. Raises UsageError, Unavailable."""
         from nlpcli.batching.labels import LabelSets
         from nlpcli.models.encoder_heads import SequenceModel
-        from nlpcli.text.wordpiece import WordPieceTokenizer
         from nlpcli.training.answers import SequenceObjective, logits_of
         from nlpcli.training.device import choose_device, set_threads
         from nlpcli.training.finetuning import Finetuning
@@ -147,14 +166,10 @@ class FinetuneRun:
         place = choose_device(request.device)
         precision = choose_precision(request.precision, place)
         self._threads = set_threads(request.threads)
-        words = WordPieceTokenizer.from_json(encoder.tokenizer_json, str(request.base.path))
-        cutter = Cutter(words, answering)
+        cutter = self._cutter(answering)
         rows = cutter.rows(parts.train.texts)
-        if rows.n_cut:
-            self._console.say(
-                f"longer than {answering.max_length} pieces and cut: {rows.n_cut:,} of "
-                f"{len(rows):,} rows"
-            )
+        self._tell_cut(rows, answering)
+        make_plan(request, parts, n_cut=rows.n_cut)  # refuses what does not fit into memory
         sets = LabelSets.of(parts.train.labels, parts.names)
         targets: npt.NDArray[Any] = sets.ids.astype(np.int64)
         if request.separator is not None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from nlpcli.errors import DataError, UsageError, shown
 from nlpcli.runs.encoder_classifier import activated
 from nlpcli.runs.encoder_exchange import folder_content
+from nlpcli.runs.encoder_planning import check_memory, memory_needed, shapes
 from nlpcli.store.encoder_classifier import Answering
 
 if TYPE_CHECKING:
@@ -59,6 +60,13 @@ class FinetuneRequest:
         """Joins several labels; None for one label a row."""
         return self.columns["label_separator"]
 
+    def answering(self) -> Answering:
+        """How rows are read and answered, before anything is measured."""
+        return Answering(
+            pair=self.pair, separator=self.separator, max_length=self.config.max_length,
+            long=self.config.long,
+        )  # fmt: skip
+
     def record(self, parts: Parts, program: str) -> dict[str, Any]:
         """Everything that the model depends on, as plain JSON values."""
         folder = self.base.folder
@@ -78,6 +86,33 @@ class FinetuneRequest:
         }  # fmt: skip
         plain: dict[str, Any] = json.loads(json.dumps(record))
         return plain
+
+
+def make_plan(request: FinetuneRequest, parts: Parts, *, n_cut: int) -> dict[str, Any]:
+    """Sizes, steps and memory of a run; ``n_cut`` rows are longer than is read. Raises
+    Unavailable."""
+    from nlpcli.training.device import choose_device
+    from nlpcli.training.finetuning import MICRO_TOKENS
+    from nlpcli.training.precision import choose_precision
+
+    place = choose_device(request.device)
+    precision = choose_precision(request.precision, place)
+    encoder, config, n_labels = request.base.encoder.config, request.config, len(parts.names)
+    parameters = encoder.n_parameters + n_labels * (encoder.hidden + 1)
+    needed = memory_needed(
+        encoder, parameters, length=config.max_length, precision=precision,
+        tokens=max(MICRO_TOKENS.get(place.type, MICRO_TOKENS["cpu"]), config.max_length),
+    )  # fmt: skip
+    check_memory(needed, parameters, place, "a smaller encoder")
+    rows = len(parts.train.texts)
+    return {
+        "output": request.output, "rows": rows, "cut_rows": n_cut,
+        "dev_rows": 0 if parts.dev is None else len(parts.dev.texts), "labels": n_labels,
+        "row_length": config.max_length, **shapes(encoder, place, precision),
+        "batch_size": config.batch_size, "epochs": config.epochs,
+        "steps": config.epochs * -(-rows // config.batch_size), "parameters": parameters,
+        "memory_bytes": needed,
+    }  # fmt: skip
 
 
 def check_dev_labels(source: str, dev: Labelled, names: list[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import signal
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -21,13 +22,15 @@ from nlpcli.runs.encoder_corpus import (
 )
 from nlpcli.runs.interrupts import Interrupted
 from nlpcli.runs.leading import follow, tell_folder, threads_of_rank
-from nlpcli.runs.pretraining_parts import Parts, PretrainRequest, make_training
+from nlpcli.runs.pretraining_parts import Parts, PretrainRequest, make_plan, make_training
+from nlpcli.runs.publishing import find_unchanged
 from nlpcli.runs.resuming import Resumption
 from nlpcli.runs.torch_import import import_torch_aside
 
 if TYPE_CHECKING:
     from nlpcli.runs.reporting import Reporter
     from nlpcli.store.draft import Draft
+    from nlpcli.store.store import Store
     from nlpcli.text.wordpiece import WordPieceTokenizer
     from nlpcli.training.pretraining import Pretraining, PretrainStep
     from nlpcli.training.ranks import Ranks
@@ -38,21 +41,35 @@ MOST_ENTRIES = 2000
 
 
 class PretrainRun:
-    """Reads, trains and publishes what a request asks for; ``run`` it once.
+    """Reads, trains and publishes what a request asks for; ``run`` or ``plan``, once.
 
     With ``ranks`` this is rank 0, and the others ``follow_pretraining``.
     """
 
     def __init__(
-        self, request: PretrainRequest, console: Reporter, ranks: Ranks | None = None
-    ) -> None:
+        self, request: PretrainRequest, store: Store, console: Reporter,
+        ranks: Ranks | None = None,
+    ) -> None:  # fmt: skip
         from nlpcli import __version__
 
         self._request, self._console, self._ranks = request, console, ranks
+        self._store = store
         self._n_ranks = ranks.size if ranks else 1
         self._program = f"nlpcli {__version__}"
         self._begun = time.perf_counter()
         self._peak = self._flops = 0.0
+
+    def plan(self) -> dict[str, Any]:
+        """What ``run`` would do. Pieces are counted in a temporary folder; nothing else is written.
+
+        Raises as ``run`` until training begins.
+        """
+        request = self._request
+        with pieces_on_disk(
+            request.paths, request.vocabulary, Path(tempfile.gettempdir()), self._console,
+            threads=request.threads, skip_bad=request.skip_bad,
+        ) as (corpus, tokenizer, _):  # fmt: skip
+            return make_plan(request, stream_of(corpus), tokenizer)
 
     def run(self, draft: Draft) -> dict[str, Any]:
         """The report; ``path`` of the version.
@@ -65,10 +82,15 @@ class PretrainRun:
             request.paths, request.vocabulary, draft.path, self._console,
             threads=request.threads, skip_bad=request.skip_bad,
         ) as (corpus, tokenizer, folder):  # fmt: skip
-            if self._ranks is not None:
-                tell_folder(folder, self._ranks)
             threads = threads_of_rank(request.threads, self._n_ranks)
             record = request.record(corpus.sha256, self._program, threads, self._n_ranks)
+            if request.if_changed:
+                same = find_unchanged(self._store, request.output, record)
+                if same is not None:
+                    metrics = same.manifest.metrics
+                    return {"path": str(same.path), "unchanged": True, "metrics": metrics}
+            if self._ranks is not None:
+                tell_folder(folder, self._ranks)
             data = {
                 "sha256": corpus.sha256, "rows": len(corpus.lines) - 1, "dev_rows": None,
                 "pieces": len(corpus.pieces), "documents": len(corpus.documents) - 1,
@@ -177,7 +199,9 @@ class PretrainRun:
             "resumed_after_step": resumed, "steps": training.steps_done,
             "warmup_steps": training.warmup_steps, "tokens": training.tokens,
             "tokens_per_second": round(rate), "train_seconds": round(training.seconds, 3),
-            "share_of_peak": round(rate * training.flops_per_token / self._peak, 4),
+            "share_of_peak": round(
+                rate * training.flops_per_token / max(self._peak * self._n_ranks, 1.0), 4
+            ),
             "device": str(training.device),
             "precision": str(training.precision).removeprefix("torch."),
             "ranks": self._n_ranks, "vocabulary": parts.config.vocab_size,

@@ -82,18 +82,12 @@ class Pretraining:
             raise ValueError(f"{len(rows):,} rows, a step has {config.batch_size:,}")
         self._step = self._returns = 0
         self._scale = 1.0
-        self.total, self._warm = self._planned()
+        self.total = config.n_steps(self.steps_per_epoch)
+        self._warm = None if self.total is None else max(1, round(config.warmup * self.total))
         self._kept: dict[str, npt.NDArray[Any]] | None = None
         self.history: list[dict[str, Any]] = []
         self.seconds = self.step_seconds = 0.0
         """Since the run began: in all, and in steps, without looks at the rows kept apart."""
-
-    def _planned(self) -> tuple[int | None, int | None]:
-        config = self.config
-        total = config.steps
-        if config.epochs is not None:
-            total = config.epochs * self.steps_per_epoch
-        return total, None if total is None else max(1, round(config.warmup * total))
 
     def __iter__(self) -> Iterator[PretrainStep]:
         self._begin_together()

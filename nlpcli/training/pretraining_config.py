@@ -66,6 +66,10 @@ class PretrainingConfig:
         """As plain JSON values."""
         return asdict(self)
 
+    def n_steps(self, per_epoch: int) -> int | None:
+        """Of the run; None for one of so many minutes."""
+        return self.steps if self.epochs is None else self.epochs * per_epoch
+
     def share_of_rate(self, step: int, total: int, warm: int) -> float:
         """What is left of the learning rate at a step from 0, of ``total``, ``warm`` to begin."""
         if step < warm:

@@ -300,13 +300,21 @@ def test_an_encoder_without_a_pooler_and_one_of_one_segment(place: Run, tmp_path
     assert done.code == 0 and "has no pooler: it begins at random" in done.err, done.err
     done = place(*line, "-o", "n", "--text-b-column", "label")
     assert done.code == 2 and "knows one segment, wanted 2 for pairs" in done.err
+    done = place("pretrain-bert", TRAIN, "--from", path, "-o", "n", "--next-sentence")
+    assert done.code == 2 and "knows one segment, wanted 2 for pairs" in done.err
 
 
 def test_nights(place: Run, tmp_path: Path) -> None:
     line = ["finetune", TRAIN, "--from", "./encoder", "-o", "m", *QUICK, "--json"]
     store = tmp_path / "store" / "m"
+    done = place(*line, "--dry-run")
+    plan = json.loads(done.out)
+    assert done.code == 0 and not store.parent.exists()
     done = place(*line, "--publish-if", "accuracy>1")
-    assert done.code == 1 and json.loads(done.out)["published"] is False
+    report = json.loads(done.out)
+    assert done.code == 1 and report["published"] is False
+    for name in ("rows", "dev_rows", "labels", "epochs", "steps", "device", "precision"):
+        assert plan[name] == report[name], name
     assert "kept unpublished" in done.err
     assert place(*line, "--publish-if", "better").code == 0
     done = place(*line, "--publish-if", "better")

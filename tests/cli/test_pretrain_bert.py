@@ -44,8 +44,11 @@ def test_pairs_spans_and_chinese_from_stdin(place: Run, tmp_path: Path) -> None:
     assert [line["step"] for line in lines] == [1, 2, 3] and "held_out" in lines[-1]
     assert (tmp_path / "run.jsonl").read_text() == (folder / "log.jsonl").read_text()
     again = place("pretrain-bert", TEXT, "-o", "more", "--from", "./zh", "--steps", "1",
-                  "--max-length", "16", "--batch-size", "4")  # fmt: skip
-    assert again.code == 0, again.err
+                  "--batch-size", "4", "--json")  # fmt: skip
+    assert again.code == 0 and "of the pieces are unknown" in again.err, again.err
+    assert json.loads(again.out)["tokens"] == 4 * 16  # as many positions as it has
+    config = json.loads((tmp_path / "store/more/1/manifest.json").read_text())["config"]
+    assert config["run"]["max_length"] == 16 and "hidden" not in config["run"]
     assert weights(tmp_path / "store" / "more" / "1") != weights(folder)
     assert (tmp_path / "store" / "more" / "1" / "tokenizer.json").read_bytes() == (
         folder / "tokenizer.json"
@@ -55,9 +58,13 @@ def test_pairs_spans_and_chinese_from_stdin(place: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (["--dim", "30", "--heads", "4"], 2, "--dim 30 is not divisible by 4 heads"),
+        (
+            ["--dim", "30", "--heads", "4"],
+            2,
+            "--dim 30 is not divisible by 4 heads\nhint: --heads 3",
+        ),
         (["--steps", "3", "--epochs", "2"], 2, "--steps and --epochs: wanted one of them"),
-        (["--span-boundary"], 2, "--span-boundary has no meaning with whole words"),
+        (["--span-boundary"], 2, "--span-boundary has no meaning with --mask pieces"),
         (["--vocab-size", "50000"], 65, "--vocab-size 50,000: the text gives 9"),
         (["--masked-share", "0.9", "--replaced-share", "0.3"], 2, "shares of at most 1"),
         (["--batch-size", "5000"], 65, "the corpus is too small: 3"),
@@ -66,6 +73,9 @@ def test_pairs_spans_and_chinese_from_stdin(place: Run, tmp_path: Path) -> None:
         (["--tokenizer", TEXT], 65, "reviews_en.csv"),
         (["--from", "./none"], 2, "--size has no meaning with --from ./none"),
         (["--precision", "fp16"], 2, "--precision"),
+        (["--log", TEXT], 2, "the same file as CORPUS"),
+        (["--log", "no/run.jsonl"], 73, "--log no/run.jsonl: no is no folder"),
+        (["--dim", "60000", "--heads", "1", "--layers", "40"], 69, "parameters need about"),
     ],
 )
 def test_what_cannot_be(place: Run, options: list[str], code: int, said: str) -> None:
@@ -74,6 +84,29 @@ def test_what_cannot_be(place: Run, options: list[str], code: int, said: str) ->
     assert done.code == code and said in done.err, done.err
     assert len([line for line in done.err.splitlines() if line.startswith("error:")]) == 1
     assert not done.out
+
+
+def test_the_plan_is_what_happens(place: Run, tmp_path: Path) -> None:
+    line = ["pretrain-bert", TEXT, "-o", "enc", *SMALL, "--epochs", "1", "--next-sentence",
+            "--batch-size", "64", "--json"]  # fmt: skip
+    done = place(*line, "--dry-run")
+    assert done.code == 0, done.err
+    plan = json.loads(done.out)
+    assert not list((tmp_path / "store").iterdir())
+    done = place(*line, "--if-changed")
+    report = json.loads(done.out)
+    for name in ("steps", "parameters", "pieces", "vocabulary", "precision", "device"):
+        assert plan[name] == report[name], name
+    done = place(*line, "--if-changed")
+    again = json.loads(done.out)
+    assert again["unchanged"] is True and again["path"] == report["path"]
+    assert again["metrics"] == report["metrics"] and "nothing to do" in done.err
+    done = place("pretrain-bert", TEXT, "-o", "enc", *SMALL, "--minutes", "1", "--dry-run")
+    lines = [line.split() for line in done.out.splitlines()]
+    assert ["minutes", "1.0"] in lines and "steps" not in [
+        line[0] for line in lines if len(line) == 2
+    ]
+    assert [path.name for path in (tmp_path / "store" / "enc").iterdir()] == ["1"]
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,14 @@ def test_names_are_hugging_faces_and_weights_come_back() -> None:
                 other.load({k: a for k, a in weights.items() if k != name} | wrong)
 
 
+@pytest.mark.parametrize("pooler", [True, False])
+def test_parameters_are_counted_without_making_them(pooler: bool) -> None:
+    sizes = config(n_layers=3, intermediate=28)
+    made = Bert(sizes, pooler=pooler)
+    n = sum(parameter.numel() for parameter in made.parameters())
+    assert sizes.n_parameters == n + (0 if pooler else 24 * 24 + 24)
+
+
 def test_weights_begin_as_in_the_paper() -> None:
     model = PretrainingBert(config(vocab_size=2000, hidden=48), span_boundary=True)
     model.begin(1)

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from nlpcli.batching.pretraining_targets import Targets
 from nlpcli.models.bert_config import BertConfig
-from nlpcli.models.pretraining import SPAN_PLACES, PretrainingBert
+from nlpcli.models.pretraining import SPAN_PLACES, PretrainingBert, n_pretraining_parameters
 
 V, T, D = 30, 9, 16
 SIZES = BertConfig(
@@ -115,6 +115,12 @@ def test_scores_add_up_to_losses(spans: bool) -> None:
         torch.testing.assert_close(each.sum(), losses[name].detach())
         assert each.shape == right.shape and right.dtype == torch.bool
         assert not each.requires_grad
+
+
+@pytest.mark.parametrize("spans", [False, True])
+def test_parameters_are_counted_without_making_them(spans: bool) -> None:
+    n = sum(parameter.numel() for parameter in model(spans=spans).parameters())
+    assert n_pretraining_parameters(SIZES, span_boundary=spans) == n
 
 
 def test_places_beyond_the_table_are_its_last() -> None:
