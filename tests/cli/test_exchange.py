@@ -28,7 +28,7 @@ def test_a_file_becomes_a_model_like_any_other(fresh: Run, tmp_path: Path) -> No
     scores = [fresh("eval", "-m", m, TEST, "--json") for m in ("mine", FILE)]
     assert scores[0].code == 0 and scores[0] == scores[1]
     assert json.loads(fresh("models", "show", "mine", "--json").out)["kind"] == "fasttext-file"
-    assert "mine@2  fasttext-file       4" in fresh("models", "list").out
+    assert "mine@2  fasttext-file         4" in fresh("models", "list").out
     assert fresh("models", "verify", "mine").code == 0
     assert fresh("models", "rollback", "mine").out == f"{store}/mine/1\n"
     assert fresh("models", "pin", "mine@2").code == 0

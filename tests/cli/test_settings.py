@@ -199,7 +199,7 @@ def test_completions(tmp_path: Path) -> None:
     assert complete(tmp_path, "bash", ["nlpcli", "pred"]) == ["predict"]
     assert complete(tmp_path, "bash", ["nlpcli", "models", "ver"]) == ["verify"]
     assert complete(tmp_path, "bash", ["nlpcli", "predict", "--top"]) == ["--top-k"]
-    assert complete(tmp_path, "bash", ["nlpcli", "eval", "--format", "c"]) == ["csv"]
+    assert complete(tmp_path, "bash", ["nlpcli", "eval", "--format", "cs"]) == ["csv"]
     # what is wrong elsewhere on the line or in the environment must not matter
     noisy = {"NLPCLI_EPOCHS": "x", "NLPCLI_NONE": "x", "GITHUB_ACTIONS": "1"}
     line = ["nlpcli", "train-fasttext", "--config", "none.yaml", "--lr", "x", "--word"]
