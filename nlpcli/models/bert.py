@@ -6,6 +6,7 @@ and three there, which ``Part`` tells apart.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -47,12 +48,12 @@ class Part:
         return None if gradient is None else self.of(gradient)
 
 
-class Named(nn.Module):
+class Named(nn.Module, ABC):
     """A module whose parameters have the names of another program's files."""
 
+    @abstractmethod
     def parts(self) -> Iterator[Part]:
         """All parameters, in a fixed order."""
-        raise NotImplementedError
 
     def all_parts(self) -> Iterator[Part]:
         """Those of heads that have a file of their own, too."""

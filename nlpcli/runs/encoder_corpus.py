@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nlpcli.runs.reporting import Reporter
     from nlpcli.text.wordpiece import WordPieceTokenizer
 
+TOKENIZER = "tokenizer.json"
 VOCABULARY_BYTES = 1 << 26
 """Text that a vocabulary is learnt from, spread over the corpus."""
 SMALLEST_VOCABULARY = 100
@@ -69,9 +70,6 @@ def pieces_on_disk(
         yield corpus, tokenizer, folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-TOKENIZER = "tokenizer.json"
 
 
 def _learnt(

@@ -213,11 +213,16 @@ class PretrainRun:
         self, draft: Draft, parts: Parts, tokenizer: WordPieceTokenizer, record: dict[str, Any],
         data: dict[str, Any], metrics: dict[str, Any], states: Resumption,
     ) -> Path:  # fmt: skip
+        from nlpcli.models.bert_config import BertConfig
         from nlpcli.store.encoder import KIND, Encoder, write_encoder
 
         weights, boundary = parts.training.weights()
+        base = self._request.base  # dropout is of this run, what is saved is for fine-tuning
+        kept = BertConfig.dropout if base is None else base.config.dropout
+        attention = BertConfig.attention_dropout if base is None else base.config.attention_dropout
         encoder = Encoder(
-            config=replace(parts.config, dropout=0.1, attention_dropout=0.1), weights=weights,
+            config=replace(parts.config, dropout=kept, attention_dropout=attention),
+            weights=weights,
             tokenizer_json=tokenizer.to_json(), architecture="BertForPreTraining",
             span_boundary=boundary,
         )  # fmt: skip

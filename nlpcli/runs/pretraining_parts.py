@@ -59,14 +59,12 @@ class PretrainRequest:
 
     def record(self, sha256: str, program: str, threads: int, ranks: int) -> dict[str, Any]:
         """Everything that the weights depend on, as plain JSON values."""
-        from nlpcli.store.encoder import about_encoder
-
         record = {
             "program": program, "corpus_sha256": sha256, **self.sizes, "max_length": self.length,
             **{f"mask_{name}": value for name, value in asdict(self.masks).items()},
             "next_sentence": self.pairs, "span_boundary": self.span_boundary,
             **(self.training if self.config is None else self.config.to_json()),
-            "from": None if self.base is None else about_encoder(self.base), "seed": self.seed,
+            "from": None if self.base is None else self.base.sha256(), "seed": self.seed,
             "threads": threads, "ranks": ranks, "device": self.device,
             "precision": self.precision,
         }  # fmt: skip

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +11,7 @@ from nlpcli.runs.planning import Plan, check_plan, make_plan
 from nlpcli.runs.publishing import find_unchanged, gate_failures, rival_metrics
 from nlpcli.runs.request import run_record
 from nlpcli.runs.resuming import Resumption
+from nlpcli.runs.torch_import import import_torch_aside
 
 if TYPE_CHECKING:
     from nlpcli.data.labelled import Labelled
@@ -62,8 +61,7 @@ class TrainingRun:
 
         Raises NlpcliError; Interrupted, with a state saved when training had begun.
         """
-        # torch takes over a second to import: that happens while rows are read and cut
-        threading.Thread(target=_import_torch, daemon=True).start()
+        import_torch_aside()
         parts = self._read()
         record = run_record(self._request, parts, self._program)
         if self._request.if_changed:
@@ -237,9 +235,3 @@ class TrainingRun:
             rival = rival_metrics(self._store, self._request.output, parts.dev, self._console)
         better = ("micro_f1" if outcome.classifier.multi_label else "macro_f1", ">")
         return gate_failures(self._request.gate, outcome.report["metrics"], better, rival)
-
-
-def _import_torch() -> None:
-    # where it is missing, the main thread says so
-    with contextlib.suppress(ImportError):
-        import torch  # noqa: F401

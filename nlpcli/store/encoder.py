@@ -6,6 +6,7 @@ for lie in files of their own: ``span_boundary.safetensors``.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +66,14 @@ class Encoder:
         """Numbers that were trained; a tied decoder counts once."""
         arrays = [*self.weights.values(), *(self.span_boundary or {}).values()]
         return sum(array.size for array in arrays)
+
+    def sha256(self) -> str:
+        """Of all tensors and the tokenizer: two encoders of one shape are told apart by it."""
+        digest = hashlib.sha256(self.tokenizer_json)
+        for name, array in sorted({**self.weights, **(self.span_boundary or {})}.items()):
+            digest.update(f"{name} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
     def files(self) -> dict[str, bytes]:
         """The Hugging Face folder, without heads that it has no place for."""

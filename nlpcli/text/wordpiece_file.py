@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nlpcli.errors import DataError, shown
+from nlpcli.text.strict_json import parse_object
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -102,7 +102,7 @@ def parts_of_json(data: bytes, where: str) -> Parts:
     """Of a ``tokenizer.json``. Raises DataError."""
     if len(data) > _MOST_BYTES:
         raise DataError(f"{where}: {len(data):,} bytes, wanted at most {_MOST_BYTES:,}")
-    document = _object(data, where)
+    document = parse_object(data, where)
     model, normalizer = (_part(document, name, where) for name in ("model", "normalizer"))
     cutter = _part(document, "pre_tokenizer", where)
     for part, name, wanted in (
@@ -129,24 +129,6 @@ def parts_of_json(data: bytes, where: str) -> Parts:
         longest,
         _added(document.get("added_tokens") or [], where),
     )
-
-
-def _object(data: bytes, where: str) -> dict[str, Any]:
-    try:
-        document = json.loads(data.decode("utf-8"), object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
-        reason = shown(str(error), 120)
-        raise DataError(f"{where}: no JSON, truncated or damaged: {reason}") from None
-    if not isinstance(document, dict):
-        raise DataError(f"{where}: no JSON object")
-    return document
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("duplicate key")
-    return found
 
 
 def _part(document: dict[str, Any], name: str, where: str) -> dict[str, Any]:
