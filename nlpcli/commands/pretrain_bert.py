@@ -31,7 +31,7 @@ from nlpcli.shell import ranks as around
 from nlpcli.shell.console import Console
 
 if TYPE_CHECKING:
-    from nlpcli.training.ranks import Ranks
+    pass
 
 EXAMPLES = """\b
 Examples:
@@ -204,7 +204,7 @@ def pretrain_bert(
     The model is at the same time a folder that transformers loads as BertForPreTraining. Under
     torchrun, on one machine, each process computes a share of every step.
     """
-    from nlpcli.runs.leading import leading
+    from nlpcli.runs.leading import joined, leading
     from nlpcli.runs.pretraining import PretrainRun, follow_pretraining
     from nlpcli.runs.pretraining_parts import PretrainRequest
     from nlpcli.store.store import Store
@@ -245,7 +245,7 @@ def pretrain_bert(
             models.begin(output, force=force, wait=wait).probe()
             show_plan(PretrainRun(request, models, console).plan(), as_json=json)
         return
-    ranks = _joined(place)
+    ranks = joined(place.rank, place.size)
     if ranks is not None and ranks.rank:
         raise typer.Exit(follow_pretraining(request, ranks))
     with leading(ranks):
@@ -266,11 +266,3 @@ def _expect_log(log: Path | None) -> None:
         raise CannotCreate(f"--log {log}: {log.parent} is no folder")
     if log.is_dir() or not os.access(log if log.exists() else log.parent, os.W_OK):
         raise CannotCreate(f"--log {log}: is no file that can be written")
-
-
-def _joined(place: around.Place) -> Ranks | None:
-    if place.size == 1:
-        return None
-    from nlpcli.training.ranks import Ranks
-
-    return Ranks(place.rank, place.size)

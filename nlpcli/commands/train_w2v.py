@@ -17,7 +17,6 @@ from nlpcli.shell.console import Console
 if TYPE_CHECKING:
     from nlpcli.models.word2vec_config import Word2VecConfig
     from nlpcli.runs.word_training import Counting
-    from nlpcli.training.ranks import Ranks
 
 EXAMPLES = """\b
 Examples:
@@ -177,7 +176,7 @@ def train_w2v(
     Under torchrun, on one machine, each process learns from a share of the text.
     """
     from nlpcli.data.phrases import PhraseConfig
-    from nlpcli.runs.leading import leading
+    from nlpcli.runs.leading import joined, leading
     from nlpcli.runs.word_training import WordRequest, WordRun, follow_words
     from nlpcli.store.store import Store
     from nlpcli.text.config import TokenizerConfig
@@ -207,7 +206,7 @@ def train_w2v(
         save_every=save_every,
         skip_bad=on_error == opt.OnError.skip,
     )
-    ranks = _joined(place)
+    ranks = joined(place.rank, place.size)
     if ranks is not None and ranks.rank:
         raise typer.Exit(follow_words(request, ranks))
     with leading(ranks):
@@ -227,14 +226,6 @@ def _together(algorithm: AlgorithmName, device: str) -> str:
     if device not in ("auto", "cpu"):
         raise UsageError(f"--device {device}: ranks train on the CPU", hint="--device cpu")
     return "cpu"
-
-
-def _joined(place: around.Place) -> Ranks | None:
-    if place.size == 1:
-        return None
-    from nlpcli.training.ranks import Ranks
-
-    return Ranks(place.rank, place.size)
 
 
 def _refuse_meaningless(

@@ -22,7 +22,12 @@ from nlpcli.runs.finetuning_parts import (
     scorer,
 )
 from nlpcli.runs.interrupts import Interrupted
-from nlpcli.runs.publishing import find_unchanged, gate_failures, rival_metrics
+from nlpcli.runs.publishing import (
+    find_unchanged,
+    gate_failures,
+    rival_metrics,
+    unchanged_report,
+)
 from nlpcli.runs.request import Parts
 from nlpcli.runs.resuming import Resumption
 from nlpcli.runs.torch_import import import_torch_aside
@@ -63,15 +68,10 @@ class FinetuneRun:
         if request.if_changed:
             same = find_unchanged(self._store, request.output, record)
             if same is not None:
-                served = same.manifest.published
-                return {
-                    "path": str(same.path), "unchanged": True, "published": served,
-                    "refused": [] if served else ["nothing changed since it was not published"],
-                    "metrics": same.manifest.metrics,
-                }  # fmt: skip
+                return unchanged_report(same)
         answering = request.answering()
         training, cutter = self._prepared(parts, answering)
-        draft.need(4 * sum(t.numel() for t in training.masters.tensors.values()))
+        draft.need(4 * training.masters.n_numbers)
         states = Resumption(draft.states, record, self._console, minutes=request.save_every)
         report: dict[str, Any] = {
             "rows": len(parts.train.texts), "labels": len(parts.names),
@@ -195,7 +195,7 @@ class FinetuneRun:
             precision=precision,
             score=None if dev is None else score, patience=request.patience,
         )  # fmt: skip
-        n = sum(t.numel() for t in training.masters.tensors.values())
+        n = training.masters.n_numbers
         self._console.say(
             f"encoder: {encoder.config.n_layers} layers of {encoder.config.hidden}, {n:,} "
             f"parameters, {place}, {str(precision).removeprefix('torch.')}"

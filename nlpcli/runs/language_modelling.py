@@ -31,7 +31,7 @@ from nlpcli.runs.language_dev import (
     rival,
 )
 from nlpcli.runs.memory import free_memory
-from nlpcli.runs.publishing import find_unchanged
+from nlpcli.runs.publishing import find_unchanged, unchanged_report
 from nlpcli.runs.reporting import Reporter
 from nlpcli.runs.request import BETTER
 from nlpcli.store.draft import Draft
@@ -147,14 +147,7 @@ class LanguageRun:
         record = request.record(corpus, dev, self._program)
         same = find_unchanged(self._store, request.output, record) if request.if_changed else None
         if same is not None:
-            served = same.manifest.published
-            return {
-                "path": str(same.path),
-                "unchanged": True,
-                "published": served,
-                "refused": [] if served else ["nothing changed since it was not published"],
-                "metrics": same.manifest.metrics,
-            }
+            return unchanged_report(same)
         self._needed(corpus)
         other = None
         if dev is not None and None in request.gate:

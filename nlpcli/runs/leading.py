@@ -24,6 +24,15 @@ LAST_WORD_SECONDS = 1.0
 """Time for rank 0 to say what went wrong: torchrun ends all when the first one fails."""
 
 
+def joined(rank: int, size: int) -> Ranks | None:
+    """The process group; None for a process that is alone. Raises Unavailable."""
+    if size == 1:
+        return None
+    from nlpcli.training.ranks import Ranks
+
+    return Ranks(rank, size)
+
+
 @contextlib.contextmanager
 def leading(ranks: Ranks | None) -> Iterator[None]:
     """A block of rank 0, at the end of which the others are told how it ended."""

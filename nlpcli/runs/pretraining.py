@@ -98,7 +98,7 @@ class PretrainRun:
             }  # fmt: skip
             parts = make_training(request, stream_of(corpus), tokenizer, self._ranks)
             training = parts.training
-            draft.need(4 * sum(t.numel() for t in training.masters.tensors.values()))
+            draft.need(4 * training.masters.n_numbers)
             self._tell(parts)
             states = Resumption(draft.states, record, self._console, minutes=request.save_every)
             resumed = states.take_up(training, asked=request.resume)
@@ -121,7 +121,7 @@ class PretrainRun:
         training = parts.training
         self._peak = matmul_peak(training.device, training.precision)
         self._flops = training.flops_per_token
-        n = sum(tensor.numel() for tensor in training.masters.tensors.values())
+        n = training.masters.n_numbers
         self._console.say(
             f"encoder: {parts.config.n_layers} layers of {parts.config.hidden}, {n:,} parameters, "
             f"{training.device}, {str(training.precision).removeprefix('torch.')}; "
@@ -205,7 +205,7 @@ class PretrainRun:
             "device": str(training.device),
             "precision": str(training.precision).removeprefix("torch."),
             "ranks": self._n_ranks, "vocabulary": parts.config.vocab_size,
-            "parameters": sum(t.numel() for t in training.masters.tensors.values()),
+            "parameters": training.masters.n_numbers,
             "metrics": metrics,
         }  # fmt: skip
 

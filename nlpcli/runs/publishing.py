@@ -111,3 +111,13 @@ def find_unchanged(store: Store, output: str, record: dict[str, Any]) -> ModelFo
             continue
         return folder if folder.manifest.config.get("run") == record else None
     return None
+
+
+def unchanged_report(same: ModelFolder) -> dict[str, Any]:
+    """What a run says for which there was nothing to do."""
+    served = same.manifest.published
+    return {
+        "path": str(same.path), "unchanged": True, "published": served,
+        "refused": [] if served else ["nothing changed since it was not published"],
+        "metrics": same.manifest.metrics,
+    }  # fmt: skip

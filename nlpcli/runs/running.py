@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 from nlpcli.errors import shown
 from nlpcli.runs.interrupts import Interrupted
 from nlpcli.runs.planning import Plan, check_plan, make_plan
-from nlpcli.runs.publishing import find_unchanged, gate_failures, rival_metrics
+from nlpcli.runs.publishing import (
+    find_unchanged,
+    gate_failures,
+    rival_metrics,
+    unchanged_report,
+)
 from nlpcli.runs.request import run_record
 from nlpcli.runs.resuming import Resumption
 from nlpcli.runs.torch_import import import_torch_aside
@@ -67,14 +72,7 @@ class TrainingRun:
         if self._request.if_changed:
             same = find_unchanged(self._store, self._request.output, record)
             if same is not None:
-                served = same.manifest.published
-                return {
-                    "path": str(same.path),
-                    "unchanged": True,
-                    "published": served,
-                    "refused": [] if served else ["nothing changed since it was not published"],
-                    "metrics": same.manifest.metrics,
-                }
+                return unchanged_report(same)
         report = self._train(draft, parts, record)
         seconds = time.perf_counter() - self._begun
         return {**report, "stage_seconds": self._stages, "seconds": round(seconds, 3)}

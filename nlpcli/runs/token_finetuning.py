@@ -145,7 +145,7 @@ class TokenRun(FinetuneRun):
             seed=request.seed, device=place, precision=precision,
             score=self._scorer(model, cutter, parts), patience=request.patience,
         )  # fmt: skip
-        n = sum(t.numel() for t in training.masters.tensors.values())
+        n = training.masters.n_numbers
         self._console.say(
             f"encoder: {encoder.config.n_layers} layers of {encoder.config.hidden}, {n:,} "
             f"parameters, {place}, {str(precision).removeprefix('torch.')}"

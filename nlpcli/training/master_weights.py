@@ -38,6 +38,11 @@ class MasterWeights:
             if part.name != without:
                 part.parameter.grad = None
 
+    @property
+    def n_numbers(self) -> int:
+        """Of all parameters."""
+        return sum(tensor.numel() for tensor in self.tensors.values())
+
     def gradients(self) -> list[Tensor]:
         """Of all parameters that have one."""
         return [t.grad for t in self.tensors.values() if t.grad is not None]

@@ -162,3 +162,22 @@ def test_a_full_disk_leaves_earlier_versions_alone(
     assert weights(tmp_path / "store" / "enc" / "1") == first
     assert [p.name for p in (tmp_path / "store" / "enc").iterdir() if p.name[0] != "."] == ["1"]
     assert not list((tmp_path / "store" / "enc").glob(".tmp-*"))
+
+
+def test_another_encoder_of_the_same_shape_is_another_run(place: Run, tmp_path: Path) -> None:
+    for seed in ("1", "2"):
+        made = place("pretrain-bert", TEXT, "-o", f"./base{seed}", *SMALL, "--steps", "1",
+                     "--seed", seed)  # fmt: skip
+        assert made.code == 0, made.err
+    config = tmp_path / "base2" / "config.json"
+    (tmp_path / "base2" / "manifest.json").unlink()
+    config.write_text(config.read_text().replace('"hidden_dropout_prob": 0.1',
+                                                 '"hidden_dropout_prob": 0.25'))  # fmt: skip
+    line = ["pretrain-bert", TEXT, "-o", "enc", "--steps", "1", "--batch-size", "4",
+            "--max-length", "16", "--if-changed", "--from"]  # fmt: skip
+    assert place(*line, "./base1").code == 0
+    assert "nothing to do" in place(*line, "./base1").err
+    other = place(*line, "./base2")
+    assert other.code == 0 and "nothing to do" not in other.err
+    saved = json.loads((tmp_path / "store" / "enc" / "2" / "config.json").read_text())
+    assert saved["hidden_dropout_prob"] == 0.25
