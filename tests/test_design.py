@@ -50,6 +50,8 @@ SHARED_COMMAND_FILES = {
     "after_training",
     "abstaining",
     "embedding",
+    "finetune_options",
+    "finetune_tasks",
     "configuring",
     "ngram_options",
     "plotting",

@@ -1,0 +1,110 @@
+"""The options of finetune that are its own, one Annotated type each."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class TaskName(StrEnum):
+    """What the model is to say."""
+
+    sequence = "sequence"
+    pair = "pair"
+    token = "token"
+
+
+class SchemeName(StrEnum):
+    """How tags mark entities."""
+
+    auto = "auto"
+    BIO = "BIO"
+    IOB1 = "IOB1"
+    BIOES = "BIOES"
+    BILOU = "BILOU"
+    BMES = "BMES"
+
+
+class LabelPieces(StrEnum):
+    """Which pieces of a word learn its tag."""
+
+    first = "first"
+    all = "all"
+
+
+class WordDecoding(StrEnum):
+    """Which pieces of a word say its tag."""
+
+    first = "first"
+    mean = "mean"
+
+
+class LongName(StrEnum):
+    """What is read of a text that is too long."""
+
+    truncate_tail = "truncate-tail"
+    truncate_head = "truncate-head"
+    head_tail = "head-tail"
+
+
+Task = Annotated[
+    TaskName | None,
+    typer.Option(help="A label of a text, of a pair, of each word [default: by the columns]."),
+]
+Dev = Annotated[
+    str | None, typer.Option(help="Rows to choose the best epoch and the threshold on.")
+]
+DevFraction = Annotated[
+    float, typer.Option(min=0, max=0.9, help="Or hold out so much of the rows.")
+]
+WeightColumn = Annotated[str | None, typer.Option(help="Column that holds the weight of a row.")]
+TagScheme = Annotated[
+    SchemeName, typer.Option(help="Words: tags to learn; auto: as they are, but BIO for IOB1.")
+]
+LabelPiecesOption = Annotated[
+    LabelPieces, typer.Option(help="Words: the piece that learns the tag, or all pieces.")
+]
+WordDecodingOption = Annotated[
+    WordDecoding, typer.Option(help="Words: the piece that says the tag, or their mean.")
+]
+Crf = Annotated[
+    bool, typer.Option("--crf", help="Words: a field that learns which tags follow which.")
+]
+Epochs = Annotated[int, typer.Option(min=1, max=10000, help="Passes over the rows.")]
+BatchSize = Annotated[int, typer.Option(min=1, max=100000, help="Rows of a step.")]
+Lr = Annotated[float, typer.Option(min=1e-8, max=1, help="Highest learning rate.")]
+Warmup = Annotated[
+    float, typer.Option(min=0, max=0.9, help="Share of the steps in which it rises.")
+]
+LayerDecay = Annotated[
+    float, typer.Option(min=0.1, max=1, help="Rate of a layer, of that of the next one.")
+]
+WeightDecay = Annotated[float, typer.Option(min=0, max=1)]
+Dropout = Annotated[float, typer.Option(min=0, max=0.9)]
+Freeze = Annotated[
+    str, typer.Option(help="none, embeddings, so many layers too, or all but the head.")
+]
+LabelSmoothing = Annotated[float, typer.Option(min=0, max=0.9)]
+Focal = Annotated[
+    float, typer.Option(min=0, max=10, help="Rows that are right already count less.")
+]
+ClassWeight = Annotated[str | None, typer.Option(help="balanced, or a CSV file of label,weight.")]
+Threshold = Annotated[
+    float | None, typer.Option(min=0, max=1, help="For several labels [default: tuned].")
+]
+MaxLength = Annotated[
+    int | None, typer.Option(min=4, max=8192, help="Pieces of a row [default: 128, or fewer].")
+]
+Long = Annotated[LongName, typer.Option(help="What is left out of a text that is longer.")]
+Patience = Annotated[
+    int | None, typer.Option(min=1, help="End after so many epochs without a better one.")
+]
+PublishIf = Annotated[
+    list[str] | None,
+    typer.Option(help="Else kept unpublished, exit 1: 'macro_f1>=0.8', or better."),
+]
+IfChanged = Annotated[
+    bool, typer.Option("--if-changed", help="Do nothing when data and options are the same.")
+]

@@ -1,0 +1,147 @@
+"""What each task of finetune heeds of the options, and the run that does it.
+
+A task costs an entry in ``TASKS``, with a function that builds its request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from nlpcli.commands.configuring import has_dev_part
+from nlpcli.commands.tagging import word_columns
+from nlpcli.errors import UsageError
+from nlpcli.shell.console import Console
+
+if TYPE_CHECKING:
+    from nlpcli.data.rows import RowFormat
+
+Options = dict[str, Any]
+
+SOME_HEED: Options = {
+    "text_b_column": None, "weight_column": None, "label_separator": None, "class_weight": None,
+    "threshold": None, "long": "truncate-tail", "tag_scheme": "auto", "label_pieces": "first",
+    "word_decoding": "first", "crf": False,
+}  # fmt: skip
+"""Options that have no meaning for some tasks, as they are where they are not given."""
+WITHOUT_CRF: Options = {"label_pieces": "first", "label_smoothing": 0.0, "focal": 0.0}
+SHARED = (
+    "output", "train", "dev", "dev_fraction", "class_weight", "threshold", "patience", "seed",
+    "threads", "device", "precision", "resume", "save_every", "if_changed",
+)  # fmt: skip
+"""Options that every request has under their own names."""
+COLUMNS = ("text_column", "text_b_column", "label_column", "weight_column", "label_separator")
+
+
+@dataclass(frozen=True)
+class Task:
+    """``heeds``: of ``SOME_HEED``. ``request``: (what all requests have, options) -> the request
+    and the class of its run. ``metrics``: what --publish-if may name."""
+
+    heeds: frozenset[str]
+    request: Callable[[Options, Options], tuple[Any, Any]]
+    metrics: Callable[[Options], tuple[str, ...]]
+
+
+def _of_texts(given: Options, options: Options) -> tuple[Any, Any]:
+    from nlpcli.runs.finetuning import FinetuneRun
+    from nlpcli.runs.finetuning_parts import FinetuneRequest
+
+    return FinetuneRequest(**given), FinetuneRun
+
+
+def _of_words(given: Options, options: Options) -> tuple[Any, Any]:
+    from nlpcli.runs.token_finetuning import TokenRequest, TokenRun
+
+    names = word_columns(options["text_column"], options["label_column"])
+    own = {name: options[name] for name in ("label_pieces", "word_decoding", "crf")}
+    given = {**given, "columns": names}
+    return TokenRequest(**given, **own, scheme=options["tag_scheme"]), TokenRun
+
+
+def _label_metrics(options: Options) -> tuple[str, ...]:
+    from nlpcli.runs.conditions import metric_names
+
+    return tuple(metric_names(options["label_separator"] is not None))
+
+
+def _word_metrics(options: Options) -> tuple[str, ...]:
+    from nlpcli.runs.token_finetuning import METRICS
+
+    return METRICS
+
+
+FOR_TEXTS = frozenset({"weight_column", "label_separator", "class_weight", "threshold", "long"})
+TASKS = {
+    "sequence": Task(FOR_TEXTS, _of_texts, _label_metrics),
+    "pair": Task(FOR_TEXTS | {"text_b_column"}, _of_texts, _label_metrics),
+    "token": Task(
+        frozenset({"tag_scheme", "label_pieces", "word_decoding", "crf"}), _of_words, _word_metrics
+    ),
+}
+
+
+def plain(options: Options) -> Options:
+    """With the values of choices in their place."""
+    return {n: v.value if isinstance(v, StrEnum) else v for n, v in options.items()}
+
+
+def row_format(options: Options) -> RowFormat:
+    """How the input's rows are read."""
+    from nlpcli.data.rows import RowFormat
+
+    return RowFormat(
+        format=options["format"], header=options["header"], on_error=options["on_error"],
+        max_field=options["max_field"] << 20, label_separator=options["label_separator"],
+    )  # fmt: skip
+
+
+def chosen_task(options: Options, console: Console) -> str:
+    """The task asked for, else the one that the columns tell. Raises UsageError, InputMissing,
+    DataError."""
+    from nlpcli.runs.tasks import guessed_task
+
+    task, pair = options["task"], options["text_b_column"] is not None
+    if task is None:
+        task = "pair" if pair else guessed_task(options["train"], row_format(options))
+        if task not in ("sequence", "pair"):
+            console.say(f"--task {task}, by the input's columns")
+    if task == "pair" and not pair:
+        raise UsageError("--task pair: which column is the second text?",
+                         hint="--text-column text_a --text-b-column text_b")  # fmt: skip
+    _refuse_useless(str(task), options)
+    return str(task)
+
+
+def _refuse_useless(task: str, options: Options) -> None:
+    """Raises UsageError for an option that the task does not heed."""
+    for name, value in SOME_HEED.items():
+        if options[name] != value and name not in TASKS[task].heeds:
+            other = name == "text_b_column" and task == "sequence"
+            raise UsageError(
+                f"--{name.replace('_', '-')} has no meaning for --task {task}",
+                hint="--task pair" if other else None,
+            )
+    if options["crf"]:
+        for name, value in WITHOUT_CRF.items():
+            if options[name] != value:
+                raise UsageError(f"--{name.replace('_', '-')} has no meaning with --crf")
+
+
+def request_of(task: str, options: Options, config: Any, opened: Any) -> tuple[Any, Any]:
+    """What is asked for, and the class of the run that does it. Raises UsageError."""
+    from nlpcli.runs.publishing import parse_gate
+
+    chosen = TASKS[task]
+    gate = parse_gate(
+        options["publish_if"] or [], lambda: chosen.metrics(options),
+        has_dev=has_dev_part({**options, "autotune": False}),
+    )  # fmt: skip
+    given = {
+        **{name: options[name] for name in SHARED}, "fmt": row_format(options),
+        "columns": {name: options[name] for name in COLUMNS}, "pair": task == "pair",
+        "base": opened, "config": config, "gate": gate,
+    }  # fmt: skip
+    return chosen.request(given, options)
