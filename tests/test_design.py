@@ -49,6 +49,7 @@ SHARED_COMMAND_FILES = {
     "pretraining_options",
     "after_training",
     "abstaining",
+    "cascading",
     "embedding",
     "finetune_options",
     "finetune_tasks",

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlpcli.commands.opening import check_asked, for_encoders, open_measurable, refuse_same_file
+from nlpcli.commands.opening import (
+    check_asked,
+    for_encoders,
+    open_measurable,
+    refuse_same_file,
+    tell_long,
+)
 from nlpcli.commands.tagging import is_tagger, word_columns
 from nlpcli.errors import NegativeAnswer, UsageError, shown
 from nlpcli.runs.conditions import Condition, check_metric, parse_condition
@@ -144,6 +150,7 @@ def evaluate(
         )  # fmt: skip
         text = _table(document)
     reject.close()
+    tell_long(opened, console)
     if document.get("unknown_labels"):
         unknown = document["unknown_labels"]
         console.warn(f"{len(unknown)} labels the model does not know: {', '.join(unknown[:5])}")

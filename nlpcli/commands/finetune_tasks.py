@@ -24,6 +24,7 @@ SOME_HEED: Options = {
     "text_b_column": None, "weight_column": None, "label_separator": None, "class_weight": None,
     "threshold": None, "long": "truncate-tail", "tag_scheme": "auto", "label_pieces": "first",
     "word_decoding": "first", "crf": False,
+    "window_overlap": 32,
 }  # fmt: skip
 """Options that have no meaning for some tasks, as they are where they are not given."""
 WITHOUT_CRF: Options = {"label_pieces": "first", "label_smoothing": 0.0, "focal": 0.0}
@@ -73,7 +74,9 @@ def _word_metrics(options: Options) -> tuple[str, ...]:
     return METRICS
 
 
-FOR_TEXTS = frozenset({"weight_column", "label_separator", "class_weight", "threshold", "long"})
+FOR_TEXTS = frozenset({
+    "weight_column", "label_separator", "class_weight", "threshold", "long", "window_overlap",
+})  # fmt: skip
 TASKS = {
     "sequence": Task(FOR_TEXTS, _of_texts, _label_metrics),
     "pair": Task(FOR_TEXTS | {"text_b_column"}, _of_texts, _label_metrics),
@@ -124,6 +127,8 @@ def _refuse_useless(task: str, options: Options) -> None:
                 f"--{name.replace('_', '-')} has no meaning for --task {task}",
                 hint="--task pair" if other else None,
             )
+    if options["window_overlap"] != SOME_HEED["window_overlap"] and options["long"] != "window":
+        raise UsageError("--window-overlap has no meaning without --long window")
     if options["crf"]:
         for name, value in WITHOUT_CRF.items():
             if options[name] != value:
