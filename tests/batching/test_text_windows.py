@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -36,7 +38,7 @@ def per_text(rows: Rows, n: int) -> list[list[int]]:
     if rows.windows is None:
         return [[i] for i in range(n)]
     borders = rows.windows.indptr.tolist()
-    return [list(range(a, b)) for a, b in zip(borders[:-1], borders[1:], strict=True)]
+    return [list(range(a, b)) for a, b in pairwise(borders)]
 
 
 @given(counts, st.integers(4, 14), st.integers(0, 20))
@@ -53,7 +55,7 @@ def test_every_piece_of_a_text_is_in_a_window(sizes: list[int], longest: int, ov
         assert sorted({piece for part in parts for piece in part}) == whole
         assert (len(parts) > 1) == (len(whole) > room)
         # no window lies within the one before it
-        assert all(part[-1] not in before for before, part in zip(parts, parts[1:], strict=False))
+        assert all(part[-1] not in before for before, part in pairwise(parts))
         if len(parts) > 1:
             assert rows.windows is not None
             wanted = [len(part) / sum(map(len, parts)) for part in parts]

@@ -100,10 +100,7 @@ def test_of_long_texts_runs_of_words_are_masked(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(occlusion, "MOST_UNITS", 4)
     asked = model()
     names = [name for name, *_ in occlude(asked, ["a b the  cat a, b the cat a"], [0], 99)[0]]
-    assert sorted(names) == sorted(["a b the", "cat a,", "b the cat", "a"])[:4] or len(names) == 4
-    assert sorted(" ".join(names).replace(",", " ,").split()) == sorted(
-        ["a", "b", "the", "cat", "a", ",", "b", "the", "cat", "a"]
-    )
+    assert sorted(names) == ["a", "a b the", "b the cat", "cat a,"]
     ends = model(max_length=6, long="head-tail")  # of 8 words the first and the last three
     found = occlude(ends, ["b a a a a a cat the a"], [0], 99)[0]
     assert {name for name, *_ in found} == {"b", "cat", "the", "a"}
@@ -114,8 +111,7 @@ def test_of_long_texts_runs_of_words_are_masked(monkeypatch: pytest.MonkeyPatch)
 
 def test_in_whatever_company(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = model(max_length=8, long="window", window_overlap=2)
-    labels = list(range(len(TEXTS)))
-    labels = [n % 3 for n in labels]
+    labels = [n % 3 for n in range(len(TEXTS))]
     wanted = occlude(asked, TEXTS, labels, 5)
     monkeypatch.setattr(occlusion, "AT_ONCE", 2)
     for text, label, row in zip(TEXTS, labels, wanted, strict=True):
