@@ -37,6 +37,7 @@ JOBS = {
                 "0.935 (GLUE, with phrases)"),
     "cola": Job("sequence", "mcc", ("cola_public/in_domain_train.csv", None,
                                     "cola_public/in_domain_dev.csv"), "0.521 (GLUE)"),
+    "trec": Job("sequence", "accuracy", ("trec/train.csv", None, "trec/test.csv"), "0.97"),
     "mrpc": Job("pair", "f1", ("mrpc/train.csv", None, "mrpc/test.csv"), "0.889 (GLUE)"),
     "rte": Job("pair", "accuracy", ("rte/train.csv", None, "rte/dev.csv"), "0.664 (GLUE)"),
     "stsb": Job("regression", "spearman", ("stsb/train.csv.gz", "stsb/dev.csv.gz",
