@@ -103,7 +103,8 @@ def check_cascade(small: Classifier, model: Classifier, names: tuple[str, str]) 
         if more
     ]
     if told or len(small.labels) != len(model.labels):
-        raise UsageError(f"--cascade {name}: not the labels of {large}: {'; '.join(told)}")
+        why = "; ".join(told) or "one occurs twice"
+        raise UsageError(f"--cascade {name}: not the labels of {large}: {why}")
 
 
 class CascadeAnswers(Answers):
