@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nlpcli.commands.asking import answer_table, is_answerer, question_columns
 from nlpcli.commands.opening import check_asked, for_encoders, open_measurable, refuse_same_file
 from nlpcli.commands.tagging import is_tagger, word_columns
 from nlpcli.errors import NegativeAnswer, UsageError, shown
@@ -16,6 +17,8 @@ from nlpcli.shell.console import Console, RejectFile
 
 if TYPE_CHECKING:
     from nlpcli.data.rows import RowFormat
+    from nlpcli.runs.question_answerer import QuestionAnswerer
+    from nlpcli.runs.token_tagger import TokenTagger
     from nlpcli.store.classifier import Classifier
 
 EXAMPLES = """\b
@@ -84,7 +87,9 @@ def evaluate(
     Word vectors are measured by analogies (four words a line, sections begin with a colon; as
     questions-words.txt) or by pairs of words with a score (as WordSim-353), case set aside. A
     language model is measured by its perplexity on texts, a sentence a line or row. A tagger of
-    words is measured by the entities that it finds, as conlleval does.
+    words is measured by the entities that it finds, as conlleval does; a model that answers
+    questions by exact match and F1 of its answers as SQuAD's script does, of Chinese by characters
+    as that of CMRC 2018.
     """
     from nlpcli.data.rows import RowFormat
     from nlpcli.models.word_vectors import WordVectors
@@ -118,18 +123,8 @@ def evaluate(
             on_reject=reject,
         )  # fmt: skip
         text = _language_table(document)
-    elif is_tagger(opened):
-        from nlpcli.runs.token_tagger import score_tags
-
-        _refuse_for_labels(threshold, label_separator, None, "a tagger of words")
-        fmt = RowFormat(
-            format=format, header=header, on_error=on_error, max_field=max_field << 20
-        )  # fmt: skip
-        document = score_tags(
-            opened, test, fmt, **word_columns(text_column, label_column), resamples=resamples,
-            seed=seed, on_reject=reject,
-        )  # fmt: skip
-        text = _table(document)
+    elif is_tagger(opened) or is_answerer(opened):
+        document, text = _score_parts(opened, test, context.params, reject)
     else:
         if vocab_limit is not None:
             raise UsageError(f"--vocab-limit {vocab_limit}: {model} is a classifier")
@@ -149,6 +144,32 @@ def evaluate(
         console.warn(f"{len(unknown)} labels the model does not know: {', '.join(unknown[:5])}")
     typer.echo(json_module.dumps(document, allow_nan=False) if json else text, nl=json)
     _check_conditions(document, conditions)
+
+
+def _score_parts(
+    opened: TokenTagger | QuestionAnswerer, test: str, options: dict[str, Any], reject: RejectFile
+) -> tuple[dict[str, Any], str]:
+    """The document, and for people, of what tags words or finds answers."""
+    from nlpcli.data.rows import RowFormat
+
+    what = "it answers questions" if is_answerer(opened) else "a tagger of words"
+    _refuse_for_labels(options["threshold"], options["label_separator"], None, what)
+    fmt = RowFormat(
+        format=options["format"], header=options["header"], on_error=options["on_error"],
+        max_field=options["max_field"] << 20,
+    )  # fmt: skip
+    drawn = {"resamples": options["resamples"], "seed": options["seed"]}
+    if is_answerer(opened):
+        from nlpcli.runs.question_answerer import score_questions
+
+        columns = question_columns(options)
+        found = score_questions(opened, test, fmt, columns=columns, on_reject=reject, **drawn)
+        return found, answer_table(found)
+    from nlpcli.runs.token_tagger import score_tags
+
+    names = word_columns(options["text_column"], options["label_column"])
+    document = score_tags(opened, test, fmt, **names, on_reject=reject, **drawn)
+    return document, _table(document)
 
 
 def _score_rows(

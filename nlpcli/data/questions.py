@@ -72,17 +72,24 @@ class QuestionColumns:
     as_json: bool
 
 
+def context_column(rows: RowStream, asked: str | None) -> int:
+    """Position of the column of contexts: the one asked for, else ``context``, else ``text``."""
+    if asked is None:
+        asked = CONTEXT if CONTEXT in rows.header or "text" not in rows.header else "text"
+    return rows.column(asked)
+
+
 def question_columns(
-    rows: RowStream, context: str, question: str, answer: str | None, *, need_starts: bool
+    rows: RowStream, context: str | None, question: str, answer: str | None, *, need_starts: bool
 ) -> QuestionColumns:
-    """Where the parts of a question are; ``answer`` None: ``answers`` where that is a column, else
-    ``answer``. Raises DataError."""
+    """Where the parts of a question are; ``context`` as ``context_column``; ``answer`` None:
+    ``answers`` where that is a column, else ``answer``. Raises DataError."""
     if answer is None:
         answer = ANSWERS if ANSWERS in rows.header else ANSWER
     as_json = answer == ANSWERS
     has_start = not as_json and (need_starts or START in rows.header)
     return QuestionColumns(
-        rows.column(context), rows.column(question), rows.column(answer),
+        context_column(rows, context), rows.column(question), rows.column(answer),
         rows.column(START) if has_start else None,
         rows.column(ID) if rows.header.count(ID) == 1 else None, as_json,
     )  # fmt: skip
@@ -92,7 +99,7 @@ def read_questions(
     path: str,
     fmt: RowFormat,
     *,
-    context: str = CONTEXT,
+    context: str | None = None,
     question: str = QUESTION,
     answer: str | None = None,
     need_starts: bool = True,

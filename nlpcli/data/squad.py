@@ -2,7 +2,7 @@
 
 A file is one document, ``{"data": [{"paragraphs": [{"context", "qas": [{"id", "question",
 "answers": [{"text", "answer_start"}]}]}]}]}``. ``answers`` becomes a cell of JSON: a list, empty
-where the context answers nothing (``is_impossible``), and an empty cell where the file says nothing.
+where the context has no answer (``is_impossible``); where the file says nothing the cell is empty.
 """
 
 from __future__ import annotations
@@ -140,8 +140,9 @@ class AnswerWriter:
             if name in self._seen:
                 raise DataError(f"output: the id {shown(name)} comes twice, an object has it once",
                                 hint="--output-format csv")  # fmt: skip
-            pair = f"{json.dumps(name, ensure_ascii=False)}: {json.dumps(answer, ensure_ascii=False)}"
-            self._stream.write((("," if self._seen else "{") + "\n" + pair).encode())
+            key, text = (json.dumps(value, ensure_ascii=False) for value in (name, answer))
+            before = "," if self._seen else "{"
+            self._stream.write(f"{before}\n{key}: {text}".encode())
             self._seen.add(name)
 
     def end(self) -> None:

@@ -75,11 +75,9 @@ def character_f1(found: str, there: str) -> float:
 def answer_scores(there: Answers, found: Sequence[str], units: str) -> F64:
     """Exact match and F1 of each question, float64 [Q, 2].
 
-    Without an answer there, what is found must be empty, which an answer that is not never is.
+    Where there is no answer, only an empty one is right.
     """
-    plain, f1 = (
-        (plain_characters, character_f1) if units == CHARACTERS else (plain_words, word_f1)
-    )
+    plain, f1 = (plain_characters, character_f1) if units == CHARACTERS else (plain_words, word_f1)
     scores = np.zeros((len(found), len(METRICS)))
     for number, (golds, answer) in enumerate(zip(there, found, strict=True)):
         if golds:
@@ -94,12 +92,12 @@ def answer_scores(there: Answers, found: Sequence[str], units: str) -> F64:
 def evaluate_answers(
     there: Answers, found: Sequence[str], *, units: str = WORDS, resamples: int = 1000,
     seed: int = 1,
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     """The document of ``eval`` for questions: ``exact_match`` and ``f1``, 0 to 1; where some
     questions have no answer the same of those that have one and of those that have not.
 
     Raises DataError without questions.
-    """  # fmt: skip
+    """
     if not len(there):
         raise DataError("no questions to evaluate: 0, wanted at least 1")
     scores = answer_scores(there, found, units)

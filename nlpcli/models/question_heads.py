@@ -1,4 +1,4 @@
-"""An encoder that says where the answer to a question begins and ends (Devlin et al. 2019, §4.2)."""
+"""An encoder that says where an answer begins and where it ends (Devlin et al. 2019, §4.2)."""
 
 from __future__ import annotations
 

@@ -22,9 +22,7 @@ def parse_object(data: bytes, where: str) -> dict[str, Any]:
 def parse_text(text: str, where: str) -> dict[str, Any]:
     """The same of a text."""
     try:
-        document = json.loads(
-            text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant
-        )
+        document = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise _damaged(error, where) from None
     if not isinstance(document, dict):
