@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from nlpcli.data.squad import AnswerWriter
 from nlpcli.errors import DataError
 
 CONTEXT = "The 𝄞 lamp runs for twelve hours. 灯 is a lamp."
-CMRC = Path(__file__).parents[3] / "shared" / "data" / "qa_cmrc2018" / "dev.json.gz"
+CMRC = Path(os.environ.get("NLPCLI_DATA", "nowhere"), "qa_cmrc2018", "dev.json.gz")
 
 
 def question(name: str = "q1", *answers: tuple[str, int], **more: Any) -> dict[str, Any]:
@@ -71,17 +72,17 @@ def test_squad_by_code_points(tmp_path: Path) -> None:
         (3, 6, "an answer without text"),
     ],
 )
-def test_answers_that_do_not_stand_there(
-    tmp_path: Path, text: Any, start: Any, said: str
-) -> None:
+def test_answers_that_do_not_stand_there(tmp_path: Path, text: Any, start: Any, said: str) -> None:
     path = saved(tmp_path, document(question("x", (text, start)), question("y", ("lamp", 6))))
     with pytest.raises(DataError) as caught:
         read_questions(path, RowFormat())
     assert caught.value.message == f"{path} question x: {said}"
     rejected: list[tuple[int, str]] = []
-    found = read_questions(
-        path, RowFormat(on_error="skip"), on_reject=lambda line, why, row: rejected.append((line, why))
-    )  # fmt: skip
+
+    def reject(line: int, why: str, row: str) -> None:
+        rejected.append((line, why))
+
+    found = read_questions(path, RowFormat(on_error="skip"), on_reject=reject)
     assert found.ids == ["y"] and found.n_skipped == 1
     assert rejected == [(1, f"question x: {said}")]
 
@@ -146,7 +147,7 @@ def test_columns(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no column answer_start"):
         read_questions(renamed, RowFormat(), **names)
     bad = saved(tmp_path, b"question,context,answer,answer_start\nx,a b,b,z\n", "s.csv")
-    with pytest.raises(DataError, match="s.csv line 2: answer_start 'z', wanted a whole number"):
+    with pytest.raises(DataError, match=r"s\.csv line 2: answer_start 'z', wanted a whole number"):
         read_questions(bad, RowFormat())
 
 
@@ -158,7 +159,7 @@ def test_answers_as_two_lists(tmp_path: Path) -> None:
     found = read_questions(saved(tmp_path, line(good), "q.jsonl"), RowFormat())
     assert found.labels == [("lamp", "a")] and found.starts == [(2, 0)]
     for bad in ({"text": ["lamp"], "answer_start": []}, {"text": "lamp"}, "lamp", "3"):
-        with pytest.raises(DataError, match="q.jsonl line 1: answers"):
+        with pytest.raises(DataError, match=r"q\.jsonl line 1: answers"):
             read_questions(saved(tmp_path, line(bad), "q.jsonl"), RowFormat())
 
 
@@ -229,7 +230,7 @@ def test_answers_by_id() -> None:
     assert json.loads(empty.getvalue()) == {}
 
 
-@pytest.mark.skipif(not CMRC.exists(), reason="CMRC 2018 is not here")
+@pytest.mark.skipif(not CMRC.exists(), reason="NLPCLI_DATA names no folder with qa_cmrc2018")
 def test_two_hundred_answers_of_cmrc_do_not_match() -> None:
     rejected: list[str] = []
     found = read_questions(
