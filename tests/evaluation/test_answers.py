@@ -75,9 +75,9 @@ def test_the_best_of_several_answers_counts() -> None:
     assert scores.tolist() == [[0, pytest.approx(0.8)]]
 
 
-def test_units_of_most_contexts() -> None:
-    assert units_of(["a 灯", "灯", "lamp"]) == CHARACTERS
-    assert units_of(["a 灯", "lamp"]) == WORDS == units_of([])
+def test_units_of_what_there_is_more_of() -> None:
+    assert units_of(["一盏灯 is a lamp。", "灯"]) == CHARACTERS
+    assert units_of(["a 灯 is a lamp", "中国 (China)"]) == WORDS == units_of([])
 
 
 def test_the_document() -> None:
