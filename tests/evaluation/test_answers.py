@@ -76,7 +76,7 @@ def test_the_best_of_several_answers_counts() -> None:
 
 
 def test_units_of_what_there_is_more_of() -> None:
-    assert units_of(["一盏灯 is a lamp。", "灯"]) == CHARACTERS
+    assert units_of(["这是一盏灯 is a lamp。", "灯"]) == CHARACTERS
     assert units_of(["a 灯 is a lamp", "中国 (China)"]) == WORDS == units_of([])
 
 
