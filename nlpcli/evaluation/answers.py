@@ -33,7 +33,7 @@ _CHINESE = "\u4e00-\u9fa5"
 _IS_CHINESE = re.compile(f"[{_CHINESE}]")
 _MARKS = "-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』"
 _NO_MARKS = str.maketrans("", "", _MARKS)
-_UNITS = re.compile(rf"[{_CHINESE}]|[^\s{_CHINESE}{re.escape(string.punctuation)}]+|\S")
+_UNITS = re.compile(rf"[{_CHINESE}]|[^\s{_CHINESE}!-/:-@\[-`{{-~]+|\S")
 _STREAM = 80
 _GROUPS = 5000
 """Groups of questions that are drawn as one where there are more."""

@@ -54,6 +54,7 @@ def begin(folder: Path) -> Run:
     files = hf_files(sizes, weights, TOKENIZER, architecture="BertModel")
     written(folder / "encoder", files)
     (folder / "train.json").write_bytes(squad(80, 1))
+    (folder / "few.json").write_bytes(squad(16, 4))
     (folder / "dev.json").write_bytes(squad(30, 2))
     (folder / "some.json").write_bytes(squad(120, 3, unanswerable=0.3))
     return lambda *arguments, **more: run_program(folder / "store", *arguments, **more)
@@ -232,7 +233,7 @@ def test_transformers_has_the_same_logits_and_answer(trained: Run) -> None:
 
 
 def test_the_same_bytes_again_and_after_a_rival(place: Run, tmp_path: Path) -> None:
-    command: list[Any] = ["finetune", "train.json", "--from", "./encoder", "--epochs", "1", *FAST]
+    command: list[Any] = ["finetune", "few.json", "--from", "./encoder", "--epochs", "1", *FAST]
     for name in ("one", "two"):
         assert place(*command, "-o", name).code == 0
     one, two = ((tmp_path / "store" / n / "1" / "model.safetensors").read_bytes()
@@ -243,13 +244,13 @@ def test_the_same_bytes_again_and_after_a_rival(place: Run, tmp_path: Path) -> N
     assert place(*command, "-o", "two", "--if-changed").code == 0
     plan = json.loads(place(*command, "-o", "three", "--dry-run", "--json").out)
     assert plan["steps"] == -(-plan["windows"] // 8) and plan["windows"] > plan["rows"]
-    more = place("finetune", "train.json", "--from", "two", "-o", "two", "--epochs", "1",
+    more = place("finetune", "few.json", "--from", "two", "-o", "two", "--epochs", "1",
                  "--label-smoothing", "0.1", "--focal", "1", *FAST)  # fmt: skip
     assert more.code == 0, more.err
 
 
 def test_stopped_and_taken_up(place: Run, tmp_path: Path) -> None:
-    line = ["finetune", "train.json", "--from", "./encoder", "--epochs", "12", *FAST]
+    line = ["finetune", "few.json", "--from", "./encoder", "--epochs", "30", *FAST]
     whole = place(*line, "-o", "./whole")
     assert whole.code == 0, whole.err
     run = subprocess.Popen(
@@ -275,7 +276,7 @@ def test_stopped_and_taken_up(place: Run, tmp_path: Path) -> None:
         (["--task", "sequence", "--doc-stride", "3"], 2, "--doc-stride has no meaning for --task"),
         (["--publish-if", "macro_f1>0"], 2, "no metric macro_f1; there: exact_match, f1"),
         (["--text-column", "contxt"], 65, "train.json: no column contxt; there: id, question"),
-        (["--format", "jsonl"], 65, "train.json line 1: "),
+        (["--task", "qa", "--format", "jsonl"], 65, "train.json: no column context; there: data"),
     ],
 )
 def test_what_cannot_be(place: Run, options: list[str], code: int, said: str) -> None:
