@@ -46,6 +46,7 @@ TORCH_FREE_FILES = {
 }
 SHARED_COMMAND_FILES = {
     "opening",
+    "asking",
     "pretraining_options",
     "after_training",
     "abstaining",
