@@ -50,6 +50,7 @@ SHARED_COMMAND_FILES = {
     "pretraining_options",
     "after_training",
     "abstaining",
+    "cascading",
     "embedding",
     "eval_kinds",
     "eval_options",

@@ -74,6 +74,7 @@ def finetune(
     threshold: own.Threshold = None,
     max_length: own.MaxLength = None,
     long: own.Long = own.LongName.truncate_tail,
+    window_overlap: own.WindowOverlap = 32,
     patience: own.Patience = None,
     publish_if: own.PublishIf = None,
     if_changed: own.IfChanged = False,

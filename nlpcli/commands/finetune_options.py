@@ -48,6 +48,7 @@ class LongName(StrEnum):
     truncate_tail = "truncate-tail"
     truncate_head = "truncate-head"
     head_tail = "head-tail"
+    window = "window"
 
 
 Task = Annotated[
@@ -107,7 +108,12 @@ Threshold = Annotated[
 MaxLength = Annotated[
     int | None, typer.Option(min=4, max=8192, help="Pieces of a row [default: 128; qa: 384].")
 ]
-Long = Annotated[LongName, typer.Option(help="What is left out of a text that is longer.")]
+Long = Annotated[
+    LongName, typer.Option(help="What is left out of a text that is longer; window: nothing.")
+]
+WindowOverlap = Annotated[
+    int, typer.Option(min=0, max=8192, help="Pieces that windows of a long text share.")
+]
 Patience = Annotated[
     int | None, typer.Option(min=1, help="End after so many epochs without a better one.")
 ]

@@ -25,7 +25,7 @@ SOME_HEED: Options = {
     "text_b_column": None, "weight_column": None, "label_separator": None, "class_weight": None,
     "threshold": None, "long": "truncate-tail", "tag_scheme": "auto", "label_pieces": "first",
     "word_decoding": "first", "crf": False, "doc_stride": 128, "max_question_length": 64,
-    "max_answer_length": 30,
+    "max_answer_length": 30, "window_overlap": 32,
 }  # fmt: skip
 """Options that have no meaning for some tasks, as they are where they are not given."""
 WITHOUT_CRF: Options = {"label_pieces": "first", "label_smoothing": 0.0, "focal": 0.0}
@@ -93,7 +93,9 @@ def _answer_metrics(options: Options) -> tuple[str, ...]:
     return GATE
 
 
-FOR_TEXTS = frozenset({"weight_column", "label_separator", "class_weight", "threshold", "long"})
+FOR_TEXTS = frozenset({
+    "weight_column", "label_separator", "class_weight", "threshold", "long", "window_overlap",
+})  # fmt: skip
 TASKS = {
     "sequence": Task(FOR_TEXTS, _of_texts, _label_metrics),
     "pair": Task(FOR_TEXTS | {"text_b_column"}, _of_texts, _label_metrics),
@@ -150,6 +152,8 @@ def _refuse_useless(task: str, options: Options) -> None:
                 f"--{name.replace('_', '-')} has no meaning for --task {task}",
                 hint="--task pair" if other else None,
             )
+    if options["window_overlap"] != SOME_HEED["window_overlap"] and options["long"] != "window":
+        raise UsageError("--window-overlap has no meaning without --long window")
     if options["crf"]:
         for name, value in WITHOUT_CRF.items():
             if options[name] != value:
