@@ -74,9 +74,7 @@ Crf = Annotated[
 ]
 Epochs = Annotated[
     int | None,
-    typer.Option(
-        min=1, max=10000, help="Passes over the rows [default: 3, with --freeze all 30]."
-    ),
+    typer.Option(min=1, max=10000, help="Passes over the rows [default: 3, with --freeze all 30]."),
 ]
 BatchSize = Annotated[int, typer.Option(min=1, max=100000, help="Rows of a step.")]
 Lr = Annotated[

@@ -138,12 +138,12 @@ class MicroBatches:
         self._masters.clear()
         for parameter in self._model.parameters():
             parameter.grad = None
-        if torch.cuda.is_initialized():
+        if torch.cuda.is_available():
             torch.cuda.empty_cache()
         if size == 1:
             raise Unavailable(
                 f"the GPU's memory does not hold one row of {width} pieces",
-                hint=f"--max-length {max(8, width // 2)}",
+                hint=f"--max-length {max(4, width // 2)}",
             )
         self.tokens = size // 2 * width
 

@@ -115,9 +115,7 @@ def sum_gradients(ranks: Ranks, tensors: list[Tensor]) -> None:
             ranks.sum(tensor.grad)
 
 
-def sum_rows(
-    ranks: Ranks, rows: Tensor, values: Tensor, n_rows: int
-) -> tuple[Tensor, Tensor]:
+def sum_rows(ranks: Ranks, rows: Tensor, values: Tensor, n_rows: int) -> tuple[Tensor, Tensor]:
     """Of rows int64 [u] of a table of ``n_rows``, distinct in each rank, those that any rank has,
     and the sums of their values [u, D]."""
     touched = torch.zeros(n_rows, dtype=torch.int32)
