@@ -49,6 +49,7 @@ SHARED_COMMAND_FILES = {
     "pretraining_options",
     "after_training",
     "abstaining",
+    "drifting",
     "embedding",
     "eval_kinds",
     "eval_options",

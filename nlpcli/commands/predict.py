@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Protocol
 
 import typer
 
+from nlpcli.commands import drifting
 from nlpcli.commands.abstaining import abstain_from
 from nlpcli.commands.embedding import Pooling, Vectors, refuse_options
 from nlpcli.commands.opening import check_asked, for_encoders, open_answerer, refuse_same_file
@@ -36,7 +37,8 @@ Examples:
 PREFIX = "predicted_"
 FOR_LABELS = {
     "top_k": 1, "threshold": None, "probabilities": False, "abstain_below": 0.0,
-    "abstain_error": None, "explain": 0,
+    "abstain_error": None, "explain": 0, "drift": None,
+    "fail_on_drift": False,
 }  # fmt: skip
 """Options that mean nothing without labels, as they are where they are not given."""
 
@@ -97,6 +99,9 @@ def predict(
     line_buffered: Annotated[
         bool, typer.Option("--line-buffered", help="Write out each row as it is answered.")
     ] = False,
+    drift: drifting.Drift = None,
+    fail_on_drift: drifting.FailOnDrift = False,
+    drift_level: drifting.DriftLevel = drifting.LEVEL,
     device: opt.Device = "auto",
     precision: opt.Precision = opt.PrecisionName.auto,
     threads: opt.Threads = None,
@@ -118,7 +123,8 @@ def predict(
     begun = time.monotonic()
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     opt.expect_input(input)
-    refuse_same_file({"INPUT": input, "--model": model}, {"--output": output, "--rejects": rejects})
+    refuse_same_file({"INPUT": input, "--model": model}, {"--output": output, "--rejects": rejects,
+                      "--drift": drift})  # fmt: skip
     answers = _answers(context, store, console)
     with ExitStack() as stack:
         reject = RejectFile(rejects, console)
@@ -142,6 +148,7 @@ def predict(
         reject.close()
     if isinstance(answers, Vectors):
         answers.warn_of_cut(console)
+    drifting.tell_drift(getattr(answers, "monitor", None), context.params, console)
     console.detail(f"{count:,} rows in {time.monotonic() - begun:.2f} s")
 
 
@@ -180,6 +187,7 @@ def _answers(context: typer.Context, store: Path | None, console: Console) -> Co
         all_probabilities=options["probabilities"],
         abstain_below=abstain_below,
         explain=options["explain"],
+        monitor=drifting.monitor_for(options, opened, store, console),
     )
 
 

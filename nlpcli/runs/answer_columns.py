@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from nlpcli.runs.drift import DriftMonitor
     from nlpcli.store.classifier import Classifier
 
 
@@ -24,8 +25,9 @@ class Answers:
         all_probabilities: bool,
         abstain_below: float,
         explain: int,
+        monitor: DriftMonitor | None = None,
     ) -> None:
-        self._model, self._explain = model, explain
+        self._model, self._explain, self.monitor = model, explain, monitor
         self._labels, self._multi = model.labels, model.multi_label
         self._separator = model.separator or ";"
         self._top_k = min(top_k, len(model.labels))
@@ -52,6 +54,8 @@ class Answers:
     def __call__(self, texts: list[str]) -> list[list[str]]:
         """One list of cells a column."""
         probabilities = self._model.probabilities(texts)
+        if self.monitor is not None:
+            self.monitor.see(texts, probabilities)
         columns = self._sets(probabilities) if self._multi else self._ranked(probabilities)
         if self._all:
             columns += [_cells(column) for column in probabilities.T]
