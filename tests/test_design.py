@@ -51,6 +51,7 @@ SHARED_COMMAND_FILES = {
     "after_training",
     "abstaining",
     "cascading",
+    "drifting",
     "embedding",
     "eval_kinds",
     "eval_options",

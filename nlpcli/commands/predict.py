@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Protocol
 
 import typer
 
-from nlpcli.commands import cascading
+from nlpcli.commands import cascading, drifting
 from nlpcli.commands.abstaining import abstain_from
 from nlpcli.commands.asking import answer_writer, is_answerer, is_asked, question_columns
 from nlpcli.commands.embedding import Pooling, Vectors, refuse_options
@@ -51,7 +51,8 @@ EXPLAINED = 128
 """Rows that are written together where each is asked about many times."""
 FOR_LABELS = {
     "top_k": 1, "threshold": None, "probabilities": False, "abstain_below": 0.0,
-    "abstain_error": None, "explain": 0, "cascade": None,
+    "abstain_error": None, "explain": 0, "cascade": None, "drift": None,
+    "fail_on_drift": False,
 }  # fmt: skip
 """Options that mean nothing without labels, as they are where they are not given."""
 
@@ -119,6 +120,9 @@ def predict(
     line_buffered: Annotated[
         bool, typer.Option("--line-buffered", help="Write out each row as it is answered.")
     ] = False,
+    drift: drifting.Drift = None,
+    fail_on_drift: drifting.FailOnDrift = False,
+    drift_level: drifting.DriftLevel = drifting.LEVEL,
     device: opt.Device = "auto",
     precision: opt.Precision = opt.PrecisionName.auto,
     threads: opt.Threads = None,
@@ -149,7 +153,7 @@ def predict(
     opt.expect_input(input)
     refuse_same_file(
         {"INPUT": input, "--model": model, "--cascade-dev": cascade_dev, "--cascade": cascade},
-        {"--output": output, "--rejects": rejects},
+        {"--output": output, "--rejects": rejects, "--drift": drift},
     )
     cascading.check_cascading(context.params)
     answers = _answers(context, store, console)
@@ -179,6 +183,7 @@ def predict(
     if isinstance(answers, Vectors):
         answers.warn_of_cut(console)
     tell_long(getattr(answers, "model", None), console)
+    drifting.tell_drift(getattr(answers, "monitor", None), context.params, console)
     console.detail(f"{count:,} rows in {time.monotonic() - begun:.2f} s")
 
 
@@ -227,7 +232,8 @@ def _label_columns(
         "all_probabilities": options["probabilities"], "abstain_below": abstain_below,
     }  # fmt: skip
     if options["cascade"] is None:
-        return Answers(opened, **given)
+        monitor = drifting.monitor_for(options, opened, store, console)
+        return Answers(opened, **given, monitor=monitor)
     from nlpcli.runs.cascade import CascadeAnswers
 
     return CascadeAnswers(cascading.open_cascade(opened, options, store, console), **given)

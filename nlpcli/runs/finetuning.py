@@ -24,8 +24,8 @@ from nlpcli.runs.finetuning_parts import (
 )
 from nlpcli.runs.finetuning_watch import Watch
 from nlpcli.runs.interrupts import Interrupted
-from nlpcli.runs.long_texts import LongTexts
 from nlpcli.runs.leading import follow, tell_ready
+from nlpcli.runs.long_texts import LongTexts
 from nlpcli.runs.publishing import (
     find_unchanged,
     gate_failures,
