@@ -212,6 +212,8 @@ class QuestionRun(FinetuneRun):
         report: dict[str, Any],
     ) -> Any:  # fmt: skip
         """The model to keep, its threshold tuned; its metrics go into the report."""
+        from nlpcli.models.question_heads import QuestionModel
+
         encoder = replace(
             self._request.base.encoder, weights=training.weights(), architecture=ARCHITECTURE,
             labels=[], span_boundary=None, classifier_dropout=None, problem_type=None,
@@ -220,6 +222,7 @@ class QuestionRun(FinetuneRun):
         asking = self._asking
         if parts.dev is not None and asking.null_threshold is not None:
             dev = _questions(parts.dev)
+            assert isinstance(training.model, QuestionModel)
             found = find_candidates(training.model, cutter.cut(_pairs(dev)), cutter)
             limit = _threshold(found, dev, asking)
             asking = replace(asking, null_threshold=None if limit is None else round(limit, 6))
