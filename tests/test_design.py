@@ -50,6 +50,8 @@ SHARED_COMMAND_FILES = {
     "pretraining_options",
     "after_training",
     "abstaining",
+    "cascading",
+    "drifting",
     "embedding",
     "eval_kinds",
     "eval_options",

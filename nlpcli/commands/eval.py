@@ -9,7 +9,13 @@ import typer
 
 from nlpcli.commands import eval_options as own
 from nlpcli.commands.eval_kinds import measure
-from nlpcli.commands.opening import check_asked, for_encoders, open_measurable, refuse_same_file
+from nlpcli.commands.opening import (
+    check_asked,
+    for_encoders,
+    open_measurable,
+    refuse_same_file,
+    tell_long,
+)
 from nlpcli.errors import NegativeAnswer
 from nlpcli.runs.conditions import Condition, check_metric, parse_condition
 from nlpcli.shell import options as opt
@@ -72,6 +78,7 @@ def evaluate(
     check_asked(opened, context)
     found = measure(opened, model, context.params, reject)
     reject.close()
+    tell_long(opened, console)
     unknown = found.document.get("unknown_labels")
     if unknown:
         console.warn(f"{len(unknown)} labels the model does not know: {', '.join(unknown[:5])}")

@@ -5,6 +5,7 @@ A task costs an entry in ``TASKS``, with a function that builds its request.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,15 +26,18 @@ SOME_HEED: Options = {
     "text_b_column": None, "weight_column": None, "label_separator": None, "class_weight": None,
     "threshold": None, "long": "truncate-tail", "tag_scheme": "auto", "label_pieces": "first",
     "word_decoding": "first", "crf": False, "doc_stride": 128, "max_question_length": 64,
-    "max_answer_length": 30,
+    "max_answer_length": 30, "window_overlap": 32,
 }  # fmt: skip
 """Options that have no meaning for some tasks, as they are where they are not given."""
 WITHOUT_CRF: Options = {"label_pieces": "first", "label_smoothing": 0.0, "focal": 0.0}
 SHARED = (
     "output", "train", "dev", "dev_fraction", "class_weight", "threshold", "patience", "seed",
-    "threads", "device", "precision", "resume", "save_every", "if_changed",
+    "threads", "device", "precision", "resume", "save_every", "if_changed", "ranks",
 )  # fmt: skip
 """Options that every request has under their own names."""
+FROZEN = {"epochs": 30, "lr": 1e-3}
+"""Of a head alone, unless they are given: a pass over features that are kept costs next to
+nothing, and what begins at random has far to go."""
 COLUMNS = ("text_column", "text_b_column", "label_column", "weight_column", "label_separator")
 
 
@@ -93,7 +97,9 @@ def _answer_metrics(options: Options) -> tuple[str, ...]:
     return GATE
 
 
-FOR_TEXTS = frozenset({"weight_column", "label_separator", "class_weight", "threshold", "long"})
+FOR_TEXTS = frozenset({
+    "weight_column", "label_separator", "class_weight", "threshold", "long", "window_overlap",
+})  # fmt: skip
 TASKS = {
     "sequence": Task(FOR_TEXTS, _of_texts, _label_metrics),
     "pair": Task(FOR_TEXTS | {"text_b_column"}, _of_texts, _label_metrics),
@@ -110,8 +116,28 @@ TASKS = {
 
 
 def plain(options: Options) -> Options:
-    """With the values of choices in their place."""
-    return {n: v.value if isinstance(v, StrEnum) else v for n, v in options.items()}
+    """With the values of choices in their place, and what depends on --freeze."""
+    found = {n: v.value if isinstance(v, StrEnum) else v for n, v in options.items()}
+    if found["freeze"] == "all":
+        found |= {name: value for name, value in FROZEN.items() if found[name] is None}
+    return found
+
+
+def among_ranks(options: Options, n_ranks: int) -> Options:
+    """The options of one of several processes. Raises UsageError for what one alone does."""
+    from nlpcli.runs.leading import threads_of_rank
+
+    if n_ranks == 1:
+        return {**options, "ranks": 1}
+    if options["device"] not in ("auto", "cpu"):
+        raise UsageError(
+            f"--device {options['device']}: ranks train on the CPU", hint="--device cpu"
+        )
+    for name, path in (("TRAIN", options["train"]), ("--dev", options["dev"])):
+        if path is not None and not os.path.isfile(path):
+            raise UsageError(f"{name} {path}: each rank reads it, wanted a file")
+    threads = threads_of_rank(options["threads"], n_ranks)
+    return {**options, "ranks": n_ranks, "device": "cpu", "threads": threads}
 
 
 def row_format(options: Options) -> RowFormat:
@@ -150,6 +176,8 @@ def _refuse_useless(task: str, options: Options) -> None:
                 f"--{name.replace('_', '-')} has no meaning for --task {task}",
                 hint="--task pair" if other else None,
             )
+    if options["window_overlap"] != SOME_HEED["window_overlap"] and options["long"] != "window":
+        raise UsageError("--window-overlap has no meaning without --long window")
     if options["crf"]:
         for name, value in WITHOUT_CRF.items():
             if options[name] != value:

@@ -297,6 +297,13 @@ def _told(path: Path, classifier: Classifier, console: Console) -> Classifier:
     return classifier
 
 
+def tell_long(model: object, console: Console) -> None:
+    """Texts that were longer than an encoder reads are told of, now that all are answered."""
+    found = getattr(model, "long_texts", None)
+    for line in [] if found is None else found.lines():
+        console.say(line)
+
+
 def refuse_same_file(
     inputs: Mapping[str, str | None], outputs: Mapping[str, str | Path | None]
 ) -> None:
