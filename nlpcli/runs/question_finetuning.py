@@ -59,6 +59,11 @@ class QuestionRequest(FinetuneRequest):
             self.max_answer_length,
         )  # fmt: skip
 
+    def n_head_parameters(self, n_labels: int) -> int:
+        """Numbers of what stands above the encoder, less its pooler, which has no use here."""
+        hidden = self.base.encoder.config.hidden
+        return (2 - hidden) * (hidden + 1)
+
     def record(self, parts: Parts, program: str) -> dict[str, Any]:
         """Everything that the model depends on, as plain JSON values."""
         return {
@@ -80,9 +85,8 @@ class QuestionRun(FinetuneRun):
         parts, request = self._read(), self._request
         cut, _, _ = self._learnable(self._question_cutter(), _questions(parts.train))
         windows = len(cut.windows.rows)
-        found = make_plan(request, parts, n_cut=cut.windows.rows.n_cut)
-        steps = request.config.epochs * -(-windows // request.config.batch_size)
-        return {**found, "labels": None, "windows": windows, "steps": steps}
+        found = make_plan(request, parts, n_cut=cut.windows.rows.n_cut, n_read=windows)
+        return {**found, "labels": None, "windows": windows}
 
     def _read(self) -> Parts:
         request = self._request
