@@ -46,6 +46,8 @@ TORCH_FREE_FILES = {
 }
 SHARED_COMMAND_FILES = {
     "opening",
+    "predict_answers",
+    "predict_output",
     "asking",
     "pretraining_options",
     "after_training",
