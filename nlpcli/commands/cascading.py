@@ -49,7 +49,7 @@ def check_cascading(options: dict[str, Any]) -> None:
             "--cascade-dev",
             hint="--cascade-dev FILE of labelled rows",
         )
-    for name, value in {"explain": 0, "abstain_error": None}.items():
+    for name, value in {"explain": 0, "abstain_error": None, "drift": None}.items():
         if options[name] != value:
             raise UsageError(f"--{name.replace('_', '-')}: not with --cascade")
 

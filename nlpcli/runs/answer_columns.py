@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from nlpcli.runs.drift import DriftMonitor
     from nlpcli.runs.occlusion import Reason
     from nlpcli.store.classifier import Classifier
 
@@ -26,8 +27,9 @@ class Answers:
         all_probabilities: bool,
         abstain_below: float,
         explain: int,
+        monitor: DriftMonitor | None = None,
     ) -> None:
-        self.model, self._explain = model, explain
+        self.model, self._explain, self.monitor = model, explain, monitor
         self._labels, self._multi = model.labels, model.multi_label
         self._separator = model.separator or ";"
         self._top_k = min(top_k, len(model.labels))
@@ -55,6 +57,8 @@ class Answers:
 
     def cells(self, texts: list[str], probabilities: npt.NDArray[np.float64]) -> list[list[str]]:
         """The same, of probabilities that are known."""
+        if self.monitor is not None:
+            self.monitor.see(texts, probabilities)
         columns = self._sets(probabilities) if self._multi else self._ranked(probabilities)
         if self._all:
             columns += [_cells(column) for column in probabilities.T]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -54,6 +55,7 @@ class FinetuneRequest:
     save_every: float
     gate: list[Condition | None]
     if_changed: bool
+    ranks: int = 1
 
     @property
     def separator(self) -> str | None:
@@ -82,10 +84,20 @@ class FinetuneRequest:
             "class_weight": "balanced" if parts.class_weight == {} else parts.class_weight,
             "threshold": self.threshold, "patience": self.patience, "seed": self.seed,
             "threads": self.threads, "device": self.device, "precision": self.precision,
+            "ranks": self.ranks,
             "publish_if": [str(condition or "better") for condition in self.gate],
         }  # fmt: skip
         plain: dict[str, Any] = json.loads(json.dumps(record))
         return plain
+
+    def n_head_parameters(self, n_labels: int) -> int:
+        """Numbers of what stands above the encoder."""
+        return n_labels * (self.base.encoder.config.hidden + 1)
+
+
+def digest(record: dict[str, Any]) -> str:
+    """Tells a record from others."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def make_plan(
@@ -100,7 +112,7 @@ def make_plan(
     place = choose_device(request.device)
     precision = choose_precision(request.precision, place)
     encoder, config, n_labels = request.base.encoder.config, request.config, len(parts.names)
-    parameters = encoder.n_parameters + n_labels * (encoder.hidden + 1)
+    parameters = encoder.n_parameters + request.n_head_parameters(n_labels)
     needed = memory_needed(
         encoder, parameters, length=config.max_length, precision=precision,
         tokens=max(MICRO_TOKENS.get(place.type, MICRO_TOKENS["cpu"]), config.max_length),
