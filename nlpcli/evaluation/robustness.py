@@ -1,0 +1,201 @@
+"""Accuracy against the strength of perturbations, and the words that answers hang on.
+
+Each kind of perturbation is put on the same rows at rising strengths (as for images: Hendrycks &
+Dietterich 2019, "Benchmarking Neural Network Robustness to Common Corruptions and
+Perturbations"). The texts depend on rows, kind, strength and seed, never on the model, so that
+models can be compared on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nlpcli.evaluation.bootstrap import Estimate
+from nlpcli.evaluation.truths import F64, I64, Answers, Bools, Truths, mean_estimates
+from nlpcli.text.perturbations import Draft, Perturbed, perturb
+
+Ask = Callable[[Sequence[str]], F64]
+"""Texts -> probabilities (B, K)."""
+Tell = Callable[[str, int, int], None]
+"""What is going on, how much of it is done, and of how much."""
+
+ASKED_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """A changed text whose answer is wrong where that of row ``row`` as it is was right."""
+
+    row: int
+    text: str
+    kind: str
+
+
+@dataclass
+class Trials:
+    """How often a word was the only one changed, and how often that changed the answer."""
+
+    tried: int = 0
+    flips: int = 0
+    attacks: int = 0
+    """Attacks that succeeded by a change of this word, alone or with others."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows that perturbations are put on: their pieces, truths and what the model answers."""
+
+    texts: list[str]
+    drafts: list[Draft]
+    truths: Truths
+    answers: Answers
+    right: Bools
+
+    @property
+    def every(self) -> I64:
+        """The numbers of all rows."""
+        return np.arange(len(self.texts))
+
+
+@dataclass
+class Found:
+    """What the perturbations of rows showed.
+
+    ``curves``: for each kind an entry a strength, of which the first, 0, is of the texts as they
+    are; ``without_effect``: kinds that could change no row; ``average``: accuracy over all kinds
+    and strengths but 0; ``words``: by the word, case set aside.
+    """
+
+    curves: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    without_effect: list[str] = field(default_factory=list)
+    average: Estimate | None = None
+    words: dict[str, Trials] = field(default_factory=dict)
+    adversarial: dict[Adversarial, None] = field(default_factory=dict)
+
+
+def measure_perturbed(
+    rows: Rows,
+    ask: Ask,
+    *,
+    kinds: Sequence[str],
+    strengths: Sequence[float],
+    resamples: int,
+    seed: int,
+    tell: Tell,
+) -> Found:
+    """Asks about every row at every strength (rising, above 0) of every kind."""
+    found, rights = Found(), []
+    clean = _entry(0.0, rows, rows.answers, [], resamples, seed)
+    for done, kind in enumerate(kinds):
+        tell(f"robustness: {kind}", done, len(kinds))
+        changed = [perturb(draft, kind, strengths, seed) for draft in rows.drafts]
+        if not any(one.touched for of_row in changed for one in of_row):
+            found.without_effect.append(kind)
+            continue
+        answers = _answered(rows, changed, ask)
+        found.curves[kind] = [clean]
+        for k, strength in enumerate(strengths):
+            one = [of_row[k] for of_row in changed]
+            found.curves[kind].append(_entry(strength, rows, answers[k], one, resamples, seed))
+            rights.append(rows.truths.right(answers[k], rows.every))
+            earlier = [of_row[k - 1].text for of_row in changed] if k else rows.texts
+            _note(found, rows, kind, one, earlier, answers[k])
+    if rights:
+        share = np.mean(rights, axis=0)[:, None]
+        found.average = mean_estimates(share, resamples=resamples, seed=seed)[0]
+    return found
+
+
+def _answered(rows: Rows, changed: list[list[Perturbed]], ask: Ask) -> list[Answers]:
+    """Answers to all rows, once for each strength; every different text is asked about once."""
+    different = {one.text: 0 for of_row in changed for one in of_row if one.touched}
+    place = {text: i for i, text in enumerate(different)}
+    parts = [rows.truths.answers(ask(part)) for part in _batches(list(different))]
+    given = np.concatenate(parts)
+    found = []
+    for k in range(len(changed[0])):
+        answers = rows.answers.copy()
+        touched = [(i, place[of_row[k].text]) for i, of_row in enumerate(changed)
+                   if of_row[k].touched]  # fmt: skip
+        if touched:
+            where, source = np.array(touched).T
+            answers[where] = given[source]
+        found.append(answers)
+    return found
+
+
+def _batches(texts: list[str]) -> Iterator[list[str]]:
+    for at in range(0, len(texts), ASKED_AT_ONCE):
+        yield texts[at : at + ASKED_AT_ONCE]
+
+
+def _entry(
+    strength: float,
+    rows: Rows,
+    answers: Answers,
+    changed: list[Perturbed],
+    resamples: int,
+    seed: int,
+) -> dict[str, Any]:
+    """One point of a curve: metrics, and beside the texts as they are what is lost and flipped."""
+    n_words = sum(len(draft.words) for draft in rows.drafts)
+    right = rows.truths.right(answers, rows.every)
+    lost = rows.right.astype(np.float64) - right
+    flipped = differs(answers, rows.answers)
+    columns = np.stack([lost, flipped], axis=1)
+    drop, flips = mean_estimates(columns, resamples=resamples, seed=seed)
+    touched = [len(one.touched) for one in changed]
+    return {
+        "strength": strength,
+        **rows.truths.estimates(answers, resamples=resamples, seed=seed),
+        "drop": drop,
+        "flipped": flips,
+        "rows_changed": sum(map(bool, touched)) / len(rows.texts),
+        "words_changed": sum(touched) / n_words if n_words else 0.0,
+    }
+
+
+def differs(one: Answers, other: Answers) -> Bools:
+    """Which answers are not the same, (B,)."""
+    found: Bools = (one != other).reshape(len(one), -1).any(axis=1)
+    return found
+
+
+def _note(
+    found: Found,
+    rows: Rows,
+    kind: str,
+    changed: list[Perturbed],
+    earlier: list[str],
+    answers: Answers,
+) -> None:
+    """Keeps the texts that went wrong, and counts the words that were changed alone; what a lower
+    strength had asked already is not counted again."""
+    flipped = differs(answers, rows.answers)
+    wrong = rows.right & ~rows.truths.right(answers, rows.every)
+    for i, one in enumerate(changed):
+        if not one.touched or one.text == earlier[i]:
+            continue
+        if wrong[i]:
+            found.adversarial[Adversarial(i, one.text, kind)] = None
+        if len(one.touched) == 1:
+            word = rows.drafts[i].words[one.touched[0]].casefold()
+            trials = found.words.setdefault(word, Trials())
+            trials.tried += 1
+            trials.flips += bool(flipped[i])
+
+
+def fragile_words(words: dict[str, Trials], most: int) -> list[dict[str, Any]]:
+    """The words that flipped an answer most often, by single changes and by attacks together."""
+    ranked = sorted(
+        (item for item in words.items() if item[1].flips + item[1].attacks),
+        key=lambda item: (-(item[1].flips + item[1].attacks), item[1].tried, item[0]),
+    )
+    return [
+        {"word": word, "flips": t.flips, "tried": t.tried, "attacks": t.attacks}
+        for word, t in ranked[:most]
+    ]
