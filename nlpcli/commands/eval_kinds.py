@@ -25,6 +25,7 @@ Options = dict[str, Any]
 
 SOME_HEED: Options = {
     "threshold": None, "label_separator": None, "format": None, "vocab_limit": None,
+    "robustness": False,
 }  # fmt: skip
 """Options that have no meaning for some kinds, as they are where they are not given."""
 
@@ -133,8 +134,8 @@ KINDS = (
     Kind("a language model", _is_language_model, frozenset({"format"}), _language_model),
     Kind("a tagger of words", is_tagger, frozenset({"format"}), _tagger),
     Kind(
-        "a classifier", lambda opened: True, frozenset({"threshold", "label_separator", "format"}),
-        _classifier,
+        "a classifier", lambda opened: True,
+        frozenset({"threshold", "label_separator", "format", "robustness"}), _classifier,
     ),
 )  # fmt: skip
 """The first that fits is taken."""
@@ -152,5 +153,6 @@ def measure(opened: Any, model: str, options: Options, reject: RejectFile) -> Me
     for name, value in SOME_HEED.items():
         if options[name] != value and name not in kind.heeds:
             flag = name.replace("_", "-")
-            raise UsageError(f"--{flag} {options[name]}: {model} is {kind.name}")
+            given = "" if options[name] is True else f" {options[name]}"
+            raise UsageError(f"--{flag}{given}: {model} is {kind.name}")
     return kind.measure(opened, options, reject)

@@ -2,8 +2,8 @@
 
 Greedy, by the model's own probabilities alone, in the manner of TextBugger (Li et al. 2019) and
 TextFooler (Jin et al. 2020), section 3: words are ranked by what leaving them out does; then, the
-most important first, each is changed in several ways, and the change that brings the row nearest to a
-wrong answer stays. Changes are those after which a reader would still say the same.
+most important first, each is changed in several ways, and the change that brings the row nearest
+to a wrong answer stays. Changes are those after which a reader would still say the same.
 """
 
 from __future__ import annotations
@@ -74,9 +74,7 @@ def attack(
     return sorted(found, key=lambda one: one.row)
 
 
-def _side_by_side(
-    searches: list[tuple[int, Search]], truths: Truths, ask: Ask
-) -> list[Attacked]:
+def _side_by_side(searches: list[tuple[int, Search]], truths: Truths, ask: Ask) -> list[Attacked]:
     """Runs searches to their ends, each step of all of them one question."""
     found: list[Attacked] = []
     waiting: list[tuple[int, Search, list[str]]] = []
@@ -131,7 +129,13 @@ def _search(
 
 
 def _ended(
-    row: int, draft: Draft, words: tuple[str, ...], ways: dict[int, str], used: int, *, flipped: bool
+    row: int,
+    draft: Draft,
+    words: tuple[str, ...],
+    ways: dict[int, str],
+    used: int,
+    *,
+    flipped: bool,
 ) -> Attacked:
     share = len(ways) / len(words) if words else 0.0
     changed, kinds = tuple(words[i] for i in ways), tuple(dict.fromkeys(ways.values()))

@@ -14,7 +14,6 @@ from nlpcli.evaluation.attack import Attacked, attack
 from nlpcli.evaluation.bootstrap import generator
 from nlpcli.evaluation.robustness import (
     Adversarial,
-    Ask,
     Found,
     Rows,
     Tell,
@@ -22,7 +21,7 @@ from nlpcli.evaluation.robustness import (
     fragile_words,
     measure_perturbed,
 )
-from nlpcli.evaluation.truths import F64, I64, Truths, label_truths, mean_estimates
+from nlpcli.evaluation.truths import F64, I64, label_truths, mean_estimates
 from nlpcli.text.perturbations import KEEPS_MEANING, KINDS, cut
 
 if TYPE_CHECKING:

@@ -152,7 +152,10 @@ def _cased(letter: str, like: str) -> str:
 def _replaced(word: str, options: dict[int, list[str]]) -> list[str]:
     """The word with each option at its position, those that change it."""
     return [
-        word[:j] + c + word[j + 1 :] for j, others in options.items() for c in others if c != word[j]
+        word[:j] + c + word[j + 1 :]
+        for j, others in options.items()
+        for c in others
+        if c != word[j]
     ]
 
 
@@ -167,7 +170,9 @@ def keyboard(draft: Draft, i: int, which: float, where: float) -> bool:
     if not spots:
         return False
     j = spots[int(which * len(spots))]
-    draft.words[i] = word[:j] + _cased(_chosen(near[word[j].lower()], where), word[j]) + word[j + 1 :]
+    draft.words[i] = (
+        word[:j] + _cased(_chosen(near[word[j].lower()], where), word[j]) + word[j + 1 :]
+    )
     return True
 
 
