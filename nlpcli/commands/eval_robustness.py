@@ -135,9 +135,11 @@ def _table(document: dict[str, Any]) -> str:
         name = next(
             n for n in ("accuracy", "subset_accuracy") if n in next(iter(curves.values()))[0]
         )
-        lines += ["", f"{name:<16}" + "".join(f"{share:>14}" for share in ("0", *strengths))]
+        heads = "".join(f"{share:>14}" for share in ("0", *strengths))
+        lines += ["", f"{name:<16}{heads}  words changed"]
         for kind, points in curves.items():
-            lines.append(f"{kind:<16}" + "".join(_point(point[name]) for point in points))
+            cells = "".join(_point(point[name]) for point in points)
+            lines.append(f"{kind:<16}{cells}{points[-1]['words_changed']:15.3f}")
         lines += ["", _line("perturbed_accuracy", document["perturbed_accuracy"])]
     if run["without_effect"]:
         lines.append(f"nothing to change here for: {', '.join(run['without_effect'])}")
@@ -149,7 +151,7 @@ def _table(document: dict[str, Any]) -> str:
         for w in document["fragile_words"][:_WORDS_SHOWN]
     ]
     if words:
-        lines += ["", "changed alone, these words flipped answers most often:"]
+        lines += ["", "rows whose answer flipped when only this word was changed, of so many:"]
         lines += [f"  {word}" for word in words]
     return "\n".join(lines) + "\n"
 

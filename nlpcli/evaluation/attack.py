@@ -29,7 +29,11 @@ MOST_CHANGED = 0.4
 @dataclass(frozen=True)
 class Attacked:
     """How the attack on a row ended: the last text, the words that differ in it and by which kinds,
-    the number of ``queries`` and whether the answer is wrong now."""
+    the number of ``queries`` and whether the answer is wrong now.
+
+    ``alone``: words that were changed while no other one was, and whether that made the answer
+    wrong.
+    """
 
     row: int
     text: str
@@ -38,6 +42,7 @@ class Attacked:
     kinds: tuple[str, ...]
     share: float
     queries: int
+    alone: tuple[tuple[str, bool], ...]
 
 
 Verdict = tuple[Bools, F64]
@@ -110,7 +115,7 @@ def _search(
     words = tuple(draft.words)
     runs = _runs(len(words), queries // 2)
     _, left_out = (yield [_without(draft, run) for run in runs]) if runs else (None, np.empty(0))
-    used, ways = len(runs), dict[int, str]()
+    used, ways, alone = len(runs), dict[int, str](), list[tuple[str, bool]]()
     most = max(1, int(MOST_CHANGED * len(words)))
     rng = _generator(draft.text, seed)
     for place in np.argsort(left_out, kind="stable").tolist():
@@ -120,12 +125,14 @@ def _search(
                 continue
             right, margins = yield [option.text for _, option in options]
             used += len(options)
+            if not ways:
+                alone.append((words[i], not right.all()))
             best = int(np.where(right, margins, margins - 2).argmin())  # margins lie within -1…1
             if margins[best] < margin or not right[best]:
                 margin, draft, ways[i] = float(margins[best]), options[best][1], options[best][0]
             if not right[best]:
-                return _ended(row, draft, words, ways, used, flipped=True)
-    return _ended(row, draft, words, ways, used, flipped=False)
+                return _ended(row, draft, words, ways, used, alone, flipped=True)
+    return _ended(row, draft, words, ways, used, alone, flipped=False)
 
 
 def _ended(
@@ -134,12 +141,13 @@ def _ended(
     words: tuple[str, ...],
     ways: dict[int, str],
     used: int,
+    alone: list[tuple[str, bool]],
     *,
     flipped: bool,
 ) -> Attacked:
     share = len(ways) / len(words) if words else 0.0
     changed, kinds = tuple(words[i] for i in ways), tuple(dict.fromkeys(ways.values()))
-    return Attacked(row, draft.text, flipped, changed, kinds, share, used)
+    return Attacked(row, draft.text, flipped, changed, kinds, share, used, tuple(alone))
 
 
 def _generator(text: str, seed: int) -> random.Random:

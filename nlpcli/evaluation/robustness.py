@@ -24,6 +24,8 @@ Tell = Callable[[str, int, int], None]
 """What is going on, how much of it is done, and of how much."""
 
 ASKED_AT_ONCE = 4096
+HELD = 10
+"""Rows in which a word is taken to have flipped nothing, beside those in which it was tried."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,19 @@ class Adversarial:
 
 @dataclass
 class Trials:
-    """How often a word was the only one changed, and how often that changed the answer."""
+    """Rows in which a word was the only one changed, and those whose answer a change of it flipped;
+    rows are counted, not changes, of which those of one row are alike. ``attacks``: those that
+    succeeded by a change of this word, alone or with others."""
 
-    tried: int = 0
-    flips: int = 0
+    tried: set[int] = field(default_factory=set)
+    flips: set[int] = field(default_factory=set)
     attacks: int = 0
-    """Attacks that succeeded by a change of this word, alone or with others."""
+
+    def add(self, row: int, *, flipped: bool) -> None:
+        """Counts a change in a row."""
+        self.tried.add(row)
+        if flipped:
+            self.flips.add(row)
 
 
 @dataclass(frozen=True)
@@ -173,8 +182,8 @@ def _note(
     earlier: list[str],
     answers: Answers,
 ) -> None:
-    """Keeps the texts that went wrong, and counts the words that were changed alone; what a lower
-    strength had asked already is not counted again."""
+    """Keeps the texts that went wrong, and the words that were changed alone; what a lower strength
+    had asked already is passed over."""
     flipped = differs(answers, rows.answers)
     wrong = rows.right & ~rows.truths.right(answers, rows.every)
     for i, one in enumerate(changed):
@@ -184,18 +193,16 @@ def _note(
             found.adversarial[Adversarial(i, one.text, kind)] = None
         if len(one.touched) == 1:
             word = rows.drafts[i].words[one.touched[0]].casefold()
-            trials = found.words.setdefault(word, Trials())
-            trials.tried += 1
-            trials.flips += bool(flipped[i])
+            found.words.setdefault(word, Trials()).add(i, flipped=bool(flipped[i]))
 
 
 def fragile_words(words: dict[str, Trials], most: int) -> list[dict[str, Any]]:
-    """The words that flipped an answer most often, by single changes and by attacks together."""
-    ranked = sorted(
-        (item for item in words.items() if item[1].flips + item[1].attacks),
-        key=lambda item: (-(item[1].flips + item[1].attacks), item[1].tried, item[0]),
-    )
-    return [
-        {"word": word, "flips": t.flips, "tried": t.tried, "attacks": t.attacks}
-        for word, t in ranked[:most]
+    """The words whose change flips answers most often: flips and attacks over the rows tried and
+    ``HELD`` more, so that a word of one row is not the first."""
+    found = [
+        {"word": word, "flips": len(t.flips), "tried": len(t.tried), "attacks": t.attacks}
+        for word, t in sorted(words.items())
+        if t.flips or t.attacks
     ]
+    found.sort(key=lambda one: -(one["flips"] + one["attacks"]) / (one["tried"] + HELD))
+    return found[:most]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -93,7 +94,7 @@ def measure_robustness(
         },
         "perturbed_accuracy": found.average,
     }  # fmt: skip
-    kinds = [kind for kind in asked.kinds if kind in KEEPS_MEANING and kind in found.curves]
+    kinds = [kind for kind in asked.kinds if kind in KEEPS_MEANING]
     if asked.attack_rows and kinds:
         rivals = _sample(np.arange(len(mine)), asked.attack_rows, seed)
         attacked = attack(
@@ -101,7 +102,7 @@ def measure_robustness(
             classifier.probabilities, queries=asked.attack_queries, seed=seed, kinds=kinds,
             tell=tell,
         )  # fmt: skip
-        document |= _attack_entries(attacked, rows, rivals, asked, kinds, resamples, seed)
+        document |= _attack_entries(attacked, rows, rivals, asked, resamples, seed)
         _note_attacks(found, attacked)
     document["fragile_words"] = fragile_words(found.words, FRAGILE_WORDS)
     return Measured(document, list(found.adversarial), mine, names)
@@ -119,7 +120,6 @@ def _attack_entries(
     rows: Rows,
     rivals: I64,
     asked: Robustness,
-    kinds: Sequence[str],
     resamples: int,
     seed: int,
 ) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def _attack_entries(
     accuracy, under = mean_estimates(
         np.stack([before, after], axis=1), resamples=resamples, seed=seed
     )
-    used = {kind: sum(kind in one.kinds for one in fallen) for kind in kinds}
+    used = Counter(kind for one in fallen for kind in one.kinds)
     return {
         "attack": {
             "rows": len(rivals),
@@ -154,6 +154,8 @@ def _mean(values: Sequence[float]) -> float | None:
 
 def _note_attacks(found: Found, attacked: list[Attacked]) -> None:
     for one in attacked:
+        for word, flipped in one.alone:
+            found.words.setdefault(word.casefold(), Trials()).add(one.row, flipped=flipped)
         if not one.flipped:
             continue
         found.adversarial[Adversarial(one.row, one.text, "+".join(one.kinds))] = None
