@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from nlpcli.evaluation.truths import F64, I64, Bools, Truths
 from nlpcli.text.perturbations import KEEPS_MEANING, KINDS, Draft, cut
 
 ROWS_AT_ONCE = 128
+CHARACTERS_AT_ONCE = 50_000_000
 DRAWS = 2
 """Ways in which a word is changed by each kind."""
 MOST_CHANGED = 0.4
@@ -68,15 +69,29 @@ def attack(
     about the next candidates of all of them.
     """
     found: list[Attacked] = []
-    for at in range(0, len(rows), ROWS_AT_ONCE):
-        part = rows[at : at + ROWS_AT_ONCE].tolist()
-        tell("robustness: attack", at, len(rows))
+    for part in _parts(rows.tolist(), texts, queries):
+        tell("robustness: attack", len(found), len(rows))
         searches = [
             (row, _search(row, cut(texts[row]), float(margins[row]), queries, kinds, seed))
             for row in part
         ]
         found += _side_by_side(searches, truths, ask)
     return sorted(found, key=lambda one: one.row)
+
+
+def _parts(rows: list[int], texts: Sequence[str], queries: int) -> Iterator[list[int]]:
+    """Rows that go side by side: so many that one step's texts fit into memory easily."""
+    part: list[int] = []
+    room = CHARACTERS_AT_ONCE
+    for row in rows:
+        need = len(texts[row]) * queries
+        if part and (len(part) == ROWS_AT_ONCE or need > room):
+            yield part
+            part, room = [], CHARACTERS_AT_ONCE
+        part.append(row)
+        room -= need
+    if part:
+        yield part
 
 
 def _side_by_side(searches: list[tuple[int, Search]], truths: Truths, ask: Ask) -> list[Attacked]:

@@ -8,7 +8,7 @@ models can be compared on them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ Ask = Callable[[Sequence[str]], F64]
 Tell = Callable[[str, int, int], None]
 """What is going on, how much of it is done, and of how much."""
 
-ASKED_AT_ONCE = 4096
+ROWS_AT_ONCE = 1024
 HELD = 10
 """Rows in which a word is taken to have flipped nothing, beside those in which it was tried."""
 
@@ -86,6 +86,15 @@ class Found:
     adversarial: dict[Adversarial, None] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Level:
+    """Of all rows at one strength: answers, and how many words were edited (B,)."""
+
+    strength: float
+    answers: Answers
+    touched: I64
+
+
 def measure_perturbed(
     rows: Rows,
     ask: Ask,
@@ -98,73 +107,57 @@ def measure_perturbed(
 ) -> Found:
     """Asks about every row at every strength (rising, above 0) of every kind."""
     found, rights = Found(), []
-    clean = _entry(0.0, rows, rows.answers, [], resamples, seed)
+    untouched = np.zeros(len(rows.texts), np.int64)
+    clean = _entry(_Level(0.0, rows.answers, untouched), rows, resamples, seed)
     for done, kind in enumerate(kinds):
         tell(f"robustness: {kind}", done, len(kinds))
-        changed = [perturb(draft, kind, strengths, seed) for draft in rows.drafts]
-        if not any(one.touched for of_row in changed for one in of_row):
+        levels = [_Level(s, rows.answers.copy(), untouched.copy()) for s in strengths]
+        for at in range(0, len(rows.texts), ROWS_AT_ONCE):
+            part = range(at, min(at + ROWS_AT_ONCE, len(rows.texts)))
+            changed = [perturb(rows.drafts[i], kind, strengths, seed) for i in part]
+            _answer(rows, part, changed, levels, ask)
+            _note(found, rows, kind, part, changed, levels)
+        if not any(level.touched.any() for level in levels):
             found.without_effect.append(kind)
             continue
-        answers = _answered(rows, changed, ask)
-        found.curves[kind] = [clean]
-        for k, strength in enumerate(strengths):
-            one = [of_row[k] for of_row in changed]
-            found.curves[kind].append(_entry(strength, rows, answers[k], one, resamples, seed))
-            rights.append(rows.truths.right(answers[k], rows.every))
-            earlier = [of_row[k - 1].text for of_row in changed] if k else rows.texts
-            _note(found, rows, kind, one, earlier, answers[k])
+        found.curves[kind] = [clean, *(_entry(one, rows, resamples, seed) for one in levels)]
+        rights += [rows.truths.right(level.answers, rows.every) for level in levels]
     if rights:
         share = np.mean(rights, axis=0)[:, None]
         found.average = mean_estimates(share, resamples=resamples, seed=seed)[0]
     return found
 
 
-def _answered(rows: Rows, changed: list[list[Perturbed]], ask: Ask) -> list[Answers]:
-    """Answers to all rows, once for each strength; every different text is asked about once."""
+def _answer(
+    rows: Rows, part: range, changed: list[list[Perturbed]], levels: list[_Level], ask: Ask
+) -> None:
+    """Fills in the answers to some rows; every different text is asked about once."""
     different = {one.text: 0 for of_row in changed for one in of_row if one.touched}
+    if not different:
+        return
     place = {text: i for i, text in enumerate(different)}
-    parts = [rows.truths.answers(ask(part)) for part in _batches(list(different))]
-    given = np.concatenate(parts)
-    found = []
-    for k in range(len(changed[0])):
-        answers = rows.answers.copy()
-        touched = [(i, place[of_row[k].text]) for i, of_row in enumerate(changed)
-                   if of_row[k].touched]  # fmt: skip
-        if touched:
-            where, source = np.array(touched).T
-            answers[where] = given[source]
-        found.append(answers)
-    return found
+    given = rows.truths.answers(ask(list(different)))
+    for i, of_row in zip(part, changed, strict=True):
+        for level, one in zip(levels, of_row, strict=True):
+            level.touched[i] = len(one.touched)
+            if one.touched:
+                level.answers[i] = given[place[one.text]]
 
 
-def _batches(texts: list[str]) -> Iterator[list[str]]:
-    for at in range(0, len(texts), ASKED_AT_ONCE):
-        yield texts[at : at + ASKED_AT_ONCE]
-
-
-def _entry(
-    strength: float,
-    rows: Rows,
-    answers: Answers,
-    changed: list[Perturbed],
-    resamples: int,
-    seed: int,
-) -> dict[str, Any]:
+def _entry(level: _Level, rows: Rows, resamples: int, seed: int) -> dict[str, Any]:
     """One point of a curve: metrics, and beside the texts as they are what is lost and flipped."""
     n_words = sum(len(draft.words) for draft in rows.drafts)
-    right = rows.truths.right(answers, rows.every)
+    right = rows.truths.right(level.answers, rows.every)
     lost = rows.right.astype(np.float64) - right
-    flipped = differs(answers, rows.answers)
-    columns = np.stack([lost, flipped], axis=1)
+    columns = np.stack([lost, differs(level.answers, rows.answers)], axis=1)
     drop, flips = mean_estimates(columns, resamples=resamples, seed=seed)
-    touched = [len(one.touched) for one in changed]
     return {
-        "strength": strength,
-        **rows.truths.estimates(answers, resamples=resamples, seed=seed),
+        "strength": level.strength,
+        **rows.truths.estimates(level.answers, resamples=resamples, seed=seed),
         "drop": drop,
         "flipped": flips,
-        "rows_changed": sum(map(bool, touched)) / len(rows.texts),
-        "words_changed": sum(touched) / n_words if n_words else 0.0,
+        "rows_changed": float((level.touched > 0).mean()),
+        "words_changed": float(level.touched.sum()) / n_words if n_words else 0.0,
     }
 
 
@@ -178,22 +171,26 @@ def _note(
     found: Found,
     rows: Rows,
     kind: str,
-    changed: list[Perturbed],
-    earlier: list[str],
-    answers: Answers,
+    part: range,
+    changed: list[list[Perturbed]],
+    levels: list[_Level],
 ) -> None:
     """Keeps the texts that went wrong, and the words that were changed alone; what a lower strength
     had asked already is passed over."""
-    flipped = differs(answers, rows.answers)
-    wrong = rows.right & ~rows.truths.right(answers, rows.every)
-    for i, one in enumerate(changed):
-        if not one.touched or one.text == earlier[i]:
-            continue
-        if wrong[i]:
-            found.adversarial[Adversarial(i, one.text, kind)] = None
-        if len(one.touched) == 1:
-            word = rows.drafts[i].words[one.touched[0]].casefold()
-            found.words.setdefault(word, Trials()).add(i, flipped=bool(flipped[i]))
+    numbers = np.arange(part.start, part.stop)
+    for k, level in enumerate(levels):
+        answers = level.answers[numbers]
+        flipped = differs(answers, rows.answers[numbers])
+        wrong = rows.right[numbers] & ~rows.truths.right(answers, numbers)
+        for at, (i, of_row) in enumerate(zip(part, changed, strict=True)):
+            one, earlier = of_row[k], of_row[k - 1].text if k else rows.texts[i]
+            if not one.touched or one.text == earlier:
+                continue
+            if wrong[at]:
+                found.adversarial[Adversarial(i, one.text, kind)] = None
+            if len(one.touched) == 1:
+                word = rows.drafts[i].words[one.touched[0]].casefold()
+                found.words.setdefault(word, Trials()).add(i, flipped=bool(flipped[at]))
 
 
 def fragile_words(words: dict[str, Trials], most: int) -> list[dict[str, Any]]:

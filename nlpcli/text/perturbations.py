@@ -102,14 +102,46 @@ def typos(draft: Draft, i: int, which: float, where: float) -> bool:
     if _is_cjk(word) or not any(map(str.isalpha, word)):
         return False
     ways = (_inserted, _deleted, _swapped, _substituted)
-    first = int(which * len(ways))
-    alphabet = _alphabet(word)
+    first, spots = int(which * len(ways)), [j for j, c in enumerate(word) if c.isalpha()]
     for way in (*ways[first:], *ways[:first]):
-        options = way(word, alphabet)
-        if options:
-            draft.words[i] = _chosen(options, where)
+        made = way(word, spots, where)
+        if made is not None:
+            draft.words[i] = made
             return True
     return False
+
+
+def _inserted(word: str, spots: list[int], where: float) -> str | None:
+    j, rest = _spot(spots, where)
+    return word[:j] + _cased(_chosen(_alphabet(word), rest), word[j]) + word[j:]
+
+
+def _deleted(word: str, spots: list[int], where: float) -> str | None:
+    beside = [j for j in spots if word[j - 1 : j].isalnum() or word[j + 1 : j + 2].isalnum()]
+    if not beside:
+        return None
+    j, _ = _spot(beside, where)
+    return word[:j] + word[j + 1 :]
+
+
+def _swapped(word: str, spots: list[int], where: float) -> str | None:
+    pairs = [j for j in spots if word[j + 1 : j + 2].isalnum() and word[j] != word[j + 1]]
+    if not pairs:
+        return None
+    j, _ = _spot(pairs, where)
+    return word[:j] + word[j + 1] + word[j] + word[j + 2 :]
+
+
+def _substituted(word: str, spots: list[int], where: float) -> str | None:
+    j, rest = _spot(spots, where)
+    others = [c for c in (_cased(c, word[j]) for c in _alphabet(word)) if c != word[j]]
+    return word[:j] + _chosen(others, rest) + word[j + 1 :] if others else None
+
+
+def _spot(spots: list[int], where: float) -> tuple[int, float]:
+    """One of some positions, and what is left of the number that chose it, again in [0, 1)."""
+    place = where * len(spots)
+    return spots[int(place)], place % 1
 
 
 def _alphabet(word: str) -> str:
@@ -117,46 +149,10 @@ def _alphabet(word: str) -> str:
     return _LATIN if word.isascii() else "".join(dict.fromkeys(filter(str.isalpha, word)))
 
 
-def _inserted(word: str, alphabet: str) -> list[str]:
-    spots = [j for j, c in enumerate(word) if c.isalpha()]
-    return [word[:j] + _cased(c, word[j]) + word[j:] for j in spots for c in alphabet]
-
-
-def _deleted(word: str, alphabet: str) -> list[str]:
-    return [
-        word[:j] + word[j + 1 :]
-        for j, c in enumerate(word)
-        if c.isalpha() and (word[j - 1 : j].isalnum() or word[j + 1 : j + 2].isalnum())
-    ]
-
-
-def _swapped(word: str, alphabet: str) -> list[str]:
-    return [
-        word[:j] + word[j + 1] + word[j] + word[j + 2 :]
-        for j in range(len(word) - 1)
-        if word[j] != word[j + 1] and word[j].isalnum() and word[j + 1].isalnum()
-    ]
-
-
-def _substituted(word: str, alphabet: str) -> list[str]:
-    spots = [j for j, c in enumerate(word) if c.isalpha()]
-    return _replaced(word, {j: [_cased(c, word[j]) for c in alphabet] for j in spots})
-
-
 def _cased(letter: str, like: str) -> str:
     """In the case of another letter, where that is one character too."""
     other = letter.upper() if like.isupper() else letter
     return other if len(other) == 1 else letter
-
-
-def _replaced(word: str, options: dict[int, list[str]]) -> list[str]:
-    """The word with each option at its position, those that change it."""
-    return [
-        word[:j] + c + word[j + 1 :]
-        for j, others in options.items()
-        for c in others
-        if c != word[j]
-    ]
 
 
 def _chosen(options: Sequence[str], where: float) -> str:
@@ -256,7 +252,7 @@ def deletion(draft: Draft, i: int, which: float, where: float) -> bool:
     before, after, last = gaps[i], gaps[i + 1], i + 1 == len(words)
     if _is_blank(before) and (_is_blank(after) or (last and not after)):
         gaps[i] = ""
-    elif _is_blank(after) and not before and not any(words[:i]):
+    elif _is_blank(after) and i == 0:
         gaps[i + 1] = ""
     elif before + after in ("", *_APOSTROPHES) and not _is_cjk_text(draft, i):
         gaps[i + 1] += " "  # else two words would become one
