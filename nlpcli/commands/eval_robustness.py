@@ -13,7 +13,6 @@ from nlpcli.shell.console import Console
 
 if TYPE_CHECKING:
     from nlpcli.runs.robustness import Robustness
-    from nlpcli.store.classifier import Classifier
 
 STRENGTHS = "0.05,0.1,0.2,0.4"
 ONLY_WITH_IT: Options = {
@@ -91,7 +90,7 @@ def adversarial_file(options: Options) -> Iterator[BinaryIO | None]:
 
 
 def with_robustness(
-    classifier: Classifier,
+    classifier: Any,
     found: Measured,
     asked: Robustness,
     options: Options,

@@ -47,6 +47,11 @@ class Trials:
     flips: set[int] = field(default_factory=set)
     attacks: int = 0
 
+    @property
+    def weight(self) -> int:
+        """Flips and attacks together."""
+        return len(self.flips) + self.attacks
+
     def add(self, row: int, *, flipped: bool) -> None:
         """Counts a change in a row."""
         self.tried.add(row)
@@ -196,10 +201,9 @@ def _note(
 def fragile_words(words: dict[str, Trials], most: int) -> list[dict[str, Any]]:
     """The words whose change flips answers most often: flips and attacks over the rows tried and
     ``HELD`` more, so that a word of one row is not the first."""
-    found = [
+    some = [(word, trials) for word, trials in sorted(words.items()) if trials.weight]
+    some.sort(key=lambda one: -one[1].weight / (len(one[1].tried) + HELD))
+    return [
         {"word": word, "flips": len(t.flips), "tried": len(t.tried), "attacks": t.attacks}
-        for word, t in sorted(words.items())
-        if t.flips or t.attacks
+        for word, t in some[:most]
     ]
-    found.sort(key=lambda one: -(one["flips"] + one["attacks"]) / (one["tried"] + HELD))
-    return found[:most]

@@ -61,7 +61,8 @@ class OneLabel:
 
     def answers(self, probabilities: F64) -> Answers:
         """The label of the highest probability."""
-        return probabilities.argmax(axis=1)
+        found: Answers = probabilities.argmax(axis=1)
+        return found
 
     def right(self, answers: Answers, rows: I64) -> Bools:
         """As of Truths."""
