@@ -15,7 +15,13 @@ from nlpcli.commands.eval_robustness import (
     asked_robustness,
     with_robustness,
 )
-from nlpcli.commands.opening import check_asked, for_encoders, open_measurable, refuse_same_file
+from nlpcli.commands.opening import (
+    check_asked,
+    for_encoders,
+    open_measurable,
+    refuse_same_file,
+    tell_long,
+)
 from nlpcli.errors import NegativeAnswer
 from nlpcli.runs.conditions import Condition, check_metric, parse_condition
 from nlpcli.shell import options as opt
@@ -75,7 +81,9 @@ def evaluate(
     Word vectors are measured by analogies (four words a line, sections begin with a colon; as
     questions-words.txt) or by pairs of words with a score (as WordSim-353), case set aside. A
     language model is measured by its perplexity on texts, a sentence a line or row. A tagger of
-    words is measured by the entities that it finds, as conlleval does.
+    words is measured by the entities that it finds, as conlleval does; a model that answers
+    questions by exact match and F1 of its answers as SQuAD's script does, of Chinese by characters
+    as that of CMRC 2018.
 
     --robustness asks a classifier again about texts with one edit in a share of the words: typos,
     keyboard (a key beside), case, spaces, homoglyphs, punctuation, order, deletion, same-sound and
@@ -93,6 +101,7 @@ def evaluate(
     with adversarial_file(context.params) as stream:
         found = measure(opened, model, context.params, reject)
         reject.close()
+        tell_long(opened, console)
         if asked is not None:
             found = with_robustness(opened, found, asked, context.params, stream, console)
     unknown = found.document.get("unknown_labels")
