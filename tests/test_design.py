@@ -57,6 +57,7 @@ SHARED_COMMAND_FILES = {
     "embedding",
     "eval_kinds",
     "eval_options",
+    "eval_robustness",
     "eval_tables",
     "finetune_options",
     "finetune_tasks",

@@ -26,6 +26,7 @@ Options = dict[str, Any]
 
 SOME_HEED: Options = {
     "threshold": None, "label_separator": None, "format": None, "vocab_limit": None,
+    "robustness": False,
 }  # fmt: skip
 """Options that have no meaning for some kinds, as they are where they are not given."""
 
@@ -145,8 +146,8 @@ KINDS = (
     Kind("a tagger of words", is_tagger, frozenset({"format"}), _tagger),
     Kind("a model that answers questions", is_answerer, frozenset({"format"}), _answerer),
     Kind(
-        "a classifier", lambda opened: True, frozenset({"threshold", "label_separator", "format"}),
-        _classifier,
+        "a classifier", lambda opened: True,
+        frozenset({"threshold", "label_separator", "format", "robustness"}), _classifier,
     ),
 )  # fmt: skip
 """The first that fits is taken."""
@@ -164,5 +165,6 @@ def measure(opened: Any, model: str, options: Options, reject: RejectFile) -> Me
     for name, value in SOME_HEED.items():
         if options[name] != value and name not in kind.heeds:
             flag = name.replace("_", "-")
-            raise UsageError(f"--{flag} {options[name]}: {model} is {kind.name}")
+            given = "" if options[name] is True else f" {options[name]}"
+            raise UsageError(f"--{flag}{given}: {model} is {kind.name}")
     return kind.measure(opened, options, reject)
