@@ -20,6 +20,8 @@ Examples:
   nlpcli eval -m reviews sample_data/reviews_en_test.csv
   nlpcli eval -m reviews sample_data/reviews_en_test.csv --json \\
       --fail-under 'macro_f1=0.5'
+  nlpcli eval -m reviews sample_data/reviews_en_test.csv --slices \\
+      --slice-by label
   nlpcli eval -m reviews-lm sample_data/reviews_en_test.csv
   nlpcli eval -m sample_data/words_en.vec sample_data/word_pairs_en.tsv
   nlpcli eval -m sample_data/words_en.vec sample_data/analogies_en.txt
@@ -38,6 +40,9 @@ def evaluate(
     threshold: own.Threshold = None,
     fail_under: own.FailUnder = None,
     vocab_limit: own.VocabLimit = None,
+    slices: own.Slices = False,
+    slice_by: own.SliceBy = None,
+    slice_rows: own.SliceRows = 20,
     resamples: own.Resamples = 1000,
     seed: opt.Seed = 1,
     format: opt.Format = None,
@@ -60,7 +65,8 @@ def evaluate(
     Word vectors are measured by analogies (four words a line, sections begin with a colon; as
     questions-words.txt) or by pairs of words with a score (as WordSim-353), case set aside. A
     language model is measured by its perplexity on texts, a sentence a line or row. A tagger of
-    words is measured by the entities that it finds, as conlleval does.
+    words is measured by the entities that it finds, as conlleval does. --slices tells of rows in
+    which a classifier is worse than in the others beyond chance (Fisher's exact test, by Holm).
     """
     conditions = [parse_condition(text, "--fail-under") for text in fail_under or []]
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nlpcli.commands.eval_tables import language_table, rows_table, word_table
+from nlpcli.commands.eval_tables import language_table, rows_table, slices_table, word_table
 from nlpcli.commands.tagging import is_tagger, word_columns
 from nlpcli.errors import UsageError
 from nlpcli.shell.console import RejectFile
@@ -25,6 +25,7 @@ Options = dict[str, Any]
 
 SOME_HEED: Options = {
     "threshold": None, "label_separator": None, "format": None, "vocab_limit": None,
+    "slices": False, "slice_by": None, "slice_rows": 20,
 }  # fmt: skip
 """Options that have no meaning for some kinds, as they are where they are not given."""
 
@@ -117,7 +118,7 @@ def _classifier(opened: Any, options: Options, reject: RejectFile) -> Measured:
     columns = {name: options[name] for name in ("text_column", "text_b_column", "label_column")}
     rows = read_labelled(
         options["test"], fmt, **columns, label_separator=separator, keep_blank=True,
-        on_reject=reject,
+        other_columns=options["slice_by"] or (), on_reject=reject,
     )  # fmt: skip
     probabilities = opened.probabilities(rows.texts)
     drawing = {"resamples": options["resamples"], "seed": options["seed"]}
@@ -125,7 +126,16 @@ def _classifier(opened: Any, options: Options, reject: RejectFile) -> Measured:
     before = ece_uncalibrated(opened, probabilities, rows.labels, **drawing)
     if before is not None:
         document["ece_uncalibrated"] = before
-    return Measured(document, rows_table(document), rows, probabilities)
+    table = rows_table(document)
+    if options["slices"] or options["slice_by"]:
+        from nlpcli.runs.slicing import find_slices
+
+        document["slices"] = find_slices(
+            opened, probabilities, rows, threshold=options["threshold"],
+            min_rows=options["slice_rows"],
+        )  # fmt: skip
+        table += slices_table(document["slices"])
+    return Measured(document, table, rows, probabilities)
 
 
 KINDS = (
@@ -133,7 +143,8 @@ KINDS = (
     Kind("a language model", _is_language_model, frozenset({"format"}), _language_model),
     Kind("a tagger of words", is_tagger, frozenset({"format"}), _tagger),
     Kind(
-        "a classifier", lambda opened: True, frozenset({"threshold", "label_separator", "format"}),
+        "a classifier", lambda opened: True,
+        frozenset({"threshold", "label_separator", "format", "slices", "slice_by", "slice_rows"}),
         _classifier,
     ),
 )  # fmt: skip

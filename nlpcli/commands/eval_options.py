@@ -23,3 +23,10 @@ VocabLimit = Annotated[
     typer.Option(min=1, help="Word vectors: only the first N words are known, and answer."),
 ]
 Resamples = Annotated[int, typer.Option(min=10, max=100000, help="Of the bootstrap intervals.")]
+Slices = Annotated[
+    bool, typer.Option("--slices", help="Where it fails: by length, by words and pairs of them.")
+]
+SliceBy = Annotated[
+    list[str] | None, typer.Option(help="And by the values of this column; may be repeated.")
+]
+SliceRows = Annotated[int, typer.Option(min=2, help="Of a slice, at least.")]
