@@ -31,6 +31,7 @@ class Problem(StrEnum):
     """What is looked for, in the order in which it is listed."""
 
     label = "label"
+    doubtful = "doubtful"
     conflict = "conflict"
     near_conflict = "near-conflict"
     leak = "leak"
@@ -55,7 +56,7 @@ def doctor(
     ] = None,
     top: Annotated[
         int | None,
-        typer.Option(min=1, help="So many suspects of labels [default: the likely errors]."),
+        typer.Option(min=1, help="So many label and doubtful rows at most [default: all]."),
     ] = None,
     near: Annotated[
         float, typer.Option(min=0.1, max=1, help="Share of words in common, from which on.")
@@ -100,9 +101,10 @@ def doctor(
     models of train-fasttext that have seen neither the row nor a copy of it. A sum of it all goes
     to stderr, or with --json to stdout.
 
-    Problems, in their order: label (likely wrong, worst first), conflict and near-conflict (the
-    same or nearly the same text with another label), leak and near-leak (it stands in --test),
-    duplicate and near-duplicate, blank (no text), unlabelled, damaged (characters), long.
+    Problems, in their order, each the worst first: label (likely wrong), doubtful (the models say
+    otherwise, less surely), conflict and near-conflict (the same or nearly the same text with
+    another label), leak and near-leak (it stands in --test), duplicate and near-duplicate, blank
+    (no text), unlabelled, damaged (characters), long.
     """
     from nlpcli.runs.doctor import COLUMNS, columns_of, examine
 
@@ -152,7 +154,7 @@ def _request(options: dict[str, Any]) -> DoctorRequest:
     for problem in options["check"] or []:
         if "leak" in problem and options["test"] is None:
             raise UsageError(f"--check {problem.value} needs rows to compare with", hint="--test")
-    if options["top"] is not None and "label" not in checks:
+    if options["top"] is not None and not checks & {"label", "doubtful"}:
         raise UsageError("--top: --check does not ask for labels", hint="--check label")
     return DoctorRequest(
         train=options["train"], test=options["test"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -31,12 +32,13 @@ EXAMPLES = """\b
 Examples:
   nlpcli predict -m reviews sample_data/new_messages.csv
   nlpcli predict -m reviews --top-k 2 --only < sample_data/new_messages.csv
+  nlpcli predict -m reviews --select 5 sample_data/new_messages.csv
 """
 
 PREFIX = "predicted_"
 FOR_LABELS = {
     "top_k": 1, "threshold": None, "probabilities": False, "abstain_below": 0.0,
-    "abstain_error": None, "explain": 0,
+    "abstain_error": None, "explain": 0, "select": None,
 }  # fmt: skip
 """Options that mean nothing without labels, as they are where they are not given."""
 
@@ -76,6 +78,9 @@ def predict(
     explain: Annotated[
         int, typer.Option(min=0, help="Add the N n-grams that speak most for or against the label.")
     ] = 0,
+    select: Annotated[
+        int | None, typer.Option(min=1, help="Only N rows: those to label next, best first.")
+    ] = None,
     embed: Annotated[
         Pooling | None, typer.Option(help="Of an encoder: add the text's vector, embedding.")
     ] = None,
@@ -112,6 +117,9 @@ def predict(
     cls is the last layer's first position, mean the mean of the last layer over all pieces, [CLS]
     and [SEP] too, last4 (which --words takes) the same of the mean of the last four layers; a
     word's vector is the mean over its pieces. -o FILE.npy: vectors alone, float32.
+
+    --select reads all rows and writes the N most worth a label: the model is unsure of them, and
+    they are unlike each other.
     """
     from nlpcli.data.rows import RowFormat, open_rows
 
@@ -138,7 +146,10 @@ def predict(
         rows = open_rows(input, fmt, reject)
         at = answered_column(rows, text_column, answers)
         sink = _sink(answers, rows, at, stream, context.params)
-        count = _write_answers(rows, sink, stream, header=header, line_buffered=line_buffered)
+        parts = (batch.rows for batch in rows.batches())
+        if select is not None:
+            parts = iter([_selected(rows, answers, at, text_b_column, select)])
+        count = _write_answers(parts, sink, stream, header=header, line_buffered=line_buffered)
         reject.close()
     if isinstance(answers, Vectors):
         answers.warn_of_cut(console)
@@ -249,18 +260,41 @@ class _Columns:
         pass
 
 
+def _selected(
+    rows: RowStream, answers: Columns, text: int, other: str | None, wanted: int
+) -> list[list[str]]:
+    """Of all rows those to label next, best first."""
+    from nlpcli.data.pairs import texts_of
+    from nlpcli.evaluation.selection import select_rows
+    from nlpcli.runs.answer_columns import Answers
+
+    assert isinstance(answers, Answers)
+    second = None if other is None else rows.column(other)
+    every, texts, doubts = [], [], []
+    for batch in rows.batches():
+        every += batch.rows
+        texts += texts_of(batch.rows, text, second)
+        doubts += answers.doubts(texts[len(doubts) :]).tolist()
+    return [every[i] for i in select_rows(doubts, texts, wanted).tolist()]
+
+
 def _write_answers(
-    rows: RowStream, sink: _Sink, stream: BinaryIO, *, header: bool, line_buffered: bool
+    parts: Iterator[list[list[str]]],
+    sink: _Sink,
+    stream: BinaryIO,
+    *,
+    header: bool,
+    line_buffered: bool,
 ) -> int:
     """Reads, answers and writes batch by batch; each is flushed before the next is awaited."""
     if header:
         sink.begin()
         stream.flush()
     count = 0
-    for batch in rows.batches():
-        step = 1 if line_buffered else max(1, len(batch.rows))
-        for at in range(0, len(batch.rows), step):
-            part = batch.rows[at : at + step]
+    for batch in parts:
+        step = 1 if line_buffered else max(1, len(batch))
+        for at in range(0, len(batch), step):
+            part = batch[at : at + step]
             sink.write(part)
             stream.flush()
             count += len(part)

@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 Labels = Sequence[tuple[str, ...]]
 
 PROBLEMS = (
-    "label", "conflict", "near-conflict", "leak", "near-leak", "duplicate", "near-duplicate",
+    "label", "doubtful", "conflict", "near-conflict", "leak", "near-leak", "duplicate", "near-duplicate",
     "blank", "unlabelled", "damaged", "long",
 )  # fmt: skip
 """All of them, in the order in which they are listed."""
@@ -127,14 +127,9 @@ def leaked_test_rows(found: Duplicates, n_train: int) -> tuple[int, int]:
 
 
 def ranked(findings: list[Finding]) -> list[Finding]:
-    """By problem, in the order of PROBLEMS; the highest score first, then the lowest row.
-
-    Findings of labels keep their order: they come ranked.
-    """
+    """By problem, in the order of PROBLEMS; the highest score first, then the lowest row."""
     at = {name: i for i, name in enumerate(PROBLEMS)}
-    mine = [f for f in findings if f.problem == "label"]
-    others = [f for f in findings if f.problem != "label"]
-    return mine + sorted(others, key=lambda f: (at[f.problem], -(f.score or 0.0), f.row))
+    return sorted(findings, key=lambda f: (at[f.problem], -(f.score or 0.0), f.row))
 
 
 def _elsewhere(labels: Labels, row: int, other: int) -> str:

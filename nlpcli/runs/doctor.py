@@ -34,6 +34,7 @@ FEW_ROWS = 10
 """A label of fewer rows is told as one that is hardly learnt."""
 MOST_SWAPS = 20
 PLAIN = {"blank", "unlabelled", "damaged", "long"}
+JUDGED = {"label", "doubtful"}
 NEAR = {"near-conflict", "near-leak", "near-duplicate"}
 COLUMNS = ["row", "problem", "score", "label", "suggested_label", "other_row", "detail", "text"]
 
@@ -41,7 +42,7 @@ COLUMNS = ["row", "problem", "score", "label", "suggested_label", "other_row", "
 @dataclass(frozen=True, kw_only=True)
 class DoctorRequest:
     """What is looked for, and where. ``near``: the Jaccard coefficient from which on two texts are
-    nearly the same. ``top``: so many suspects of labels, likely errors or not."""
+    nearly the same. ``top``: so many suspects of labels at most."""
 
     train: str
     test: str | None
@@ -70,7 +71,7 @@ class Diagnosis:
 def examine(request: DoctorRequest, console: Reporter, reject: Rejects) -> Diagnosis:
     """Reads, compares and judges. Raises InputMissing, DataError, Unavailable."""
     columns: dict[str, Any] = request.columns
-    if "label" in request.checks:
+    if request.checks & JUDGED:
         from nlpcli.runs.torch_import import import_torch_aside
 
         import_torch_aside()
@@ -110,7 +111,7 @@ class _Examination:
             labels = [self.rows.labels[i] for i in self.kept.tolist()]
             more = conflicts(mine.first, labels) + duplicates(mine.first, labels)
             more += near_findings(mine, labels)
-            if "label" in checks:
+            if checks & JUDGED:
                 more += self._judge(mine.groups, labels)
             found += [self._in_file(f, self.kept) for f in more]
             if self.test is not None:
@@ -147,7 +148,7 @@ class _Examination:
         if self.test is not None:
             texts += [self.test.texts[i] for i in self.tested.tolist()]
         # folds keep copies together, so near ones are looked for there too
-        near = request.near if request.checks & (NEAR | {"label"}) else None
+        near = request.near if request.checks & (NEAR | JUDGED) else None
         self.console.detail(f"comparing {len(texts):,} texts")
         return find_duplicates(texts, near)
 
@@ -167,13 +168,14 @@ class _Examination:
             texts, labels, names, groups, request.validation, self.console, multi_label=several
         )
         self.judgement, doubts = found, found.doubts
-        order = doubts.order[doubts.errors[doubts.order]]
-        if request.top is not None:
-            order = doubts.order[: request.top]
+        problems = {True: "label", False: "doubtful"}
+        order = np.concatenate([doubts.order[doubts.errors[doubts.order]],
+                                doubts.order[~doubts.errors[doubts.order]]])  # fmt: skip
         return [
-            Finding(int(found.judged[at]), "label", float(1 - doubts.confidence[at]),
+            Finding(int(found.judged[at]), problems[bool(doubts.errors[at])],
+                    float(1 - doubts.confidence[at]),
                     found.suggested(int(found.judged[at]), names, several=several))
-            for at in order.tolist()
+            for at in order[: request.top].tolist()
         ]  # fmt: skip
 
     def document(self, findings: list[Finding]) -> dict[str, Any]:
@@ -181,7 +183,7 @@ class _Examination:
         rows = self.rows
         counts = Counter(name for names in rows.labels for name in names)
         doubted = Counter(
-            name for f in findings if f.problem == "label" for name in rows.labels[f.row]
+            name for f in findings if f.problem in JUDGED for name in rows.labels[f.row]
         )
         per_label = {
             name: {"rows": n, "share": n / len(rows.labels), "suspects": doubted[name]}
@@ -222,7 +224,7 @@ class _Examination:
 def _swaps(rows: UncheckedRows, findings: list[Finding]) -> list[dict[str, Any]]:
     """Which labels stand for which others most often among the suspects."""
     swaps = Counter(
-        (rows.labels[f.row], f.suggested) for f in findings if f.problem == "label" and f.suggested
+        (rows.labels[f.row], f.suggested) for f in findings if f.problem in JUDGED and f.suggested
     )
     most = sorted(swaps.items(), key=lambda item: (-item[1], item[0]))[:MOST_SWAPS]
     return [
