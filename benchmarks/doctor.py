@@ -116,7 +116,9 @@ def labelling(work: Path, name: str, seed: int, *, selected: bool) -> list[float
         accuracies.append(json.loads(done.stdout)["accuracy"]["value"])
         if selected:
             file = write(work / "pool.csv", rest, ("number", "text"))
-            done = run([*NLPCLI, "predict", "-m", str(work / "m"), str(file), "--select", str(STEP)])
+            done = run(
+                [*NLPCLI, "predict", "-m", str(work / "m"), str(file), "--select", str(STEP)]
+            )
             taken = {row["number"] for row in csv.DictReader(io.StringIO(done.stdout, newline=""))}
         else:
             taken = {row["number"] for row in rest[:STEP]}

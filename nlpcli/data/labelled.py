@@ -22,8 +22,8 @@ MOST_WEIGHT = 1e9
 class Labelled:
     """Texts with their label tuples (one label each, unless multi-label) and where they stood.
 
-    ``label_twins``: pairs of labels that differ in their Unicode normal form alone. ``columns``: the
-    cells of other columns that were asked for.
+    ``label_twins``: pairs of labels that differ in their Unicode normal form alone.
+    ``columns``: the cells of other columns that were asked for.
     """
 
     texts: list[str]

@@ -56,6 +56,11 @@ class SimilarPairs:
     right: I64
     similarity: F64
 
+    def both_ways(self) -> tuple[I64, I64, F64]:
+        """Each pair twice, once from either side: one, the other, how much alike."""
+        one, other = (self.left, self.right), (self.right, self.left)
+        return np.concatenate(one), np.concatenate(other), np.tile(self.similarity, 2)
+
 
 @dataclass(frozen=True)
 class Duplicates:
@@ -83,7 +88,7 @@ class Duplicates:
 
 
 def plain_texts(texts: Sequence[str]) -> list[str]:
-    """Each text in NFKC, lower case, white space as one blank: alike for texts that are the same."""
+    """Each text in NFKC, lower case, white space as one blank: alike if they are the same."""
     found: list[str] = []
     for chunk in text_chunks(texts):
         joined = join_texts(chunk, Cleaning())

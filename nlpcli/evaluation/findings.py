@@ -16,8 +16,8 @@ Floats = npt.NDArray[np.float64]
 Labels = Sequence[tuple[str, ...]]
 
 PROBLEMS = (
-    "label", "doubtful", "conflict", "near-conflict", "leak", "near-leak", "duplicate", "near-duplicate",
-    "blank", "unlabelled", "damaged", "long",
+    "label", "doubtful", "conflict", "near-conflict", "leak", "near-leak", "duplicate",
+    "near-duplicate", "blank", "unlabelled", "damaged", "long",
 )  # fmt: skip
 """All of them, in the order in which they are listed."""
 
@@ -81,9 +81,8 @@ def near_findings(found: Duplicates, labels: Labels) -> list[Finding]:
         [_key(labels[a]) == _key(labels[b])
          for a, b in zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)], dtype=np.bool_,
     )  # fmt: skip
-    both = np.concatenate([pairs.left, pairs.right]), np.concatenate([pairs.right, pairs.left])
-    twice = np.concatenate([~same, ~same]), np.concatenate([pairs.similarity, pairs.similarity])
-    differ = _most_alike(both[0][twice[0]], both[1][twice[0]], twice[1][twice[0]])
+    twice = np.tile(~same, 2)
+    differ = _most_alike(*(side[twice] for side in pairs.both_ways()))
     agree = _most_alike(pairs.right[same], pairs.left[same], pairs.similarity[same])
     return [
         *(Finding(row, "near-conflict", score, None, other) for row, other, score in differ),
@@ -105,9 +104,7 @@ def leaks(found: Duplicates, n_train: int, labels: Labels) -> list[Finding]:
         Finding(i, "leak", 1.0, None, int(here[i]) - n_train, _elsewhere(labels, i, int(here[i])))
         for i in np.flatnonzero(here >= 0).tolist()
     ]
-    pairs = found.near
-    one, other = np.concatenate([pairs.left, pairs.right]), np.concatenate([pairs.right, pairs.left])
-    similarity = np.concatenate([pairs.similarity, pairs.similarity])
+    one, other, similarity = found.near.both_ways()
     # the first row of a text that is in both parts is a training row, and leaks as it is
     leaky = (one < n_train) & (test_row[one] < 0) & (test_row[other] >= 0)
     near = _most_alike(one[leaky], test_row[other[leaky]], similarity[leaky])

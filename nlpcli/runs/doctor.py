@@ -96,7 +96,9 @@ class _Examination:
         self.request, self.rows, self.test, self.console = request, rows, test, console
         single = request.separator is None
         pairs = zip(rows.texts, rows.labels, strict=True)
-        good = [i for i, (text, names) in enumerate(pairs) if text.strip() and (names or not single)]
+        good = [
+            i for i, (text, names) in enumerate(pairs) if text.strip() and (names or not single)
+        ]
         tested = [] if test is None else [i for i, t in enumerate(test.texts) if t.strip()]
         self.kept, self.tested = np.array(good, np.int64), np.array(tested, np.int64)
         self.leaked: tuple[int, int] | None = None

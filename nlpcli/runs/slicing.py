@@ -20,7 +20,7 @@ def find_slices(
     threshold: float | None,
     min_rows: int,
 ) -> dict[str, Any]:
-    """The ``slices`` part of the document. A row of several labels is right when all of them are."""
+    """The ``slices`` part of the document. A row of several labels is right when all are."""
     from nlpcli.evaluation.slices import slice_document
 
     right = answered_right(model, probabilities, rows.labels, threshold)

@@ -64,7 +64,8 @@ def test_leaks() -> None:
 def test_order() -> None:
     mixed = [
         Finding(5, "blank"), Finding(1, "duplicate", 1.0), Finding(9, "label", 0.9),
-        Finding(2, "label", 0.8), Finding(3, "near-conflict", 0.7), Finding(0, "near-conflict", 0.9),
+        Finding(2, "label", 0.8), Finding(3, "near-conflict", 0.7),
+        Finding(0, "near-conflict", 0.9),
     ]  # fmt: skip
     assert [f.row for f in ranked(mixed)] == [9, 2, 0, 3, 1, 5]
     assert {f.problem for f in mixed} <= set(PROBLEMS)

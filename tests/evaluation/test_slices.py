@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -65,7 +67,7 @@ def test_ngrams_are_counted_as_by_hand() -> None:
     texts = [" ".join(generator.choice(list("abcdef"), 4)) for _ in range(200)]
     found = ngram_slices(texts, 20)
     words = [text.split() for text in texts]
-    holds = [{*w, *zip(w, w[1:], strict=False)} for w in words]
+    holds = [{*w, *pairwise(w)} for w in words]
     counts = [sum(one in held for held in holds) for one in set().union(*holds)]
     wanted = sorted(count for count in counts if 20 <= count <= 180)
     assert sorted(np.asarray(found.texts.sum(axis=0)).ravel().tolist()) == wanted
