@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  nlpcli doctor sample_data/reviews_en.csv --test sample_data/reviews_en_test.csv
-  nlpcli doctor sample_data/reviews_en.csv --check label --top 20 -o suspects.csv
+  nlpcli doctor sample_data/reviews_en.csv \\
+      --test sample_data/reviews_en_test.csv
+  nlpcli doctor sample_data/reviews_en.csv --check label --top 9 -o wrong.csv
 """
 _MOST_SHOWN = 5
 

@@ -39,7 +39,7 @@ def test_the_greedy_choice_by_definition(rows: int, wanted: int, seed: int) -> N
     for i, one in enumerate(found):
         left = [j for j in range(rows) if j not in found[:i]]
         worth = {
-            j: (doubts[j] + selection.SAME) * (
+            j: (doubts[j] ** selection.SHARPNESS + selection.SAME) * (
                 min([1.0, *(max(0.0, 1 - dense[j] @ dense[c]) for c in found[:i])])
                 + selection.SAME
             )
