@@ -46,9 +46,11 @@ TORCH_FREE_FILES = {
 }
 SHARED_COMMAND_FILES = {
     "opening",
+    "asking",
     "pretraining_options",
     "after_training",
     "abstaining",
+    "cascading",
     "embedding",
     "eval_kinds",
     "eval_options",
@@ -58,6 +60,7 @@ SHARED_COMMAND_FILES = {
     "configuring",
     "ngram_options",
     "plotting",
+    "selecting",
     "tagging",
 }  # command files may import these
 COMMAND_REGISTRY = "app"  # and this one may import every command

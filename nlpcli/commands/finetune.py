@@ -16,7 +16,7 @@ from nlpcli.commands.after_training import (
     why_not,
 )
 from nlpcli.commands.configuring import from_options
-from nlpcli.commands.finetune_tasks import chosen_task, plain, request_of
+from nlpcli.commands.finetune_tasks import TASKS, chosen_task, plain, request_of
 from nlpcli.commands.opening import open_encoder, refuse_same_file
 from nlpcli.errors import NegativeAnswer, UsageError
 from nlpcli.shell import options as opt
@@ -30,6 +30,7 @@ Examples:
   nlpcli finetune sample_data/reviews_en.csv --from encoder -o tuned
   nlpcli finetune sample_data/tags_en.csv --from encoder -o tuned-tags \\
       --label-column labels --label-separator ';' --epochs 1
+  nlpcli finetune sample_data/questions_en.json --from encoder -o answers
 """
 
 
@@ -56,6 +57,9 @@ def finetune(
     label_pieces: own.LabelPiecesOption = own.LabelPieces.first,
     word_decoding: own.WordDecodingOption = own.WordDecoding.first,
     crf: own.Crf = False,
+    doc_stride: own.DocStride = 128,
+    max_question_length: own.MaxQuestionLength = 64,
+    max_answer_length: own.MaxAnswerLength = 30,
     epochs: own.Epochs = 3,
     batch_size: own.BatchSize = 32,
     lr: own.Lr = 5e-5,
@@ -70,6 +74,7 @@ def finetune(
     threshold: own.Threshold = None,
     max_length: own.MaxLength = None,
     long: own.Long = own.LongName.truncate_tail,
+    window_overlap: own.WindowOverlap = 32,
     patience: own.Patience = None,
     publish_if: own.PublishIf = None,
     if_changed: own.IfChanged = False,
@@ -91,13 +96,16 @@ def finetune(
     verbose: opt.Verbose = False,
     no_color: opt.NoColor = False,
 ) -> None:
-    """Fine-tune an encoder on labelled texts or pairs, or on tagged words, and publish the model.
+    """Fine-tune an encoder on labelled texts or pairs, on tagged words or on answered questions.
 
     Of the epochs the best one on the dev rows is kept: by accuracy, or with --label-separator by
-    micro F1, of words by entity F1. --from takes a fine-tuned model too; its head is drawn anew.
-    The model is at the same time a folder that transformers loads as
-    BertForSequenceClassification or BertForTokenClassification. Words come as CoNLL files, or in
-    columns tokens and tags: lists as JSON, or joined by blanks.
+    micro F1, of words by entity F1, of answers by F1. --from takes a fine-tuned model too; its head
+    is drawn anew, but for questions, if it was one for them: that goes on. The model is at the same
+    time a folder that transformers loads as
+    BertForSequenceClassification, BertForTokenClassification or BertForQuestionAnswering. Words
+    come as CoNLL files, or in columns tokens and tags: lists as JSON, or joined by blanks.
+    Questions come as SQuAD's JSON, or in columns context, question, answer and answer_start
+    (--text-column, --text-b-column and --label-column for the first three).
     """
     from nlpcli.store.store import Store
     from nlpcli.training.finetuning_config import FinetuneConfig
@@ -110,7 +118,8 @@ def finetune(
     refuse_same_file({"TRAIN": train, "--dev": dev}, {"--rejects": rejects, "--output": output})
     chosen = chosen_task(options, console)
     opened = open_encoder(base, store, console)
-    length = _length(opened.encoder.config, base, max_length, pair=text_b_column is not None)
+    pair, usual = text_b_column is not None, TASKS[chosen].length
+    length = _length(opened.encoder.config, base, max_length, usual, pair=pair)
     try:
         config = from_options(FinetuneConfig, options, max_length=length)
     except ValueError as error:
@@ -119,7 +128,7 @@ def finetune(
     _execute(request, run, models, console, rejects, options)
 
 
-def _length(config: BertConfig, base: str, asked: int | None, *, pair: bool) -> int:
+def _length(config: BertConfig, base: str, asked: int | None, usual: int, *, pair: bool) -> int:
     """Positions of a row. Raises UsageError for an encoder that cannot read such rows."""
     from nlpcli.store.encoder_classifier import SHORTEST
 
@@ -130,7 +139,7 @@ def _length(config: BertConfig, base: str, asked: int | None, *, pair: bool) -> 
         raise UsageError(f"--text-b-column: {base} knows one segment, wanted 2 for pairs")
     if asked is not None and asked > longest:
         raise UsageError(f"--max-length {asked}: {base} has {longest} positions")
-    return asked or min(128, longest)
+    return asked or min(usual, longest)
 
 
 def _execute(

@@ -14,6 +14,7 @@ class TaskName(StrEnum):
     sequence = "sequence"
     pair = "pair"
     token = "token"
+    qa = "qa"
 
 
 class SchemeName(StrEnum):
@@ -47,11 +48,12 @@ class LongName(StrEnum):
     truncate_tail = "truncate-tail"
     truncate_head = "truncate-head"
     head_tail = "head-tail"
+    window = "window"
 
 
 Task = Annotated[
     TaskName | None,
-    typer.Option(help="A label of a text, of a pair, of each word [default: by the columns]."),
+    typer.Option(help="A label of a text, a pair, each word; answers [default: by the columns]."),
 ]
 Dev = Annotated[
     str | None, typer.Option(help="Rows to choose the best epoch and the threshold on.")
@@ -71,6 +73,15 @@ WordDecodingOption = Annotated[
 ]
 Crf = Annotated[
     bool, typer.Option("--crf", help="Words: a field that learns which tags follow which.")
+]
+DocStride = Annotated[
+    int, typer.Option(min=0, max=8192, help="Questions: pieces that windows of a context share.")
+]
+MaxQuestionLength = Annotated[
+    int, typer.Option(min=1, max=8192, help="Questions: pieces that are read of one.")
+]
+MaxAnswerLength = Annotated[
+    int, typer.Option(min=1, max=8192, help="Questions: pieces of the longest answer.")
 ]
 Epochs = Annotated[int, typer.Option(min=1, max=10000, help="Passes over the rows.")]
 BatchSize = Annotated[int, typer.Option(min=1, max=100000, help="Rows of a step.")]
@@ -95,9 +106,14 @@ Threshold = Annotated[
     float | None, typer.Option(min=0, max=1, help="For several labels [default: tuned].")
 ]
 MaxLength = Annotated[
-    int | None, typer.Option(min=4, max=8192, help="Pieces of a row [default: 128, or fewer].")
+    int | None, typer.Option(min=4, max=8192, help="Pieces of a row [default: 128; qa: 384].")
 ]
-Long = Annotated[LongName, typer.Option(help="What is left out of a text that is longer.")]
+Long = Annotated[
+    LongName, typer.Option(help="What is left out of a text that is longer; window: nothing.")
+]
+WindowOverlap = Annotated[
+    int, typer.Option(min=0, max=8192, help="Pieces that windows of a long text share.")
+]
 Patience = Annotated[
     int | None, typer.Option(min=1, help="End after so many epochs without a better one.")
 ]

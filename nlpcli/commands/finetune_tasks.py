@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from nlpcli.commands.asking import question_columns
 from nlpcli.commands.configuring import has_dev_part
 from nlpcli.commands.tagging import word_columns
 from nlpcli.errors import UsageError
@@ -23,7 +24,8 @@ Options = dict[str, Any]
 SOME_HEED: Options = {
     "text_b_column": None, "weight_column": None, "label_separator": None, "class_weight": None,
     "threshold": None, "long": "truncate-tail", "tag_scheme": "auto", "label_pieces": "first",
-    "word_decoding": "first", "crf": False,
+    "word_decoding": "first", "crf": False, "doc_stride": 128, "max_question_length": 64,
+    "max_answer_length": 30, "window_overlap": 32,
 }  # fmt: skip
 """Options that have no meaning for some tasks, as they are where they are not given."""
 WITHOUT_CRF: Options = {"label_pieces": "first", "label_smoothing": 0.0, "focal": 0.0}
@@ -38,11 +40,13 @@ COLUMNS = ("text_column", "text_b_column", "label_column", "weight_column", "lab
 @dataclass(frozen=True)
 class Task:
     """``heeds``: of ``SOME_HEED``. ``request``: (what all requests have, options) -> the request
-    and the class of its run. ``metrics``: what --publish-if may name."""
+    and the class of its run. ``metrics``: what --publish-if may name. ``length``: pieces of a row,
+    where nobody says it."""
 
     heeds: frozenset[str]
     request: Callable[[Options, Options], tuple[Any, Any]]
     metrics: Callable[[Options], tuple[str, ...]]
+    length: int = 128
 
 
 def _of_texts(given: Options, options: Options) -> tuple[Any, Any]:
@@ -61,6 +65,16 @@ def _of_words(given: Options, options: Options) -> tuple[Any, Any]:
     return TokenRequest(**given, **own, scheme=options["tag_scheme"]), TokenRun
 
 
+def _of_questions(given: Options, options: Options) -> tuple[Any, Any]:
+    from nlpcli.runs.question_finetuning import QuestionRequest, QuestionRun
+
+    base = given["base"]
+    if base.encoder.config.type_vocab < 2:
+        raise UsageError(f"--from {base.path}: knows one segment, wanted 2 for questions")
+    own = {n: options[n] for n in ("doc_stride", "max_question_length", "max_answer_length")}
+    return QuestionRequest(**{**given, "columns": question_columns(options)}, **own), QuestionRun
+
+
 def _label_metrics(options: Options) -> tuple[str, ...]:
     from nlpcli.runs.conditions import metric_names
 
@@ -73,12 +87,26 @@ def _word_metrics(options: Options) -> tuple[str, ...]:
     return METRICS
 
 
-FOR_TEXTS = frozenset({"weight_column", "label_separator", "class_weight", "threshold", "long"})
+def _answer_metrics(options: Options) -> tuple[str, ...]:
+    from nlpcli.runs.question_finetuning import GATE
+
+    return GATE
+
+
+FOR_TEXTS = frozenset({
+    "weight_column", "label_separator", "class_weight", "threshold", "long", "window_overlap",
+})  # fmt: skip
 TASKS = {
     "sequence": Task(FOR_TEXTS, _of_texts, _label_metrics),
     "pair": Task(FOR_TEXTS | {"text_b_column"}, _of_texts, _label_metrics),
     "token": Task(
         frozenset({"tag_scheme", "label_pieces", "word_decoding", "crf"}), _of_words, _word_metrics
+    ),
+    "qa": Task(
+        frozenset({"text_b_column", "doc_stride", "max_question_length", "max_answer_length"}),
+        _of_questions,
+        _answer_metrics,
+        length=384,
     ),
 }
 
@@ -124,6 +152,8 @@ def _refuse_useless(task: str, options: Options) -> None:
                 f"--{name.replace('_', '-')} has no meaning for --task {task}",
                 hint="--task pair" if other else None,
             )
+    if options["window_overlap"] != SOME_HEED["window_overlap"] and options["long"] != "window":
+        raise UsageError("--window-overlap has no meaning without --long window")
     if options["crf"]:
         for name, value in WITHOUT_CRF.items():
             if options[name] != value:

@@ -22,6 +22,7 @@ from nlpcli.runs.finetuning_parts import (
     scorer,
 )
 from nlpcli.runs.interrupts import Interrupted
+from nlpcli.runs.long_texts import LongTexts
 from nlpcli.runs.publishing import (
     find_unchanged,
     gate_failures,
@@ -103,7 +104,7 @@ class FinetuneRun:
         parts, answering = self._read(), self._request.answering()
         rows = self._cutter(answering).rows(parts.train.texts)
         self._tell_cut(rows, answering)
-        return make_plan(self._request, parts, n_cut=rows.n_cut)
+        return make_plan(self._request, parts, n_cut=rows.n_cut, n_read=len(rows))
 
     def _read(self) -> Parts:
         from nlpcli.data.labelled import read_labelled
@@ -139,11 +140,10 @@ class FinetuneRun:
             self._console.warn(f"texts that occur with different labels: {train.n_conflicts:,}")
 
     def _tell_cut(self, rows: Rows, answering: Answering) -> None:
-        if rows.n_cut:
-            self._console.say(
-                f"longer than {answering.max_length} pieces and cut: {rows.n_cut:,} of "
-                f"{len(rows):,} rows"
-            )
+        long = LongTexts(answering.max_length)
+        long.count(rows)
+        for line in long.lines():
+            self._console.say(line)
 
     def _cutter(self, answering: Answering) -> Cutter:
         from nlpcli.text.wordpiece import WordPieceTokenizer
@@ -155,6 +155,7 @@ class FinetuneRun:
     def _prepared(self, parts: Parts, answering: Answering) -> tuple[Finetuning, Any]:
         """The training, ready to go, and what cuts texts. Raises UsageError, Unavailable."""
         from nlpcli.batching.labels import LabelSets
+        from nlpcli.batching.text_windows import of_rows
         from nlpcli.models.encoder_heads import SequenceModel
         from nlpcli.training.answers import SequenceObjective, logits_of
         from nlpcli.training.device import choose_device, set_threads
@@ -169,12 +170,14 @@ class FinetuneRun:
         cutter = self._cutter(answering)
         rows = cutter.rows(parts.train.texts)
         self._tell_cut(rows, answering)
-        make_plan(request, parts, n_cut=rows.n_cut)  # refuses what does not fit into memory
+        # refuses what does not fit into memory
+        make_plan(request, parts, n_cut=rows.n_cut, n_read=len(rows))
         sets = LabelSets.of(parts.train.labels, parts.names)
         targets: npt.NDArray[Any] = sets.ids.astype(np.int64)
         if request.separator is not None:
-            targets = sets.dense(np.arange(len(rows))).astype(np.float32)
+            targets = sets.dense(np.arange(len(parts.train.texts))).astype(np.float32)
         importance = class_importance(sets, parts.class_weight, parts.train.weights)
+        targets, importance = of_rows(rows, targets, importance)
         config = request.config
         model = SequenceModel(
             replace(encoder.config, dropout=config.dropout, attention_dropout=config.dropout),

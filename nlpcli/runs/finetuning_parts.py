@@ -64,7 +64,7 @@ class FinetuneRequest:
         """How rows are read and answered, before anything is measured."""
         return Answering(
             pair=self.pair, separator=self.separator, max_length=self.config.max_length,
-            long=self.config.long,
+            long=self.config.long, window_overlap=self.config.window_overlap,
         )  # fmt: skip
 
     def record(self, parts: Parts, program: str) -> dict[str, Any]:
@@ -88,9 +88,11 @@ class FinetuneRequest:
         return plain
 
 
-def make_plan(request: FinetuneRequest, parts: Parts, *, n_cut: int) -> dict[str, Any]:
-    """Sizes, steps and memory of a run; ``n_cut`` rows are longer than is read. Raises
-    Unavailable."""
+def make_plan(
+    request: FinetuneRequest, parts: Parts, *, n_cut: int, n_read: int | None = None
+) -> dict[str, Any]:
+    """Sizes, steps and memory of a run; ``n_cut`` rows are longer than is read. ``n_read``: rows
+    that the model reads, where long texts are several. Raises Unavailable."""
     from nlpcli.training.device import choose_device
     from nlpcli.training.finetuning import MICRO_TOKENS
     from nlpcli.training.precision import choose_precision
@@ -110,8 +112,8 @@ def make_plan(request: FinetuneRequest, parts: Parts, *, n_cut: int) -> dict[str
         "dev_rows": 0 if parts.dev is None else len(parts.dev.texts), "labels": n_labels,
         "row_length": config.max_length, **shapes(encoder, place, precision),
         "batch_size": config.batch_size, "epochs": config.epochs,
-        "steps": config.epochs * -(-rows // config.batch_size), "parameters": parameters,
-        "memory_bytes": needed,
+        "steps": config.epochs * -(-(n_read or rows) // config.batch_size),
+        "parameters": parameters, "memory_bytes": needed,
     }  # fmt: skip
 
 

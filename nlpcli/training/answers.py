@@ -61,8 +61,12 @@ def answers(model: EncoderModel, rows: Rows, specials: Specials) -> Iterator[tup
 
 
 def logits_of(model: SequenceModel, rows: Rows, specials: Specials) -> F64:
-    """Logits of all rows, float64 [N, K], in their order."""
+    """Logits of all texts, float64 [N, K], in their order; of windows of a text the mean.
+
+    The mean of logits, which is a number itself where the model gives one, and to which what is
+    calibrated on dev rows applies as it is.
+    """
     found = np.zeros((len(rows), model.classifier.out_features))
     for chosen, logits in answers(model, rows, specials):
         found[chosen] = logits.double().cpu().numpy()
-    return found
+    return found if rows.windows is None else rows.windows.means(found)
