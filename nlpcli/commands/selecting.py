@@ -38,7 +38,10 @@ def _selected(rows: RowStream, answers: Any, text: int, other: str | None, wante
     from nlpcli.evaluation.selection import select_rows
 
     second = None if other is None else rows.column(other)
-    every, lines, texts, doubts = [], [], [], []
+    every: list[list[str]] = []
+    lines: list[int] = []
+    texts: list[str] = []
+    doubts: list[float] = []
     for batch in rows.batches():
         here = texts_of(batch.rows, text, second)
         every += batch.rows

@@ -82,7 +82,8 @@ def near_findings(found: Duplicates, labels: Labels) -> list[Finding]:
          for a, b in zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)], dtype=np.bool_,
     )  # fmt: skip
     twice = np.tile(~same, 2)
-    differ = _most_alike(*(side[twice] for side in pairs.both_ways()))
+    one, other, similarity = pairs.both_ways()
+    differ = _most_alike(one[twice], other[twice], similarity[twice])
     agree = _most_alike(pairs.right[same], pairs.left[same], pairs.similarity[same])
     return [
         *(Finding(row, "near-conflict", score, None, other) for row, other, score in differ),
