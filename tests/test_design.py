@@ -64,6 +64,7 @@ SHARED_COMMAND_FILES = {
     "configuring",
     "ngram_options",
     "plotting",
+    "selecting",
     "tagging",
 }  # command files may import these
 COMMAND_REGISTRY = "app"  # and this one may import every command

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nlpcli.commands.asking import answer_table, is_answerer, question_columns
-from nlpcli.commands.eval_tables import language_table, rows_table, word_table
+from nlpcli.commands.eval_tables import language_table, rows_table, slices_table, word_table
 from nlpcli.commands.tagging import is_tagger, word_columns
 from nlpcli.errors import UsageError
 from nlpcli.shell.console import RejectFile
@@ -26,7 +26,7 @@ Options = dict[str, Any]
 
 SOME_HEED: Options = {
     "threshold": None, "label_separator": None, "format": None, "vocab_limit": None,
-    "robustness": False,
+    "robustness": False, "slices": False, "slice_by": None, "slice_rows": 20,
 }  # fmt: skip
 """Options that have no meaning for some kinds, as they are where they are not given."""
 
@@ -129,7 +129,7 @@ def _classifier(opened: Any, options: Options, reject: RejectFile) -> Measured:
     columns = {name: options[name] for name in ("text_column", "text_b_column", "label_column")}
     rows = read_labelled(
         options["test"], fmt, **columns, label_separator=separator, keep_blank=True,
-        on_reject=reject,
+        other_columns=options["slice_by"] or (), on_reject=reject,
     )  # fmt: skip
     probabilities = opened.probabilities(rows.texts)
     drawing = {"resamples": options["resamples"], "seed": options["seed"]}
@@ -137,7 +137,16 @@ def _classifier(opened: Any, options: Options, reject: RejectFile) -> Measured:
     before = ece_uncalibrated(opened, probabilities, rows.labels, **drawing)
     if before is not None:
         document["ece_uncalibrated"] = before
-    return Measured(document, rows_table(document), rows, probabilities)
+    table = rows_table(document)
+    if options["slices"] or options["slice_by"]:
+        from nlpcli.runs.slicing import find_slices
+
+        document["slices"] = find_slices(
+            opened, probabilities, rows, threshold=options["threshold"],
+            min_rows=options["slice_rows"],
+        )  # fmt: skip
+        table += slices_table(document["slices"])
+    return Measured(document, table, rows, probabilities)
 
 
 KINDS = (
@@ -147,7 +156,11 @@ KINDS = (
     Kind("a model that answers questions", is_answerer, frozenset({"format"}), _answerer),
     Kind(
         "a classifier", lambda opened: True,
-        frozenset({"threshold", "label_separator", "format", "robustness"}), _classifier,
+        frozenset({
+            "threshold", "label_separator", "format", "robustness", "slices", "slice_by",
+            "slice_rows",
+        }),
+        _classifier,
     ),
 )  # fmt: skip
 """The first that fits is taken."""

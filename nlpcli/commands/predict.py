@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
@@ -15,16 +16,18 @@ from nlpcli.commands.embedding import Pooling, Vectors
 from nlpcli.commands.opening import refuse_same_file, tell_long
 from nlpcli.commands.predict_answers import EXPLAINED, PREFIX, answers_of
 from nlpcli.commands.predict_output import OutputFormat, Sink, column_of, sink_for
+from nlpcli.commands.selecting import Select, batches_of
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
 
 if TYPE_CHECKING:
-    from nlpcli.data.rows import RowStream
+    from nlpcli.data.rows import RowBatch
 
 EXAMPLES = """\b
 Examples:
   nlpcli predict -m reviews sample_data/new_messages.csv
   nlpcli predict -m reviews --top-k 2 --only < sample_data/new_messages.csv
+  nlpcli predict -m reviews --select 5 sample_data/new_messages.csv
 """
 
 
@@ -61,6 +64,7 @@ def predict(
     cascade_dev: cascading.Dev = None,
     label_column: opt.LabelColumn = "label",
     cascade_loss: cascading.Loss = cascading.LOSS,
+    select: Select = None,
     embed: Annotated[
         Pooling | None, typer.Option(help="Of an encoder: add the text's vector, embedding.")
     ] = None,
@@ -107,6 +111,9 @@ def predict(
     last layer over all pieces, [CLS] and [SEP] too, last4 (which --words takes) the same of the
     mean of the last four layers; a word's vector is the mean over its pieces. -o FILE.npy: vectors
     alone, float32.
+
+    --select reads all rows and writes the N most worth a label: the model is unsure of them, and
+    they are unlike each other.
     """
     from nlpcli.data.rows import RowFormat, open_rows
 
@@ -127,19 +134,16 @@ def predict(
 
             stream = stack.enter_context(AtomicFile(Path(output)))
         fmt = RowFormat(
-            format=format,
-            header=header,
-            on_error=on_error,
-            max_field=max_field << 20,
+            format=format, header=header, on_error=on_error, max_field=max_field << 20,
             label_separator=" " if format == opt.InputFormat.fasttext else None,
             label_prefix=label_prefix,
-        )
+        )  # fmt: skip
         rows = open_rows(input, fmt, reject)
         at = column_of(rows, answers, context.params)
         sink = sink_for(answers, rows, at, stream, context.params)
         count = _write_answers(
-            rows, sink, stream, header=header, line_buffered=line_buffered,
-            at_once=EXPLAINED if explain else 0,
+            batches_of(rows, answers, at, context.params), sink, stream, header=header,
+            line_buffered=line_buffered, at_once=EXPLAINED if explain else 0,
         )  # fmt: skip
         reject.close()
     if isinstance(answers, Vectors):
@@ -150,7 +154,7 @@ def predict(
 
 
 def _write_answers(
-    rows: RowStream, sink: Sink, stream: BinaryIO, *, header: bool, line_buffered: bool,
+    batches: Iterator[RowBatch], sink: Sink, stream: BinaryIO, *, header: bool, line_buffered: bool,
     at_once: int = 0,
 ) -> int:  # fmt: skip
     """Reads, answers and writes batch by batch; each is flushed before the next is awaited."""
@@ -158,7 +162,7 @@ def _write_answers(
         sink.begin()
         stream.flush()
     count = 0
-    for batch in rows.batches():
+    for batch in batches:
         step = 1 if line_buffered else at_once or max(1, len(batch.rows))
         for at in range(0, len(batch.rows), step):
             part = batch.rows[at : at + step]

@@ -30,7 +30,7 @@ EXPLAINED = 128
 FOR_LABELS = {
     "top_k": 1, "threshold": None, "probabilities": False, "abstain_below": 0.0,
     "abstain_error": None, "explain": 0, "cascade": None, "drift": None,
-    "fail_on_drift": False,
+    "fail_on_drift": False, "select": None,
 }  # fmt: skip
 """Options that mean nothing without labels, as they are where they are not given."""
 
