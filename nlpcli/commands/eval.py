@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nlpcli.commands.opening import check_asked, for_encoders, open_measurable, refuse_same_file
-from nlpcli.commands.tagging import is_tagger, word_columns
+from nlpcli.commands.tagging import is_span_finder, is_tagger, span_columns, word_columns
 from nlpcli.errors import NegativeAnswer, UsageError, shown
 from nlpcli.runs.conditions import Condition, check_metric, parse_condition
 from nlpcli.shell import options as opt
@@ -16,6 +16,8 @@ from nlpcli.shell.console import Console, RejectFile
 
 if TYPE_CHECKING:
     from nlpcli.data.rows import RowFormat
+    from nlpcli.runs.span_model import SpanFinder
+    from nlpcli.runs.token_tagger import TokenTagger
     from nlpcli.store.classifier import Classifier
 
 EXAMPLES = """\b
@@ -28,11 +30,15 @@ Examples:
   nlpcli eval -m sample_data/words_en.vec sample_data/analogies_en.txt
 """
 _HEADLINE = (
-    "entity_precision", "entity_recall", "entity_f1", "accuracy", "sentence_accuracy",
+    "entity_precision", "entity_recall", "entity_f1", "span_precision", "span_recall", "span_f1",
+    "identification_precision", "identification_recall", "identification_f1",
+    "relation_precision", "relation_recall", "relation_f1", "relation_strict_precision",
+    "relation_strict_recall", "relation_strict_f1", "row_accuracy", "accuracy", "sentence_accuracy",
     "macro_precision", "macro_recall", "macro_f1", "micro_f1", "weighted_f1", "mcc",
     "log_loss", "ece", "ece_uncalibrated", "subset_accuracy", "hamming_loss", "precision_at_1",
     "recall_at_1", "precision_at_3", "recall_at_3", "precision_at_5", "recall_at_5",
 )  # fmt: skip
+_COUNTS = ("words", "entities", "spans", "relations")
 _LONGEST_TABLE = 40
 
 
@@ -84,7 +90,8 @@ def evaluate(
     Word vectors are measured by analogies (four words a line, sections begin with a colon; as
     questions-words.txt) or by pairs of words with a score (as WordSim-353), case set aside. A
     language model is measured by its perplexity on texts, a sentence a line or row. A tagger of
-    words is measured by the entities that it finds, as conlleval does.
+    words is measured by the entities that it finds, as conlleval does; what finds spans by those
+    whose borders and label are right, by borders alone (identification), and by its relations.
     """
     from nlpcli.data.rows import RowFormat
     from nlpcli.models.word_vectors import WordVectors
@@ -118,17 +125,10 @@ def evaluate(
             on_reject=reject,
         )  # fmt: skip
         text = _language_table(document)
-    elif is_tagger(opened):
-        from nlpcli.runs.token_tagger import score_tags
-
-        _refuse_for_labels(threshold, label_separator, None, "a tagger of words")
-        fmt = RowFormat(
-            format=format, header=header, on_error=on_error, max_field=max_field << 20
-        )  # fmt: skip
-        document = score_tags(
-            opened, test, fmt, **word_columns(text_column, label_column), resamples=resamples,
-            seed=seed, on_reject=reject,
-        )  # fmt: skip
+    elif is_tagger(opened) or is_span_finder(opened):
+        what = "a tagger of words" if is_tagger(opened) else "what finds spans"
+        _refuse_for_labels(threshold, label_separator, None, what)
+        document = _score_marked(opened, test, context.params, reject)
         text = _table(document)
     else:
         if vocab_limit is not None:
@@ -149,6 +149,27 @@ def evaluate(
         console.warn(f"{len(unknown)} labels the model does not know: {', '.join(unknown[:5])}")
     typer.echo(json_module.dumps(document, allow_nan=False) if json else text, nl=json)
     _check_conditions(document, conditions)
+
+
+def _score_marked(
+    opened: TokenTagger | SpanFinder, test: str, options: dict[str, Any], reject: RejectFile
+) -> dict[str, Any]:
+    """Of a model that tags words or finds spans."""
+    from nlpcli.data.rows import RowFormat
+
+    fmt = RowFormat(
+        format=options["format"], header=options["header"], on_error=options["on_error"],
+        max_field=options["max_field"] << 20,
+    )  # fmt: skip
+    more = {"resamples": options["resamples"], "seed": options["seed"], "on_reject": reject}
+    columns = options["text_column"], options["label_column"]
+    if is_tagger(opened):
+        from nlpcli.runs.token_tagger import score_tags
+
+        return score_tags(opened, test, fmt, **word_columns(*columns), **more)
+    from nlpcli.runs.span_model import score_spans
+
+    return score_spans(opened, test, fmt, **span_columns(*columns), **more)
 
 
 def _score_rows(
@@ -207,11 +228,11 @@ def _check_conditions(document: dict[str, Any], conditions: list[Condition]) -> 
 
 def _table(document: dict[str, Any]) -> str:
     """The document for people: headline metrics with intervals, then a line a label."""
-    more = "".join(f", {document[k]:,} {k}" for k in ("words", "entities") if k in document)
+    more = "".join(f", {document[k]:,} {k}" for k in _COUNTS if k in document)
     lines = [f"{document['n']:,} rows{more}; 95 % intervals by bootstrap", ""]
-    for name in _HEADLINE:
-        if document.get(name) is not None:
-            lines.append(_metric_line(name, document[name]))
+    names = [name for name in _HEADLINE if document.get(name) is not None]
+    wide = max([16, *map(len, names)])
+    lines += [_metric_line(name, document[name], wide) for name in names]
     per_label = document.get("per_label", {})
     ranked = sorted(per_label.items(), key=lambda item: (-item[1]["support"], item[0]))
     width = max([5, *(len(name) for name, _ in ranked[:_LONGEST_TABLE])])
@@ -226,12 +247,12 @@ def _table(document: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _metric_line(name: str, metric: dict[str, Any]) -> str:
+def _metric_line(name: str, metric: dict[str, Any], width: int = 16) -> str:
     if metric["value"] is None:
-        return f"{name:<16}  undefined"
+        return f"{name:<{width}}  undefined"
     if metric["low"] is None:
-        return f"{name:<16} {metric['value']:7.4f}"
-    return f"{name:<16} {metric['value']:7.4f}  {metric['low']:.4f} – {metric['high']:.4f}"
+        return f"{name:<{width}} {metric['value']:7.4f}"
+    return f"{name:<{width}} {metric['value']:7.4f}  {metric['low']:.4f} – {metric['high']:.4f}"
 
 
 def _language_table(document: dict[str, Any]) -> str:

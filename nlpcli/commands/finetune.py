@@ -30,6 +30,7 @@ Examples:
   nlpcli finetune sample_data/reviews_en.csv --from encoder -o tuned
   nlpcli finetune sample_data/tags_en.csv --from encoder -o tuned-tags \\
       --label-column labels --label-separator ';' --epochs 1
+  nlpcli finetune sample_data/spans_en.jsonl --from encoder -o tuned-spans
 """
 
 
@@ -56,6 +57,11 @@ def finetune(
     label_pieces: own.LabelPiecesOption = own.LabelPieces.first,
     word_decoding: own.WordDecodingOption = own.WordDecoding.first,
     crf: own.Crf = False,
+    span_head: own.SpanHeadOption = own.SpanHeadName.boundary,
+    span_decoding: own.SpanDecodingOption = own.SpanDecoding.auto,
+    max_span: own.MaxSpan = 10,
+    negatives: own.Negatives = None,
+    identify: own.Identify = False,
     epochs: own.Epochs = 3,
     batch_size: own.BatchSize = 32,
     lr: own.Lr = 5e-5,
@@ -91,13 +97,16 @@ def finetune(
     verbose: opt.Verbose = False,
     no_color: opt.NoColor = False,
 ) -> None:
-    """Fine-tune an encoder on labelled texts or pairs, or on tagged words, and publish the model.
+    """Fine-tune an encoder on labelled texts or pairs, tagged words or spans; publish the model.
 
     Of the epochs the best one on the dev rows is kept: by accuracy, or with --label-separator by
     micro F1, of words by entity F1. --from takes a fine-tuned model too; its head is drawn anew.
     The model is at the same time a folder that transformers loads as
     BertForSequenceClassification or BertForTokenClassification. Words come as CoNLL files, or in
-    columns tokens and tags: lists as JSON, or joined by blanks.
+    columns tokens and tags: lists as JSON, or joined by blanks. Spans: the same, or a column text
+    or tokens with a column spans, a list of {"start", "end", "label"} as JSON (code points of a
+    text, else words; ends exclusive; nested or not), and relations, if any, a list of {"head",
+    "tail", "label"} by the numbers of two spans from 0.
     """
     from nlpcli.store.store import Store
     from nlpcli.training.finetuning_config import FinetuneConfig

@@ -15,6 +15,7 @@ from nlpcli.shell.options import store_root
 
 if TYPE_CHECKING:
     from nlpcli.models.word_vectors import WordVectors
+    from nlpcli.runs.span_model import SpanFinder
     from nlpcli.runs.token_tagger import TokenTagger
     from nlpcli.store.classifier import Classifier
     from nlpcli.store.encoder import OpenedEncoder
@@ -122,7 +123,7 @@ def open_word_vectors(model: str, store: Path | None, console: Console) -> tuple
 
 def open_measurable(
     model: str, store: Path | None, console: Console, **asked: Any
-) -> Classifier | WordVectors | LanguageModel | TokenTagger:
+) -> Classifier | WordVectors | LanguageModel | TokenTagger | SpanFinder:
     """Whatever ``eval`` can measure; ``asked`` as ``open_answering`` has it. Raises InputMissing,
     DataError, UsageError, Unavailable."""
     tagger = _plain_tagger(model, console, asked)
@@ -149,7 +150,7 @@ def open_measurable(
 
 def open_answerer(
     model: str, store: Path | None, console: Console, **asked: Any
-) -> Classifier | LanguageModel | TokenTagger:
+) -> Classifier | LanguageModel | TokenTagger | SpanFinder:
     """Whatever ``predict`` can ask; ``asked`` as ``open_answering`` has it. Raises InputMissing,
     DataError, UsageError, Unavailable."""
     tagger = _plain_tagger(model, console, asked)
@@ -180,14 +181,21 @@ def _told_tagger(
 
 def _stored_answerer(
     folder: ModelFolder, console: Console, asked: dict[str, Any]
-) -> Classifier | LanguageModel | TokenTagger:
-    """A classifier, a tagger of words, or a language model that has no labels."""
+) -> Classifier | LanguageModel | TokenTagger | SpanFinder:
+    """A classifier, a tagger of words, what finds spans, or a language model without labels."""
     if folder.manifest.kind == "bert-tagger":
         from nlpcli.runs.token_tagger import TokenTagger
         from nlpcli.store.token_tagger import read_token_tagger
 
         tagger = TokenTagger(read_token_tagger(folder))
         return _told_tagger(folder.path, tagger, console, asked)
+    if folder.manifest.kind == "bert-spans":
+        from nlpcli.runs.span_model import SpanFinder
+        from nlpcli.store.span_model import read_span_model
+
+        finder = SpanFinder(read_span_model(folder))
+        console.detail(f"model {folder.path}: {len(finder.labels):,} labels of spans")
+        return finder.on(**{name: asked[name] for name in FOR_ENCODERS if name in asked})
     if folder.manifest.kind != "ngram-lm" or folder.manifest.labels:
         return _stored_classifier(folder, console, asked)
     from nlpcli.store.language_model import read_language_model

@@ -14,7 +14,7 @@ import typer
 from nlpcli.commands.abstaining import abstain_from
 from nlpcli.commands.embedding import Pooling, Vectors, refuse_options
 from nlpcli.commands.opening import check_asked, for_encoders, open_answerer, refuse_same_file
-from nlpcli.commands.tagging import answered_column, is_tagger, row_writer
+from nlpcli.commands.tagging import answered_column, is_span_finder, is_tagger, row_writer
 from nlpcli.errors import DataError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from nlpcli.data.rows import RowStream
     from nlpcli.runs.answer_columns import Answers
     from nlpcli.runs.language_scoring import SentenceScores
+    from nlpcli.runs.span_model import SpanColumn
     from nlpcli.runs.token_tagger import TagColumn
 
-    Columns = Answers | SentenceScores | TagColumn | Vectors
+    Columns = Answers | SentenceScores | SpanColumn | TagColumn | Vectors
 
 EXAMPLES = """\b
 Examples:
@@ -108,7 +109,9 @@ def predict(
     """Add predictions to rows: one output row for each input row, in order.
 
     A language model adds log10_probability and perplexity, a tagger predicted_tags, one a word: a
-    list as JSON where the words are one, else joined by blanks. An encoder gives vectors: --embed
+    list as JSON where the words are one, else joined by blanks. A model of spans adds
+    predicted_spans, a list as JSON (start, end, label, score: code points of a text, else words),
+    and predicted_relations where it knows some. An encoder gives vectors: --embed
     cls is the last layer's first position, mean the mean of the last layer over all pieces, [CLS]
     and [SEP] too, last4 (which --words takes) the same of the mean of the last four layers; a
     word's vector is the mean over its pieces. -o FILE.npy: vectors alone, float32.
@@ -159,6 +162,11 @@ def _answers(context: typer.Context, store: Path | None, console: Console) -> Co
 
         refuse_options(options, FOR_LABELS, "the model tags words")
         return TagColumn(opened, options["prefix"])
+    if is_span_finder(opened):
+        from nlpcli.runs.span_model import SpanColumn
+
+        refuse_options(options, FOR_LABELS, "the model finds spans")
+        return SpanColumn(opened, options["prefix"])
     if not opened.labels:
         from nlpcli.runs.language_scoring import SentenceScores
         from nlpcli.store.language_model import LanguageModel
@@ -211,6 +219,13 @@ def _sink(
     return own or _Columns(answers, rows, text, stream, options)
 
 
+def _json_columns(answers: Columns) -> set[str]:
+    """Those that hold JSON, not text."""
+    if isinstance(answers, Vectors):
+        return set(answers.columns)
+    return getattr(answers, "json_columns", set())
+
+
 class _Columns:
     """The rows, with columns of answers behind them."""
 
@@ -232,7 +247,7 @@ class _Columns:
             options["output_format"],
             words=rows.format == "conll" and type(answers).__name__ == "TagColumn",
             numeric_columns=set(answers.numeric),
-            json_columns=set(answers.columns) if isinstance(answers, Vectors) else None,
+            json_columns=_json_columns(answers),
             spreadsheet_safe=options["spreadsheet_safe"],
         )
 

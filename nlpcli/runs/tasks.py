@@ -6,12 +6,13 @@ import os
 
 from nlpcli.data.conll import TAGS, TOKENS
 from nlpcli.data.rows import RowFormat, open_rows
+from nlpcli.data.spanned import SPANS
 from nlpcli.data.tagged import CONLL
 
 
 def guessed_task(path: str, fmt: RowFormat) -> str:
     """``token`` for a CoNLL file, and for columns tokens and tags where there is no text with a
-    label; else ``sequence``.
+    label; ``span`` for a column spans beside a text or tokens without a label; else ``sequence``.
 
     Only a regular file is looked into: what comes through a pipe can be read once. Raises
     InputMissing, DataError.
@@ -23,5 +24,7 @@ def guessed_task(path: str, fmt: RowFormat) -> str:
     rows = open_rows(path, fmt)
     rows.close()
     there = set(rows.header)
+    if SPANS in there and there & {TOKENS, "text"} and "label" not in there:
+        return "span"
     is_token = {TOKENS, TAGS} <= there and not {"text", "label"} <= there
     return "token" if is_token else "sequence"

@@ -26,8 +26,10 @@ from nlpcli.store.tensors import Arrays, load_tensors, write_tensors
 from nlpcli.store.validation import LARGEST
 
 KIND = "bert-encoder"
-FINE_TUNED = ("bert-classifier",)
+FINE_TUNED = ("bert-classifier", "bert-spans")
 """Kinds of models that are an encoder with a head for a task."""
+LABELS_APART = ("bert-spans",)
+"""Of them those whose labels belong to a head in a file of its own: config.json names none."""
 KEY = "encoder"
 SPAN_BOUNDARY = "span_boundary.safetensors"
 _ABOUT = {
@@ -142,7 +144,8 @@ def read_encoder(folder: ModelFolder, kind: str = KIND) -> Encoder:
         raise DataError(f"{where}: config.{KEY}: wanted {', '.join(sorted(_ABOUT))}")
     found = read_hf_bytes(folder.read, set(manifest.files), where)
     encoder = _encoder(found, _span_boundary(folder))
-    if about_encoder(encoder) != about or encoder.labels != manifest.labels:
+    labels = [] if kind in LABELS_APART else manifest.labels
+    if about_encoder(encoder) != about or encoder.labels != labels:
         raise DataError(f"{where}: the manifest says another thing than the files")
     return encoder
 
