@@ -173,7 +173,8 @@ class SpanModel(EncoderModel):
 
     def forward(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
         """What the head is given: hidden states [B, T, D]."""
-        return self.bert(ids, segments, None if bool(mask.all()) else mask)  # type: ignore[no-any-return]
+        hidden: Tensor = self.bert(ids, segments, None if bool(mask.all()) else mask)
+        return hidden
 
     def parts(self) -> Iterator[Part]:
         """Those that transformers has a place for."""

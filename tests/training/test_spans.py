@@ -88,11 +88,11 @@ def as_sets(rows: SpanRows, found: FoundSpans) -> list[set[tuple[int, int, int]]
 
 @pytest.mark.parametrize(("kind", "negatives"), [("boundary", None), ("attention", 10)])
 def test_nested_spans_and_relations_are_learnt(kind: str, negatives: int | None) -> None:
-    texts, marks = sentences(120, 1)
+    texts, marks = sentences(100, 1)
     rows = rows_of(texts)
     model = model_of(kind, relations=1)
     objective = SpanObjective(model.head, rows, known(rows, marks), negatives)
-    for _ in tuned(model, rows, objective, epochs=8):
+    for _ in tuned(model, rows, objective, epochs=6):
         pass
     others, truth = sentences(40, 2)
     unseen = rows_of(others)
