@@ -80,7 +80,7 @@ def words_of_row(cell: str, *, are_words: bool, lists: bool = True) -> list[str]
 
 def read_spanned(
     path: str, fmt: RowFormat, *, text: str | None = None, marks: str | None = None,
-    labelled: bool = True, keep_blank: bool = False, on_reject: Reject | None = None,
+    labelled: bool = True, on_reject: Reject | None = None,
 ) -> Spanned:  # fmt: skip
     """Reads a whole file; blank rows without spans are dropped and counted.
 
@@ -108,7 +108,7 @@ def read_spanned(
                 if on_reject is not None:
                     on_reject(line, str(error), ",".join(row))
                 continue
-            if not keep_blank and not found.text.strip():
+            if not found.text.strip():
                 n_blank += 1
                 continue
             kept.append(found)

@@ -19,7 +19,7 @@ from nlpcli.models.bert_config import BertConfig
 from nlpcli.models.encoder_heads import EncoderModel
 from nlpcli.models.span_config import PREFIX, SpanConfig, span_head_shapes
 
-HEAD_RATE = 5e-4
+HEAD_RATE = 1e-3
 """Least learning rate of the head, all of which begins at random."""
 
 NONE_AT_FIRST = 4.0
@@ -73,9 +73,13 @@ class SpanHead(Named):
 
     @torch.no_grad()
     def initialize(self, scale: float, generator: torch.Generator) -> None:
-        """As ever, but that a span begins as none: nearly all are (Lin et al. 2017, "Focal loss",
-        §4.1)."""
+        """Tables as an encoder's weights, matrices so that numbers stay of one size (LeCun et al.
+        1998, "Efficient backprop", §4.6): two small ones in a row would learn slowly. A span begins
+        as none, as nearly all are (Lin et al. 2017, "Focal loss", §4.1)."""
         super().initialize(scale, generator)
+        for part in self.parts():
+            if part.name.endswith(".weight"):
+                part.view.mul_(part.view.shape[1] ** -0.5 / scale)
         self.get_parameter("label_bias")[0] = NONE_AT_FIRST
 
     def vectors(self, hidden: Tensor, spans: SpanPlaces) -> Tensor:
@@ -161,7 +165,7 @@ def attended(table: Tensor, scores: Tensor, spans: SpanPlaces) -> Tensor:
 
 
 class SpanModel(EncoderModel):
-    """An encoder without pooler, and a ``head`` that is asked about spans of its positions."""
+    """An encoder without pooler, and ``spans``, a head that is asked about its positions."""
 
     def __init__(
         self, config: BertConfig, spans: SpanConfig, n_labels: int, n_relations: int,
@@ -169,7 +173,7 @@ class SpanModel(EncoderModel):
     ) -> None:  # fmt: skip
         super().__init__()
         self.bert = Bert(config, pooler=False)
-        self.head = SpanHead(spans, config.hidden, n_labels, n_relations, dropout)
+        self.spans = SpanHead(spans, config.hidden, n_labels, n_relations, dropout)
 
     def forward(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
         """What the head is given: hidden states [B, T, D]."""
@@ -183,12 +187,12 @@ class SpanModel(EncoderModel):
     def all_parts(self) -> Iterator[Part]:
         """Those of the head, too."""
         yield from self.parts()
-        yield from self.head.parts()
+        yield from self.spans.parts()
 
     def initialize(self, scale: float, generator: torch.Generator) -> None:
         """The encoder, then the head."""
         super().initialize(scale, generator)
-        self.head.initialize(scale, generator)
+        self.spans.initialize(scale, generator)
 
     def rate(self, name: str, lr: float) -> float:
         """The learning rate of a parameter where the encoder has ``lr``."""
@@ -197,4 +201,4 @@ class SpanModel(EncoderModel):
     def load_all(self, weights: Weights, head: Weights) -> None:
         """Takes both. Raises ValueError for one missing or of another shape."""
         self.load(weights)
-        self.head.load(head)
+        self.spans.load(head)

@@ -185,7 +185,7 @@ class SpanRun(FinetuneRun):
         self._tell_lost(lost)
         config = request.config
         return SpanObjective(
-            model.head, cut.rows, known, request.negatives, config.label_smoothing, config.focal
+            model.spans, cut.rows, known, request.negatives, config.label_smoothing, config.focal
         )
 
     def _tell_lost(self, lost: Lost) -> None:

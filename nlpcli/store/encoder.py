@@ -28,8 +28,6 @@ from nlpcli.store.validation import LARGEST
 KIND = "bert-encoder"
 FINE_TUNED = ("bert-classifier", "bert-spans")
 """Kinds of models that are an encoder with a head for a task."""
-LABELS_APART = ("bert-spans",)
-"""Of them those whose labels belong to a head in a file of its own: config.json names none."""
 KEY = "encoder"
 SPAN_BOUNDARY = "span_boundary.safetensors"
 _ABOUT = {
@@ -144,8 +142,9 @@ def read_encoder(folder: ModelFolder, kind: str = KIND) -> Encoder:
         raise DataError(f"{where}: config.{KEY}: wanted {', '.join(sorted(_ABOUT))}")
     found = read_hf_bytes(folder.read, set(manifest.files), where)
     encoder = _encoder(found, _span_boundary(folder))
-    labels = [] if kind in LABELS_APART else manifest.labels
-    if about_encoder(encoder) != about or encoder.labels != labels:
+    # labels of a head in a second file are the manifest's alone
+    own_labels = kind == KIND or encoder.architecture in hf_names.LABELLED
+    if about_encoder(encoder) != about or (own_labels and encoder.labels != manifest.labels):
         raise DataError(f"{where}: the manifest says another thing than the files")
     return encoder
 

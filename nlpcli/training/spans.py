@@ -45,6 +45,10 @@ class SpanObjective:
     smoothing: float = 0.0
     focal: float = 0.0
 
+    def weight(self, chosen: I64) -> float:
+        """How many words the rows ``chosen`` [B] answer."""
+        return float(self.rows.n_words(chosen))
+
     def loss(self, outputs: Tensor, chosen: I64) -> Tensor:
         """-log p of the labels of all spans, and of all pairs of known spans, by word; ``outputs``
         [B, T, D]: hidden states of the rows ``chosen``."""
@@ -62,7 +66,7 @@ class SpanObjective:
         loss = self._summed(self.head.labels(vectors)[laid.mask], labels, weights)
         if self.head.n_relations:
             loss = loss + self._relations(outputs, vectors, laid, spans, numbers)
-        return loss / self.rows.n_words(chosen)
+        return loss / self.weight(chosen)
 
     def _relations(
         self, outputs: Tensor, vectors: Tensor, laid: SpanPlaces, spans: Spans, numbers: I64
@@ -161,7 +165,7 @@ def find_spans(
     ``without_overlap`` leaves; and the relations between these, within a row, among the
     ``MOST_PAIRED`` of the highest scores."""
     parts = [
-        _answered(model.head, rows, chosen, hidden, decoding)
+        _answered(model.spans, rows, chosen, hidden, decoding)
         for chosen, hidden in answers(model, rows.words.rows, specials)
     ]
 

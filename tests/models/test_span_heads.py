@@ -98,11 +98,11 @@ def test_tensors_are_those_that_are_listed(kind: str, relations: int) -> None:
     model = SpanModel(TINY, SpanConfig(head=kind, max_span=4, size=5), K, relations, 0.0)
     model.initialize(0.02, torch.Generator().manual_seed(1))
     listed = span_head_shapes(SpanConfig(head=kind, max_span=4, size=5), TINY.hidden, K, relations)
-    shapes = {part.name: tuple(part.view.shape) for part in model.head.parts()}
+    shapes = {part.name: tuple(part.view.shape) for part in model.spans.parts()}
     assert shapes == listed
     names = [part.name for part in model.all_parts()]
     assert names == [part.name for part in model.parts()] + list(listed)
-    assert model.head.get_parameter("label_bias").tolist() == [NONE_AT_FIRST, 0, 0, 0]
+    assert model.spans.get_parameter("label_bias").tolist() == [NONE_AT_FIRST, 0, 0, 0]
     assert model.rate("span_head.start.weight", 1e-5) > 1e-5 == model.rate("pooler.x", 1e-5)
 
 
@@ -113,7 +113,7 @@ def test_a_model_takes_both_kinds_of_weights() -> None:
     head.initialize(0.3, torch.Generator().manual_seed(3))
     model.load_all(encoder, head.weights())
     assert (
-        model.head.weights()["span_head.end.weight"] == head.weights()["span_head.end.weight"]
+        model.spans.weights()["span_head.end.weight"] == head.weights()["span_head.end.weight"]
     ).all()
     ids = torch.tensor([[2, 5, 6, 3]])
     hidden = model(ids, torch.zeros_like(ids), torch.ones_like(ids, dtype=torch.bool))

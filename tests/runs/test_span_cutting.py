@@ -104,7 +104,7 @@ def test_whether_spans_overlap(drawn: list[tuple[int, int]]) -> None:
 
 def test_what_is_learnt_and_what_is_lost() -> None:
     text = "the bank of the river raised its rates and the old river runs"
-    spans: list[Span] = [(0, 8, "A"), (0, 15, "A"), (4, 8, "B"), (4, 8, "A"), (48, 61, "B")]
+    spans: list[Span] = [(0, 8, "A"), (0, 15, "A"), (4, 8, "B"), (4, 8, "A"), (47, 61, "B")]
     rows = rows_of((text, spans), ("the bank", []))
     rows.relations[0].extend([(0, 2, "r"), (1, 2, "r"), (0, 4, "s")])
     texts = texts_of(rows)

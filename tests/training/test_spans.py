@@ -91,7 +91,7 @@ def test_nested_spans_and_relations_are_learnt(kind: str, negatives: int | None)
     texts, marks = sentences(100, 1)
     rows = rows_of(texts)
     model = model_of(kind, relations=1)
-    objective = SpanObjective(model.head, rows, known(rows, marks), negatives)
+    objective = SpanObjective(model.spans, rows, known(rows, marks), negatives)
     for _ in tuned(model, rows, objective, epochs=6):
         pass
     others, truth = sentences(40, 2)
@@ -112,14 +112,14 @@ def test_loss_is_that_of_all_spans_by_word() -> None:
     texts, marks = sentences(3, 4)
     rows = rows_of(texts)
     model = model_of(relations=1).eval()
-    objective = SpanObjective(model.head, rows, known(rows, marks))
+    objective = SpanObjective(model.spans, rows, known(rows, marks))
     hidden = torch.randn(2, 16, SMALL.hidden, generator=torch.Generator().manual_seed(5))
     chosen = np.array([2, 0])
     with torch.no_grad():
         found = float(objective.loss(hidden, chosen))
         total = 0.0
         for place, number in enumerate(chosen.tolist()):
-            one = SpanObjective(model.head, rows, known(rows, marks))
+            one = SpanObjective(model.spans, rows, known(rows, marks))
             whole = float(one.loss(hidden[place : place + 1], np.array([number])))
             total += whole * len(texts[number])
     assert found == pytest.approx(total / sum(len(texts[n]) for n in chosen), rel=1e-5)
@@ -135,7 +135,7 @@ def test_sampled_spans_stand_for_all() -> None:
     def loss(negatives: int | None) -> float:
         with torch.no_grad():
             return float(
-                SpanObjective(model.head, rows, known(rows, marks), negatives).loss(hidden, chosen)
+                SpanObjective(model.spans, rows, known(rows, marks), negatives).loss(hidden, chosen)
             )
 
     torch.manual_seed(1)
@@ -150,7 +150,7 @@ def test_the_same_bits_again_and_from_the_middle() -> None:
 
     def training() -> Finetuning:
         model = model_of(relations=1)
-        objective = SpanObjective(model.head, rows, known(rows, marks), 6)
+        objective = SpanObjective(model.spans, rows, known(rows, marks), 6)
         return tuned(model, rows, objective, epochs=2)
 
     def ended(tuning: Finetuning) -> dict[str, npt.NDArray[np.float32]]:
@@ -175,7 +175,7 @@ def test_the_same_bits_again_and_from_the_middle() -> None:
 def test_answers_do_not_depend_on_what_else_is_asked() -> None:
     texts, _ = sentences(12, 9)
     model = model_of("attention", relations=1).eval()
-    model.head.get_parameter("label_bias").data[0] = 0.0  # so that many are found
+    model.spans.get_parameter("label_bias").data[0] = 0.0  # so that many are found
     together = find_spans(model, rows_of(texts), SPECIALS, decoding="nested")
     alone = find_spans(model, rows_of(texts[:1]), SPECIALS, decoding="nested")
     n = len(alone.begin)
