@@ -165,7 +165,7 @@ def _answers(context: typer.Context, store: Path | None, console: Console) -> Co
     if is_span_finder(opened):
         from nlpcli.runs.span_model import SpanColumn
 
-        refuse_options(options, FOR_LABELS, "the model finds spans")
+        refuse_options(options, FOR_LABELS, "it is a model of spans")
         return SpanColumn(opened, options["prefix"])
     if not opened.labels:
         from nlpcli.runs.language_scoring import SentenceScores

@@ -115,7 +115,7 @@ def test_words_blank_rows_and_other_columns(trained: tuple[Run, Path, dict[str, 
     only = run("predict", "-m", "m", "--only", "--prefix", "my_", stdin="text\nthe a cat 中\n").out
     assert only.splitlines()[0] == "my_spans,my_relations" and len(only.splitlines()) == 2
     done = run("predict", "-m", "m", "--top-k", "2", stdin="text\na\n")
-    assert done.code == 2 and "--top-k: the model finds spans" in done.err
+    assert done.code == 2 and "--top-k: it is a model of spans" in done.err
     done = run("predict", "-m", "m", "--output-format", "conll", stdin="text\na\n")
     assert done.code == 2 and "--output-format conll" in done.err
     bad = '{"text": "the cat", "spans": [{"start": 0, "end": 9, "label": "X"}]}'
