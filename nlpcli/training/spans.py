@@ -6,6 +6,7 @@ Shapes: B rows of a batch, T positions, D hidden size, S spans of a row at most;
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -169,7 +170,7 @@ def find_spans(
         for chosen, hidden in answers(model, rows.words.rows, specials)
     ]
 
-    def joined(name: str) -> npt.NDArray[np.generic]:
+    def joined(name: str) -> npt.NDArray[Any]:
         return np.concatenate([getattr(part, name) for part in parts])
 
     if not parts:
