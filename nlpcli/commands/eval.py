@@ -9,7 +9,13 @@ import typer
 
 from nlpcli.commands import eval_options as own
 from nlpcli.commands.eval_kinds import measure
-from nlpcli.commands.opening import check_asked, for_encoders, open_measurable, refuse_same_file
+from nlpcli.commands.opening import (
+    check_asked,
+    for_encoders,
+    open_measurable,
+    refuse_same_file,
+    tell_long,
+)
 from nlpcli.errors import NegativeAnswer
 from nlpcli.runs.conditions import Condition, check_metric, parse_condition
 from nlpcli.shell import options as opt
@@ -60,8 +66,10 @@ def evaluate(
     Word vectors are measured by analogies (four words a line, sections begin with a colon; as
     questions-words.txt) or by pairs of words with a score (as WordSim-353), case set aside. A
     language model is measured by its perplexity on texts, a sentence a line or row. A tagger of
-    words is measured by the entities that it finds, as conlleval does; what finds spans by those
-    whose borders and label are right, by borders alone (identification), and by its relations.
+    words is measured by the entities that it finds, as conlleval does; a model of spans by those
+    whose borders and label are right, by borders alone (identification), and by its relations; a
+    model that answers questions by exact match and F1 of its answers as SQuAD's script does, of
+    Chinese by characters as that of CMRC 2018.
     """
     conditions = [parse_condition(text, "--fail-under") for text in fail_under or []]
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
@@ -71,6 +79,7 @@ def evaluate(
     check_asked(opened, context)
     found = measure(opened, model, context.params, reject)
     reject.close()
+    tell_long(opened, console)
     unknown = found.document.get("unknown_labels")
     if unknown:
         console.warn(f"{len(unknown)} labels the model does not know: {', '.join(unknown[:5])}")

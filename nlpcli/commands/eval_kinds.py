@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nlpcli.commands.asking import answer_table, is_answerer, question_columns
 from nlpcli.commands.eval_tables import language_table, rows_table, word_table
 from nlpcli.commands.tagging import is_span_finder, is_tagger, span_columns, word_columns
 from nlpcli.errors import UsageError
@@ -119,6 +120,16 @@ def _span_finder(opened: Any, options: Options, reject: RejectFile) -> Measured:
     return Measured(document, rows_table(document))
 
 
+def _answerer(opened: Any, options: Options, reject: RejectFile) -> Measured:
+    from nlpcli.runs.question_answerer import score_questions
+
+    document = score_questions(
+        opened, options["test"], _row_format(options), columns=question_columns(options),
+        resamples=options["resamples"], seed=options["seed"], on_reject=reject,
+    )  # fmt: skip
+    return Measured(document, answer_table(document))
+
+
 def _classifier(opened: Any, options: Options, reject: RejectFile) -> Measured:
     from nlpcli.data.labelled import read_labelled
     from nlpcli.runs.scoring import ece_uncalibrated, score
@@ -144,6 +155,7 @@ KINDS = (
     Kind("a language model", _is_language_model, frozenset({"format"}), _language_model),
     Kind("a tagger of words", is_tagger, frozenset({"format"}), _tagger),
     Kind("a model of spans", is_span_finder, frozenset({"format"}), _span_finder),
+    Kind("a model that answers questions", is_answerer, frozenset({"format"}), _answerer),
     Kind(
         "a classifier", lambda opened: True, frozenset({"threshold", "label_separator", "format"}),
         _classifier,

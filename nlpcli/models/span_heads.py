@@ -167,6 +167,8 @@ def attended(table: Tensor, scores: Tensor, spans: SpanPlaces) -> Tensor:
 class SpanModel(EncoderModel):
     """An encoder without pooler, and ``spans``, a head that is asked about its positions."""
 
+    splits = by_position = True
+
     def __init__(
         self, config: BertConfig, spans: SpanConfig, n_labels: int, n_relations: int,
         dropout: float,
@@ -175,10 +177,15 @@ class SpanModel(EncoderModel):
         self.bert = Bert(config, pooler=False)
         self.spans = SpanHead(spans, config.hidden, n_labels, n_relations, dropout)
 
-    def forward(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
-        """What the head is given: hidden states [B, T, D]."""
+    def features(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
+        """Hidden states of the last layer, [B, T, D]."""
         hidden: Tensor = self.bert(ids, segments, None if bool(mask.all()) else mask)
         return hidden
+
+    def head(self, features: Tensor) -> Tensor:
+        """What ``spans`` is given: the same, for which spans there are is not the model's to
+        know."""
+        return features
 
     def parts(self) -> Iterator[Part]:
         """Those that transformers has a place for."""

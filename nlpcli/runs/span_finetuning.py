@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nlpcli.data.spanned import Spanned, divided, read_spanned
 from nlpcli.errors import DataError, shown
-from nlpcli.models.span_config import SpanConfig
+from nlpcli.models.span_config import SpanConfig, span_head_shapes
 from nlpcli.runs.finetuning import FinetuneRun
 from nlpcli.runs.finetuning_parts import FinetuneRequest, begin, make_plan
 from nlpcli.runs.publishing import gate_failures, version_in_use
@@ -52,6 +53,8 @@ class SpanRequest(FinetuneRequest):
     decoding: str = AUTO
     negatives: int | None = None
     identify: bool = False
+    n_relations: int = 0
+    """Known when rows have been read."""
 
     @property
     def separator(self) -> str | None:
@@ -65,6 +68,12 @@ class SpanRequest(FinetuneRequest):
             "decoding": self.decoding, "negatives": self.negatives, "identify": self.identify,
         }  # fmt: skip
 
+    def n_head_parameters(self, n_labels: int) -> int:
+        """Numbers of what stands above the encoder, less its pooler, which is not used."""
+        hidden = self.base.encoder.config.hidden
+        shapes = span_head_shapes(self.spans, hidden, n_labels, self.n_relations)
+        return sum(math.prod(shape) for shape in shapes.values()) - hidden * (hidden + 1)
+
 
 class SpanRun(FinetuneRun):
     """As FinetuneRun, of spans in texts instead of texts."""
@@ -76,8 +85,14 @@ class SpanRun(FinetuneRun):
     def plan(self) -> dict[str, Any]:
         """As FinetuneRun."""
         parts = self._read()
-        words = self._span_cutter().cut(texts_of(_rows(parts.train))).rows.words
-        return make_plan(self._request, parts, n_cut=words.n_split + words.rows.n_cut)
+        return self._planned(parts, self._span_cutter().cut(texts_of(_rows(parts.train))))
+
+    def _planned(self, parts: Parts, cut: CutTexts) -> dict[str, Any]:
+        words = cut.rows.words
+        return make_plan(
+            replace(self._request, n_relations=len(self._relations)), parts,
+            n_cut=words.n_split + words.rows.n_cut, n_read=len(words.rows),
+        )  # fmt: skip
 
     def _read(self) -> Parts:
         request = self._request
@@ -139,6 +154,7 @@ class SpanRun(FinetuneRun):
         cutter = self._span_cutter()
         cut = cutter.cut(texts_of(_rows(parts.train)))
         self._tell_rows(cut)
+        self._planned(parts, cut)  # refuses what does not fit into memory
         model = SpanModel(
             replace(encoder.config, dropout=config.dropout, attention_dropout=config.dropout),
             request.spans, len(parts.names), len(self._relations), config.dropout,
