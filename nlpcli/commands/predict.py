@@ -22,7 +22,7 @@ from nlpcli.commands.opening import (
     refuse_same_file,
     tell_long,
 )
-from nlpcli.commands.tagging import answered_column, is_span_finder, is_tagger, row_writer
+from nlpcli.commands.tagging import answered_column, is_marker, mark_columns, row_writer
 from nlpcli.errors import DataError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
@@ -137,9 +137,9 @@ def predict(
     A language model adds log10_probability and perplexity, a tagger predicted_tags, one a word: a
     list as JSON where the words are one, else joined by blanks. A model of spans adds
     predicted_spans, a list as JSON (start, end, label, score: code points of a text, else words),
-    and predicted_relations where it knows some. A model that answers questions
-    (columns question and context) adds predicted_answer, answer_start, in code points, and
-    predicted_probability; no answer is empty and starts at -1. --explain adds
+    and predicted_relations where it knows some. A model that answers questions (columns question
+    and context) adds predicted_answer, answer_start, in code points, and predicted_probability; no
+    answer is empty and starts at -1. --explain adds
     predicted_explanation: what n-grams add to the label's logit, or of an encoder how far the
     label's log-odds fall with a word masked (with runs of words where a text has more than 64).
     --cascade adds predicted_by, small or encoder.
@@ -199,16 +199,9 @@ def _answers(context: typer.Context, store: Path | None, console: Console) -> Co
         return Vectors(options, store, console, PREFIX)
     opened = open_answerer(options["model"], store, console, **for_encoders(options))
     check_asked(opened, context)
-    if is_tagger(opened):
-        from nlpcli.runs.token_tagger import TagColumn
-
-        refuse_options(options, FOR_LABELS, "the model tags words")
-        return TagColumn(opened, options["prefix"])
-    if is_span_finder(opened):
-        from nlpcli.runs.span_model import SpanColumn
-
-        refuse_options(options, FOR_LABELS, "it is a model of spans")
-        return SpanColumn(opened, options["prefix"])
+    if is_marker(opened):
+        refuse_options(options, FOR_LABELS, "the model tags words or finds spans")
+        return mark_columns(opened, options["prefix"])
     if is_answerer(opened):
         from nlpcli.runs.question_answerer import AnswerColumns
 
@@ -273,21 +266,10 @@ class _Sink(Protocol):
 
 
 def _sink(
-    answers: Columns,
-    rows: RowStream,
-    text: int,
-    stream: BinaryIO,
-    options: dict[str, Any],
+    answers: Columns, rows: RowStream, text: int, stream: BinaryIO, options: dict[str, Any]
 ) -> _Sink:
     own = answers.sink(stream, options, text) if isinstance(answers, Vectors) else None
     return own or _Columns(answers, rows, text, stream, options)
-
-
-def _json_columns(answers: Columns) -> set[str]:
-    """Those that hold JSON, not text."""
-    if isinstance(answers, Vectors):
-        return set(answers.columns)
-    return getattr(answers, "json_columns", set())
 
 
 class _Columns:
@@ -315,7 +297,7 @@ class _Columns:
             options["output_format"],
             words=rows.format == "conll" and type(answers).__name__ == "TagColumn",
             numeric_columns=set(answers.numeric),
-            json_columns=_json_columns(answers),
+            json_columns=getattr(answers, "json_columns", None),
             spreadsheet_safe=options["spreadsheet_safe"],
         )
 

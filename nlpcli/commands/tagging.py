@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from nlpcli.data.conll import ConllWriter
     from nlpcli.data.output import RowWriter
     from nlpcli.data.rows import RowStream
-    from nlpcli.runs.span_model import SpanFinder
-    from nlpcli.runs.token_tagger import TokenTagger
+    from nlpcli.runs.span_model import SpanColumn, SpanFinder
+    from nlpcli.runs.token_tagger import TagColumn, TokenTagger
 
 
 def is_tagger(opened: object) -> TypeIs[TokenTagger]:
@@ -24,6 +24,22 @@ def is_tagger(opened: object) -> TypeIs[TokenTagger]:
 def is_span_finder(opened: object) -> TypeIs[SpanFinder]:
     """Whether a model finds spans, likewise."""
     return type(opened).__name__ == "SpanFinder"
+
+
+def is_marker(opened: object) -> TypeIs[TokenTagger | SpanFinder]:
+    """Whether a model is one of the two."""
+    return is_tagger(opened) or is_span_finder(opened)
+
+
+def mark_columns(opened: TokenTagger | SpanFinder, prefix: str) -> TagColumn | SpanColumn:
+    """What makes the columns that such a model adds."""
+    if is_tagger(opened):
+        from nlpcli.runs.token_tagger import TagColumn
+
+        return TagColumn(opened, prefix)
+    from nlpcli.runs.span_model import SpanColumn
+
+    return SpanColumn(opened, prefix)
 
 
 def word_columns(text_column: str, label_column: str) -> dict[str, str | None]:

@@ -82,6 +82,8 @@ def test_nested_spans_and_relations_from_end_to_end(
     shown = json.loads(run("models", "show", "m", "--json").out)
     assert shown["config"]["spans"]["file"] == "span_head.safetensors"
     assert shown["config"]["encoder"]["architecture"] == "BertModel"
+    done = run("models", "export", "m", "./plain", "--to", "huggingface")
+    assert done.code == 0 and "the span head is left out" in done.err
     document = json.loads(run("eval", "-m", "m", "dev.jsonl", "--json").out)
     assert document["n"] == 20 and document["unknown_labels"] == []
     assert document["decoding"] == "nested" and document["spans_across_words"] == 0
@@ -115,7 +117,7 @@ def test_words_blank_rows_and_other_columns(trained: tuple[Run, Path, dict[str, 
     only = run("predict", "-m", "m", "--only", "--prefix", "my_", stdin="text\nthe a cat 中\n").out
     assert only.splitlines()[0] == "my_spans,my_relations" and len(only.splitlines()) == 2
     done = run("predict", "-m", "m", "--top-k", "2", stdin="text\na\n")
-    assert done.code == 2 and "--top-k: it is a model of spans" in done.err
+    assert done.code == 2 and "--top-k: the model tags words or finds spans" in done.err
     done = run("predict", "-m", "m", "--output-format", "conll", stdin="text\na\n")
     assert done.code == 2 and "--output-format conll" in done.err
     bad = '{"text": "the cat", "spans": [{"start": 0, "end": 9, "label": "X"}]}'
