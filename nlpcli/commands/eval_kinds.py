@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlpcli.commands.asking import answer_table, is_answerer, question_columns
 from nlpcli.commands.eval_tables import language_table, rows_table, slices_table, word_table
-from nlpcli.commands.tagging import is_tagger, word_columns
+from nlpcli.commands.tagging import is_span_finder, is_tagger, span_columns, word_columns
 from nlpcli.errors import UsageError
 from nlpcli.shell.console import RejectFile
 
@@ -110,6 +110,17 @@ def _tagger(opened: Any, options: Options, reject: RejectFile) -> Measured:
     return Measured(document, rows_table(document))
 
 
+def _span_finder(opened: Any, options: Options, reject: RejectFile) -> Measured:
+    from nlpcli.runs.span_model import score_spans
+
+    names = span_columns(options["text_column"], options["label_column"])
+    document = score_spans(
+        opened, options["test"], _row_format(options), **names, resamples=options["resamples"],
+        seed=options["seed"], on_reject=reject,
+    )  # fmt: skip
+    return Measured(document, rows_table(document))
+
+
 def _answerer(opened: Any, options: Options, reject: RejectFile) -> Measured:
     from nlpcli.runs.question_answerer import score_questions
 
@@ -153,6 +164,7 @@ KINDS = (
     Kind("word vectors", _is_word_vectors, frozenset({"vocab_limit"}), _word_vectors),
     Kind("a language model", _is_language_model, frozenset({"format"}), _language_model),
     Kind("a tagger of words", is_tagger, frozenset({"format"}), _tagger),
+    Kind("a model of spans", is_span_finder, frozenset({"format"}), _span_finder),
     Kind("a model that answers questions", is_answerer, frozenset({"format"}), _answerer),
     Kind(
         "a classifier", lambda opened: True,

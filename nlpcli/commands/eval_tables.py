@@ -7,22 +7,27 @@ from typing import Any
 from nlpcli.errors import shown
 
 _HEADLINE = (
+    "span_precision", "span_recall", "span_f1", "identification_precision",
+    "identification_recall", "identification_f1", "relation_precision", "relation_recall",
+    "relation_f1", "relation_strict_precision", "relation_strict_recall", "relation_strict_f1",
+    "row_accuracy",
     "entity_precision", "entity_recall", "entity_f1", "accuracy", "sentence_accuracy",
     "macro_precision", "macro_recall", "macro_f1", "micro_f1", "weighted_f1", "mcc",
     "log_loss", "ece", "ece_uncalibrated", "subset_accuracy", "hamming_loss", "precision_at_1",
     "recall_at_1", "precision_at_3", "recall_at_3", "precision_at_5", "recall_at_5",
 )  # fmt: skip
+_COUNTS = ("words", "entities", "spans", "relations")
 _LONGEST_TABLE = 40
 _MOST_SLICES = 10
 
 
 def rows_table(document: dict[str, Any]) -> str:
     """The document for people: headline metrics with intervals, then a line a label."""
-    more = "".join(f", {document[k]:,} {k}" for k in ("words", "entities") if k in document)
+    more = "".join(f", {document[k]:,} {k}" for k in _COUNTS if k in document)
     lines = [f"{document['n']:,} rows{more}; 95 % intervals by bootstrap", ""]
-    for name in _HEADLINE:
-        if document.get(name) is not None:
-            lines.append(metric_line(name, document[name]))
+    names = [name for name in _HEADLINE if document.get(name) is not None]
+    wide = max([16, *map(len, names)])
+    lines += [metric_line(name, document[name], wide) for name in names]
     per_label = document.get("per_label", {})
     ranked = sorted(per_label.items(), key=lambda item: (-item[1]["support"], item[0]))
     width = max([5, *(len(name) for name, _ in ranked[:_LONGEST_TABLE])])
@@ -37,13 +42,13 @@ def rows_table(document: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def metric_line(name: str, metric: dict[str, Any]) -> str:
+def metric_line(name: str, metric: dict[str, Any], width: int = 16) -> str:
     """A metric with its interval."""
     if metric["value"] is None:
-        return f"{name:<16}  undefined"
+        return f"{name:<{width}}  undefined"
     if metric["low"] is None:
-        return f"{name:<16} {metric['value']:7.4f}"
-    return f"{name:<16} {metric['value']:7.4f}  {metric['low']:.4f} – {metric['high']:.4f}"
+        return f"{name:<{width}} {metric['value']:7.4f}"
+    return f"{name:<{width}} {metric['value']:7.4f}  {metric['low']:.4f} – {metric['high']:.4f}"
 
 
 def slices_table(document: dict[str, Any]) -> str:

@@ -12,17 +12,18 @@ from nlpcli.commands.abstaining import abstain_from
 from nlpcli.commands.asking import is_answerer
 from nlpcli.commands.embedding import Vectors, refuse_options
 from nlpcli.commands.opening import check_asked, for_encoders, open_answerer
-from nlpcli.commands.tagging import is_tagger
+from nlpcli.commands.tagging import is_marker, mark_columns
 from nlpcli.shell.console import Console
 
 if TYPE_CHECKING:
     from nlpcli.runs.answer_columns import Answers
     from nlpcli.runs.language_scoring import SentenceScores
     from nlpcli.runs.question_answerer import AnswerColumns
+    from nlpcli.runs.span_model import SpanColumn
     from nlpcli.runs.token_tagger import TagColumn
     from nlpcli.store.classifier import Classifier
 
-    Columns = Answers | AnswerColumns | SentenceScores | TagColumn | Vectors
+    Columns = Answers | AnswerColumns | SentenceScores | SpanColumn | TagColumn | Vectors
 
 PREFIX = "predicted_"
 EXPLAINED = 128
@@ -44,11 +45,9 @@ def answers_of(context: typer.Context, store: Path | None, console: Console) -> 
         return Vectors(options, store, console, PREFIX)
     opened = open_answerer(options["model"], store, console, **for_encoders(options))
     check_asked(opened, context)
-    if is_tagger(opened):
-        from nlpcli.runs.token_tagger import TagColumn
-
-        refuse_options(options, FOR_LABELS, "the model tags words")
-        return TagColumn(opened, options["prefix"])
+    if is_marker(opened):
+        refuse_options(options, FOR_LABELS, "the model tags words or finds spans")
+        return mark_columns(opened, options["prefix"])
     if is_answerer(opened):
         from nlpcli.runs.question_answerer import AnswerColumns
 

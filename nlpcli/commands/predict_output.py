@@ -92,7 +92,7 @@ class _Columns:
             options["output_format"],
             words=rows.format == "conll" and type(answers).__name__ == "TagColumn",
             numeric_columns=set(answers.numeric),
-            json_columns=_json_columns(answers),
+            json_columns=getattr(answers, "json_columns", None),
             spreadsheet_safe=options["spreadsheet_safe"],
         )
 
@@ -113,10 +113,3 @@ class _Columns:
 
         if isinstance(self._writer, AnswerWriter):
             self._writer.end()
-
-
-def _json_columns(answers: Columns) -> set[str] | None:
-    """Columns whose cells are JSON."""
-    if is_asked(answers):
-        return set(answers.whole)
-    return set(answers.columns) if isinstance(answers, Vectors) else None
