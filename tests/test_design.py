@@ -46,6 +46,8 @@ TORCH_FREE_FILES = {
 }
 SHARED_COMMAND_FILES = {
     "opening",
+    "predict_answers",
+    "predict_output",
     "asking",
     "pretraining_options",
     "after_training",
@@ -62,6 +64,7 @@ SHARED_COMMAND_FILES = {
     "configuring",
     "ngram_options",
     "plotting",
+    "selecting",
     "tagging",
 }  # command files may import these
 COMMAND_REGISTRY = "app"  # and this one may import every command

@@ -102,7 +102,7 @@ def _chosen(
     if point.share:
         console.say(
             "chosen on these rows, so on others it may lose more: here "
-            f"{100 * (point.large - point.together):.2f} points, with 95 % confidence at most "
-            f"{100 * max(point.most_loss, 0):.2f}"
+            f"{100 * max(point.large - point.together, 0):.2f} points, with 95 % confidence at "
+            f"most {100 * max(point.most_loss, 0):.2f}"
         )
     return point.above

@@ -34,6 +34,8 @@ Examples:
       --fail-under 'macro_f1=0.5'
   nlpcli eval -m reviews sample_data/reviews_en_test.csv --robustness \\
       --write-adversarial hard.csv
+  nlpcli eval -m reviews sample_data/reviews_en_test.csv --slices \\
+      --slice-by label
   nlpcli eval -m reviews-lm sample_data/reviews_en_test.csv
   nlpcli eval -m sample_data/words_en.vec sample_data/word_pairs_en.tsv
   nlpcli eval -m sample_data/words_en.vec sample_data/analogies_en.txt
@@ -59,6 +61,9 @@ def evaluate(
     attack_rows: own.AttackRows = 200,
     attack_queries: own.AttackQueries = 200,
     write_adversarial: own.WriteAdversarial = None,
+    slices: own.Slices = False,
+    slice_by: own.SliceBy = None,
+    slice_rows: own.SliceRows = 20,
     resamples: own.Resamples = 1000,
     seed: opt.Seed = 1,
     format: opt.Format = None,
@@ -81,9 +86,11 @@ def evaluate(
     Word vectors are measured by analogies (four words a line, sections begin with a colon; as
     questions-words.txt) or by pairs of words with a score (as WordSim-353), case set aside. A
     language model is measured by its perplexity on texts, a sentence a line or row. A tagger of
-    words is measured by the entities that it finds, as conlleval does; a model that answers
-    questions by exact match and F1 of its answers as SQuAD's script does, of Chinese by characters
-    as that of CMRC 2018.
+    words is measured by the entities that it finds, as conlleval does; a model of spans by those
+    whose borders and label are right, by borders alone (identification), and by its relations; a
+    model that answers questions by exact match and F1 of its answers as SQuAD's script does, of
+    Chinese by characters as that of CMRC 2018. --slices tells of rows in which a classifier is
+    worse than in the others beyond chance (Fisher's exact test, by Holm).
 
     --robustness asks a classifier again about texts with one edit in a share of the words: typos,
     keyboard (a key beside), case, spaces, homoglyphs, punctuation, order, deletion, same-sound and

@@ -42,3 +42,10 @@ WriteAdversarial = Annotated[
     Path | None,
     typer.Option(help="Robustness: write changed texts that go wrong (CSV, to train on)."),
 ]
+Slices = Annotated[
+    bool, typer.Option("--slices", help="Where it fails: by length, by words and pairs of them.")
+]
+SliceBy = Annotated[
+    list[str] | None, typer.Option(help="And by the values of this column; may be repeated.")
+]
+SliceRows = Annotated[int, typer.Option(min=2, help="Of a slice, at least.")]

@@ -244,6 +244,9 @@ def test_the_same_bytes_again_and_after_a_rival(place: Run, tmp_path: Path) -> N
     assert place(*command, "-o", "two", "--if-changed").code == 0
     plan = json.loads(place(*command, "-o", "three", "--dry-run", "--json").out)
     assert plan["steps"] == -(-plan["windows"] // 8) and plan["windows"] > plan["rows"]
+    head = place("finetune", "few.json", "--from", "two", "-o", "two", "--freeze", "all",
+                 "--epochs", "2", "--batch-size", "8", "--max-length", "16")  # fmt: skip
+    assert head.code == 0 and "its features are computed once" in head.err, head.err
     more = place("finetune", "few.json", "--from", "two", "-o", "two", "--epochs", "1",
                  "--label-smoothing", "0.1", "--focal", "1", *FAST)  # fmt: skip
     assert more.code == 0, more.err
