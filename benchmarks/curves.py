@@ -46,10 +46,10 @@ class Scale:
         return HEIGHT * (self.high - value) / (self.high - self.low)
 
 
-def draw(groups: dict[str, list[Panel]]) -> str:
+def draw(groups: dict[str, list[Panel]], caption: str) -> str:
     """The picture: under each group's title its panels, which share their axes."""
     names = list(dict.fromkeys(s.name for ps in groups.values() for p in ps for s in p.series))
-    parts, top = [legend(names)], 34.0
+    parts, top = [legend(names, caption)], 34.0
     for title, panels in groups.items():
         parts.append(text(LEFT, top + 14, title, size=13, weight="bold"))
         scale = scale_of(panels)
@@ -110,8 +110,8 @@ def curve(series: Series, scale: Scale, number: int) -> list[str]:
     ]
 
 
-def legend(names: list[str]) -> str:
-    """A stroke and a name for each curve."""
+def legend(names: list[str], caption: str) -> str:
+    """A stroke and a name for each curve, then what is drawn."""
     parts, x = [], float(LEFT)
     for i, name in enumerate(names):
         parts.append(
@@ -120,6 +120,7 @@ def legend(names: list[str]) -> str:
         )
         parts.append(text(x + 32, 22, name, size=12))
         x += 50 + 7.5 * len(name)
+    parts.append(text(x, 22, caption, size=12))
     return "\n".join(parts)
 
 

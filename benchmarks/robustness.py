@@ -103,9 +103,7 @@ def heading(name: str, models: dict[str, Any]) -> str:
         f"{one['attack']['accuracy_under_attack']['value']:.2f}"
         for command, one in models.items() if one["attack"]
     )  # fmt: skip
-    return f"{name}, accuracy against the share of words changed" + (
-        f" (under attack: {under})" if under else ""
-    )
+    return f"{name}; under attack: {under}" if under else name
 
 
 def main() -> None:
@@ -125,7 +123,9 @@ def main() -> None:
                 sets[name] = measure_set(name, Path(place), options)
         write_result("robustness", {"sets": sets})
     ordered = {name: sets[name] for name in ENCODERS if name in sets}
-    PICTURE.write_text(draw(panels(ordered)), encoding="utf-8")
+    PICTURE.write_text(
+        draw(panels(ordered), "accuracy against the share of words changed"), encoding="utf-8"
+    )
     print(f"wrote {PICTURE.relative_to(ROOT)}")
 
 
