@@ -137,7 +137,7 @@ def similar_pairs(sets: TextSets, threshold: float) -> SimilarPairs:
     found: list[SimilarPairs] = []
     matrix = _matrix(sets)
     for left, right in _candidates(sets, threshold):
-        common = np.asarray(matrix[left].multiply(matrix[right]).sum(axis=1)).ravel()
+        common: I64 = np.asarray(matrix[left].multiply(matrix[right]).sum(axis=1)).ravel()
         similarity = common / (sets.sizes[left] + sets.sizes[right] - common)
         # the quotient of two whole numbers: equal to the threshold where it is meant to be
         near = similarity >= threshold * (1 - 1e-12)

@@ -65,7 +65,8 @@ def doubt_label_sets(probabilities: Floats, sets: Bools) -> LabelDoubts:
         reaches = np.divide(sums, counts, out=np.full(len(counts), np.inf), where=counts > 0)
         # what speaks for the other answer reaches the mean of the rows that gave it, and wins
         errors |= (~mine & (other >= reaches) & (other > given)).any(axis=1)
-    return _ranked(given.min(axis=1, initial=1.0), errors, (other > given).any(axis=1))
+    otherwise: Bools = np.any(other > given, axis=1)
+    return _ranked(given.min(axis=1, initial=1.0), errors, otherwise)
 
 
 def _ranked(confidence: Floats, errors: Bools, otherwise: Bools) -> LabelDoubts:

@@ -45,7 +45,8 @@ def doubt(probabilities: Floats, threshold: float | None = None) -> Floats:
         found: Floats = nearest.max(axis=1, initial=0.0)
         return found
     if probabilities.shape[1] < 2:
-        return 1 - probabilities.max(axis=1, initial=0.0)
+        only: Floats = 1 - probabilities.max(axis=1, initial=0.0)
+        return only
     two = np.partition(probabilities, -2, axis=1)[:, -2:]
     margin: Floats = two[:, 1] - two[:, 0]
     return 1 - margin

@@ -59,6 +59,11 @@ class NgramSlices:
     hashes: U64
     texts: csc_array[np.int64]
 
+    def holding(self, feature: int) -> I64:
+        """Which texts hold it, ascending."""
+        first, last = self.texts.indptr[feature : feature + 2].tolist()
+        return np.sort(self.texts.indices[first:last]).astype(np.int64)
+
 
 def wilson(hits: float, n: int) -> tuple[float, float]:
     """The 95 % interval of a share of ``hits`` in ``n``, n > 0 (Wilson 1927)."""
@@ -192,12 +197,12 @@ def slice_document(
             continue
         if len(kept) == MOST_NGRAMS:
             continue
-        column = i - len(enough)
-        rows = ngrams.texts.indices[ngrams.texts.indptr[column] : ngrams.texts.indptr[column + 1]]
+        at = i - len(enough)
+        rows = ngrams.holding(at)
         if any(_alike(rows, other) for other in kept):
             continue
         kept.append(rows)
-        name = ngram_name(texts[int(rows[0])], int(ngrams.hashes[column]))
+        name = ngram_name(texts[int(rows[0])], int(ngrams.hashes[at]))
         worse.append(_entry(Slice("ngram", name, rows), wrong, float(adjusted[i])))
     by: dict[str, list[dict[str, Any]]] = {}
     for part in named:
