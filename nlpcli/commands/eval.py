@@ -9,6 +9,12 @@ import typer
 
 from nlpcli.commands import eval_options as own
 from nlpcli.commands.eval_kinds import measure
+from nlpcli.commands.eval_robustness import (
+    STRENGTHS,
+    adversarial_file,
+    asked_robustness,
+    with_robustness,
+)
 from nlpcli.commands.opening import (
     check_asked,
     for_encoders,
@@ -26,6 +32,10 @@ Examples:
   nlpcli eval -m reviews sample_data/reviews_en_test.csv
   nlpcli eval -m reviews sample_data/reviews_en_test.csv --json \\
       --fail-under 'macro_f1=0.5'
+  nlpcli eval -m reviews sample_data/reviews_en_test.csv --robustness \\
+      --write-adversarial hard.csv
+  nlpcli eval -m reviews sample_data/reviews_en_test.csv --slices \\
+      --slice-by label
   nlpcli eval -m reviews-lm sample_data/reviews_en_test.csv
   nlpcli eval -m sample_data/words_en.vec sample_data/word_pairs_en.tsv
   nlpcli eval -m sample_data/words_en.vec sample_data/analogies_en.txt
@@ -44,6 +54,16 @@ def evaluate(
     threshold: own.Threshold = None,
     fail_under: own.FailUnder = None,
     vocab_limit: own.VocabLimit = None,
+    robustness: own.Robustness = False,
+    strengths: own.Strengths = STRENGTHS,
+    perturbations: own.Perturbations = None,
+    robustness_rows: own.RobustnessRows = 5000,
+    attack_rows: own.AttackRows = 200,
+    attack_queries: own.AttackQueries = 200,
+    write_adversarial: own.WriteAdversarial = None,
+    slices: own.Slices = False,
+    slice_by: own.SliceBy = None,
+    slice_rows: own.SliceRows = 20,
     resamples: own.Resamples = 1000,
     seed: opt.Seed = 1,
     format: opt.Format = None,
@@ -66,19 +86,31 @@ def evaluate(
     Word vectors are measured by analogies (four words a line, sections begin with a colon; as
     questions-words.txt) or by pairs of words with a score (as WordSim-353), case set aside. A
     language model is measured by its perplexity on texts, a sentence a line or row. A tagger of
-    words is measured by the entities that it finds, as conlleval does; a model that answers
-    questions by exact match and F1 of its answers as SQuAD's script does, of Chinese by characters
-    as that of CMRC 2018.
+    words is measured by the entities that it finds, as conlleval does; a model of spans by those
+    whose borders and label are right, by borders alone (identification), and by its relations; a
+    model that answers questions by exact match and F1 of its answers as SQuAD's script does, of
+    Chinese by characters as that of CMRC 2018. --slices tells of rows in which a classifier is
+    worse than in the others beyond chance (Fisher's exact test, by Holm).
+
+    --robustness asks a classifier again about texts with one edit in a share of the words: typos,
+    keyboard (a key beside), case, spaces, homoglyphs, punctuation, order, deletion, same-sound and
+    same-shape (Chinese). The same file and --seed give the same texts, whatever the model. Then it
+    searches the worst change of some rows, a word at a time, and counts the words that matter.
     """
     conditions = [parse_condition(text, "--fail-under") for text in fail_under or []]
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
-    refuse_same_file({"TEST": test, "--model": model}, {"--rejects": rejects})
+    asked = asked_robustness(context.params)
+    outputs = {"--rejects": rejects, "--write-adversarial": write_adversarial}
+    refuse_same_file({"TEST": test, "--model": model}, outputs)
     reject = RejectFile(rejects, console)
     opened = open_measurable(model, store, console, **for_encoders(context.params))
     check_asked(opened, context)
-    found = measure(opened, model, context.params, reject)
-    reject.close()
-    tell_long(opened, console)
+    with adversarial_file(context.params) as stream:
+        found = measure(opened, model, context.params, reject)
+        reject.close()
+        tell_long(opened, console)
+        if asked is not None:
+            found = with_robustness(opened, found, asked, context.params, stream, console)
     unknown = found.document.get("unknown_labels")
     if unknown:
         console.warn(f"{len(unknown)} labels the model does not know: {', '.join(unknown[:5])}")
