@@ -55,6 +55,7 @@ SHARED_COMMAND_FILES = {
     "configuring",
     "ngram_options",
     "plotting",
+    "regression",
     "tagging",
 }  # command files may import these
 COMMAND_REGISTRY = "app"  # and this one may import every command

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nlpcli.commands.opening import check_asked, for_encoders, open_measurable, refuse_same_file
+from nlpcli.commands.regression import is_regressor, measured_numbers
 from nlpcli.commands.tagging import is_tagger, word_columns
 from nlpcli.errors import NegativeAnswer, UsageError, shown
 from nlpcli.runs.conditions import Condition, check_metric, parse_condition
@@ -84,7 +85,7 @@ def evaluate(
     Word vectors are measured by analogies (four words a line, sections begin with a colon; as
     questions-words.txt) or by pairs of words with a score (as WordSim-353), case set aside. A
     language model is measured by its perplexity on texts, a sentence a line or row. A tagger of
-    words is measured by the entities that it finds, as conlleval does.
+    words is measured by its entities, as conlleval does; a regression by correlations and errors.
     """
     from nlpcli.data.rows import RowFormat
     from nlpcli.models.word_vectors import WordVectors
@@ -122,14 +123,14 @@ def evaluate(
         from nlpcli.runs.token_tagger import score_tags
 
         _refuse_for_labels(threshold, label_separator, None, "a tagger of words")
-        fmt = RowFormat(
-            format=format, header=header, on_error=on_error, max_field=max_field << 20
-        )  # fmt: skip
+        fmt = RowFormat(format=format, header=header, on_error=on_error, max_field=max_field << 20)
         document = score_tags(
             opened, test, fmt, **word_columns(text_column, label_column), resamples=resamples,
             seed=seed, on_reject=reject,
         )  # fmt: skip
         text = _table(document)
+    elif is_regressor(opened):
+        document, text = measured_numbers(opened, test, context.params, reject)
     else:
         if vocab_limit is not None:
             raise UsageError(f"--vocab-limit {vocab_limit}: {model} is a classifier")

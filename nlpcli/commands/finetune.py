@@ -52,6 +52,9 @@ def finetune(
     label_column: opt.LabelColumn = "label",
     weight_column: own.WeightColumn = None,
     label_separator: opt.LabelSeparator = None,
+    head: own.Head = own.HeadName.linear,
+    pooling: own.PoolingOption = own.PoolingName.cls,
+    binary_sigmoid: own.BinarySigmoid = False,
     tag_scheme: own.TagScheme = own.SchemeName.auto,
     label_pieces: own.LabelPiecesOption = own.LabelPieces.first,
     word_decoding: own.WordDecodingOption = own.WordDecoding.first,
@@ -94,9 +97,11 @@ def finetune(
     """Fine-tune an encoder on labelled texts or pairs, or on tagged words, and publish the model.
 
     Of the epochs the best one on the dev rows is kept: by accuracy, or with --label-separator by
-    micro F1, of words by entity F1. --from takes a fine-tuned model too; its head is drawn anew.
+    micro F1, of words by entity F1, of numbers by the mean of Pearson's and Spearman's
+    correlation. --from takes a fine-tuned model too; its head is drawn anew.
     The model is at the same time a folder that transformers loads as
-    BertForSequenceClassification or BertForTokenClassification. Words come as CoNLL files, or in
+    BertForSequenceClassification or BertForTokenClassification; with --head mlp or --pooling mean,
+    for which it has no class, as BertModel, the head beside it. Words come as CoNLL files, or in
     columns tokens and tags: lists as JSON, or joined by blanks.
     """
     from nlpcli.store.store import Store

@@ -14,6 +14,21 @@ class TaskName(StrEnum):
     sequence = "sequence"
     pair = "pair"
     token = "token"
+    regression = "regression"
+
+
+class HeadName(StrEnum):
+    """What stands above the text's vector."""
+
+    linear = "linear"
+    mlp = "mlp"
+
+
+class PoolingName(StrEnum):
+    """What a text's vector is made of."""
+
+    cls = "cls"
+    mean = "mean"
 
 
 class SchemeName(StrEnum):
@@ -51,7 +66,10 @@ class LongName(StrEnum):
 
 Task = Annotated[
     TaskName | None,
-    typer.Option(help="A label of a text, of a pair, of each word [default: by the columns]."),
+    typer.Option(
+        help="A label of a text, of a pair, of each word; regression: a number of a text or pair "
+        "[default: by the columns]."
+    ),
 ]
 Dev = Annotated[
     str | None, typer.Option(help="Rows to choose the best epoch and the threshold on.")
@@ -60,6 +78,15 @@ DevFraction = Annotated[
     float, typer.Option(min=0, max=0.9, help="Or hold out so much of the rows.")
 ]
 WeightColumn = Annotated[str | None, typer.Option(help="Column that holds the weight of a row.")]
+Head = Annotated[
+    HeadName, typer.Option(help="Above the text's vector: a layer, or 256 units and a layer.")
+]
+PoolingOption = Annotated[
+    PoolingName, typer.Option(help="That vector: BERT's pooler over [CLS], or the mean of all.")
+]
+BinarySigmoid = Annotated[
+    bool, typer.Option("--binary-sigmoid", help="Two labels: learnt as one logit.")
+]
 TagScheme = Annotated[
     SchemeName, typer.Option(help="Words: tags to learn; auto: as they are, but BIO for IOB1.")
 ]

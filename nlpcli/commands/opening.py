@@ -15,6 +15,7 @@ from nlpcli.shell.options import store_root
 
 if TYPE_CHECKING:
     from nlpcli.models.word_vectors import WordVectors
+    from nlpcli.runs.encoder_regressor import EncoderRegressor
     from nlpcli.runs.token_tagger import TokenTagger
     from nlpcli.store.classifier import Classifier
     from nlpcli.store.encoder import OpenedEncoder
@@ -122,12 +123,12 @@ def open_word_vectors(model: str, store: Path | None, console: Console) -> tuple
 
 def open_measurable(
     model: str, store: Path | None, console: Console, **asked: Any
-) -> Classifier | WordVectors | LanguageModel | TokenTagger:
+) -> Classifier | WordVectors | LanguageModel | TokenTagger | EncoderRegressor:
     """Whatever ``eval`` can measure; ``asked`` as ``open_answering`` has it. Raises InputMissing,
     DataError, UsageError, Unavailable."""
-    tagger = _plain_tagger(model, console, asked)
-    if tagger is not None:
-        return tagger
+    plain = _plain_tagger(model, console, asked) or _plain_regressor(model, console, asked)
+    if plain is not None:
+        return plain
     if hf_folder_meant(model) is not None:
         return open_classifier(model, store, console, **asked)
     path = file_meant(model, store)
@@ -149,12 +150,12 @@ def open_measurable(
 
 def open_answerer(
     model: str, store: Path | None, console: Console, **asked: Any
-) -> Classifier | LanguageModel | TokenTagger:
+) -> Classifier | LanguageModel | TokenTagger | EncoderRegressor:
     """Whatever ``predict`` can ask; ``asked`` as ``open_answering`` has it. Raises InputMissing,
     DataError, UsageError, Unavailable."""
-    tagger = _plain_tagger(model, console, asked)
-    if tagger is not None:
-        return tagger
+    plain = _plain_tagger(model, console, asked) or _plain_regressor(model, console, asked)
+    if plain is not None:
+        return plain
     if fasttext_file(model, store) is not None or hf_folder_meant(model) is not None:
         return open_classifier(model, store, console, **asked)
     return _stored_answerer(open_model(model, store, console), console, asked)
@@ -171,6 +172,21 @@ def _plain_tagger(model: str, console: Console, asked: dict[str, Any]) -> TokenT
     return None if tagger is None else _told_tagger(path, tagger, console, asked)
 
 
+def _plain_regressor(
+    model: str, console: Console, asked: dict[str, Any]
+) -> EncoderRegressor | None:
+    """A plain Hugging Face folder that answers with a number; None for anything else."""
+    path = hf_folder_meant(model)
+    if path is None:
+        return None
+    from nlpcli.runs.encoder_regressor import open_plain_regressor
+
+    found = open_plain_regressor(path, **asked)
+    if found is not None:
+        console.detail(f"model {path}: a regression")
+    return found
+
+
 def _told_tagger(
     path: Path, tagger: TokenTagger, console: Console, asked: dict[str, Any]
 ) -> TokenTagger:
@@ -180,14 +196,21 @@ def _told_tagger(
 
 def _stored_answerer(
     folder: ModelFolder, console: Console, asked: dict[str, Any]
-) -> Classifier | LanguageModel | TokenTagger:
-    """A classifier, a tagger of words, or a language model that has no labels."""
+) -> Classifier | LanguageModel | TokenTagger | EncoderRegressor:
+    """A classifier, a tagger of words, a regression, or a language model that has no labels."""
     if folder.manifest.kind == "bert-tagger":
         from nlpcli.runs.token_tagger import TokenTagger
         from nlpcli.store.token_tagger import read_token_tagger
 
         tagger = TokenTagger(read_token_tagger(folder))
         return _told_tagger(folder.path, tagger, console, asked)
+    if folder.manifest.kind in ("bert-regressor", "bert-encoder"):
+        from nlpcli.runs.encoder_regressor import open_regressor
+
+        regressor = open_regressor(folder, **asked)
+        if regressor is not None:
+            console.detail(f"model {folder.path}: a regression")
+            return regressor
     if folder.manifest.kind != "ngram-lm" or folder.manifest.labels:
         return _stored_classifier(folder, console, asked)
     from nlpcli.store.language_model import read_language_model

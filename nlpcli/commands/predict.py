@@ -14,6 +14,7 @@ import typer
 from nlpcli.commands.abstaining import abstain_from
 from nlpcli.commands.embedding import Pooling, Vectors, refuse_options
 from nlpcli.commands.opening import check_asked, for_encoders, open_answerer, refuse_same_file
+from nlpcli.commands.regression import is_regressor
 from nlpcli.commands.tagging import answered_column, is_tagger, row_writer
 from nlpcli.errors import DataError
 from nlpcli.shell import options as opt
@@ -22,10 +23,11 @@ from nlpcli.shell.console import Console, RejectFile
 if TYPE_CHECKING:
     from nlpcli.data.rows import RowStream
     from nlpcli.runs.answer_columns import Answers
+    from nlpcli.runs.encoder_regressor import ScoreColumn
     from nlpcli.runs.language_scoring import SentenceScores
     from nlpcli.runs.token_tagger import TagColumn
 
-    Columns = Answers | SentenceScores | TagColumn | Vectors
+    Columns = Answers | ScoreColumn | SentenceScores | TagColumn | Vectors
 
 EXAMPLES = """\b
 Examples:
@@ -107,11 +109,12 @@ def predict(
 ) -> None:
     """Add predictions to rows: one output row for each input row, in order.
 
-    A language model adds log10_probability and perplexity, a tagger predicted_tags, one a word: a
-    list as JSON where the words are one, else joined by blanks. An encoder gives vectors: --embed
-    cls is the last layer's first position, mean the mean of the last layer over all pieces, [CLS]
-    and [SEP] too, last4 (which --words takes) the same of the mean of the last four layers; a
-    word's vector is the mean over its pieces. -o FILE.npy: vectors alone, float32.
+    A regression adds predicted_score, a language model log10_probability and perplexity, a tagger
+    predicted_tags, one a word: a list as JSON where the words are one, else joined by blanks.
+    An encoder gives vectors: --embed cls is the last layer's first position, mean the mean of the
+    last layer over all pieces, [CLS] and [SEP] too, last4 (which --words takes) the same of the
+    mean of the last four layers; a word's vector is the mean over its pieces. -o FILE.npy: vectors
+    alone, float32.
     """
     from nlpcli.data.rows import RowFormat, open_rows
 
@@ -159,6 +162,11 @@ def _answers(context: typer.Context, store: Path | None, console: Console) -> Co
 
         refuse_options(options, FOR_LABELS, "the model tags words")
         return TagColumn(opened, options["prefix"])
+    if is_regressor(opened):
+        from nlpcli.runs.encoder_regressor import ScoreColumn
+
+        refuse_options(options, FOR_LABELS, "the model answers with a number, it has no labels")
+        return ScoreColumn(opened, options["prefix"])
     if not opened.labels:
         from nlpcli.runs.language_scoring import SentenceScores
         from nlpcli.store.language_model import LanguageModel

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from nlpcli.data.labelled import number_of
 from nlpcli.errors import DataError, UsageError, shown
+from nlpcli.models.sequence_head import CLS, LINEAR, PREFIX, n_parameters
 from nlpcli.runs.encoder_classifier import activated
 from nlpcli.runs.encoder_exchange import folder_content
 from nlpcli.runs.encoder_planning import check_memory, memory_needed, shapes
-from nlpcli.store.encoder_classifier import Answering
+from nlpcli.store.encoder_classifier import ARCHITECTURE, BARE, Answering, StoredClassifier
 
 if TYPE_CHECKING:
     from nlpcli.data.labelled import Labelled
@@ -22,12 +24,14 @@ if TYPE_CHECKING:
     from nlpcli.models.encoder_heads import EncoderModel
     from nlpcli.runs.conditions import Condition
     from nlpcli.runs.request import Parts
-    from nlpcli.store.encoder import OpenedEncoder
+    from nlpcli.store.encoder import Encoder, OpenedEncoder
     from nlpcli.training.finetuning_config import FinetuneConfig
 
 F64 = npt.NDArray[np.float64]
 PRIOR = 1.0
 """Of the scale of logits that were trained as they are."""
+FEWEST_NUMBERS = 20
+"""Different labels that are numbers; with more of them a regression may be meant."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +58,9 @@ class FinetuneRequest:
     save_every: float
     gate: list[Condition | None]
     if_changed: bool
+    head: str = LINEAR
+    pooling: str = CLS
+    binary_sigmoid: bool = False
 
     @property
     def separator(self) -> str | None:
@@ -64,7 +71,7 @@ class FinetuneRequest:
         """How rows are read and answered, before anything is measured."""
         return Answering(
             pair=self.pair, separator=self.separator, max_length=self.config.max_length,
-            long=self.config.long,
+            long=self.config.long, head=self.head, pooling=self.pooling,
         )  # fmt: skip
 
     def record(self, parts: Parts, program: str) -> dict[str, Any]:
@@ -82,6 +89,7 @@ class FinetuneRequest:
             "class_weight": "balanced" if parts.class_weight == {} else parts.class_weight,
             "threshold": self.threshold, "patience": self.patience, "seed": self.seed,
             "threads": self.threads, "device": self.device, "precision": self.precision,
+            "head": self.head, "pooling": self.pooling, "binary_sigmoid": self.binary_sigmoid,
             "publish_if": [str(condition or "better") for condition in self.gate],
         }  # fmt: skip
         plain: dict[str, Any] = json.loads(json.dumps(record))
@@ -98,7 +106,10 @@ def make_plan(request: FinetuneRequest, parts: Parts, *, n_cut: int) -> dict[str
     place = choose_device(request.device)
     precision = choose_precision(request.precision, place)
     encoder, config, n_labels = request.base.encoder.config, request.config, len(parts.names)
-    parameters = encoder.n_parameters + n_labels * (encoder.hidden + 1)
+    n_outputs = 1 if request.binary_sigmoid else n_labels
+    parameters = encoder.n_parameters + n_parameters(encoder.hidden, n_outputs, request.head)
+    if request.pooling != CLS:  # which has no pooler
+        parameters -= encoder.hidden * (encoder.hidden + 1)
     needed = memory_needed(
         encoder, parameters, length=config.max_length, precision=precision,
         tokens=max(MICRO_TOKENS.get(place.type, MICRO_TOKENS["cpu"]), config.max_length),
@@ -113,6 +124,20 @@ def make_plan(request: FinetuneRequest, parts: Parts, *, n_cut: int) -> dict[str
         "steps": config.epochs * -(-rows // config.batch_size), "parameters": parameters,
         "memory_bytes": needed,
     }  # fmt: skip
+
+
+def hint_at_numbers(names: list[str]) -> str | None:
+    """What to say where labels look like numbers to be learnt as such; None where they do not."""
+    numbers = [number_of(name) for name in names]
+    if len(names) <= FEWEST_NUMBERS or None in numbers:
+        return None
+    broken = [name for name, number in zip(names, numbers, strict=True) if number % 1]
+    if not broken:
+        return None
+    return (
+        f"{len(names):,} different labels, all of them numbers such as {shown(broken[0])}, are "
+        "learnt as names: --task regression learns numbers"
+    )
 
 
 def check_dev_labels(source: str, dev: Labelled, names: list[str]) -> None:
@@ -138,12 +163,32 @@ def begin(model: EncoderModel, weights: dict[str, Any], seed: int) -> bool:
 
     model.initialize(model.bert.config.initializer_range, torch.Generator().manual_seed(seed))
     drawn = model.weights()
-    head = {n for n in drawn if n.startswith("classifier.")}
+    head = {n for n in drawn if n.startswith(PREFIX)}
     try:
         model.load({**drawn, **{n: a for n, a in weights.items() if n in drawn and n not in head}})
     except ValueError as error:
         raise UsageError(f"--from: {error}") from None
     return "pooler.dense.weight" in weights
+
+
+def tuned(
+    base: Encoder, weights: dict[str, Any], answering: Answering, names: list[str], problem: str
+) -> StoredClassifier:
+    """The model to keep, of ``weights`` as trained; a head that transformers has no class for
+    goes into a file of its own. Another head than the pooler's leaves the base its pooler."""
+    encoder = replace(base, span_boundary=None, classifier_dropout=None)
+    if answering.is_plain:
+        encoder = replace(
+            encoder, weights=weights, architecture=ARCHITECTURE, labels=names, problem_type=problem
+        )
+        return StoredClassifier(encoder, answering)
+    head = {name: array for name, array in weights.items() if name.startswith(PREFIX)}
+    pooler = {name: a for name, a in base.weights.items() if name.startswith("pooler.")}
+    rest = {name: array for name, array in weights.items() if name not in head}
+    encoder = replace(
+        encoder, weights={**pooler, **rest}, architecture=BARE, labels=[], problem_type=None
+    )
+    return StoredClassifier(encoder, answering, head, names)
 
 
 def scorer(parts: Parts, answering: Answering) -> Callable[[F64], float] | None:

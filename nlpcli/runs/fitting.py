@@ -131,11 +131,16 @@ def _held_out(rows: Labelled, request: Request) -> tuple[Labelled, Labelled | No
     return split_rows(rows, fraction, request.seed)
 
 
-def split_rows(rows: Labelled, fraction: float, seed: int) -> tuple[Labelled, Labelled | None, str]:
-    """Rows to learn, rows set apart (None when they are too few), and what is said of them."""
+def split_rows(
+    rows: Labelled, fraction: float, seed: int, strata: list[tuple[str, ...]] | None = None
+) -> tuple[Labelled, Labelled | None, str]:
+    """Rows to learn, rows set apart (None when they are too few), and what is said of them.
+
+    ``strata``: what both are to have in the same shares, if not the labels.
+    """
     from nlpcli.data.split import holdout
 
-    kept, held = holdout(rows.labels, fraction, seed)
+    kept, held = holdout(rows.labels if strata is None else strata, fraction, seed)
     if not len(held):
         return rows, None, "none"
     return _subset(rows, kept), _subset(rows, held), f"{fraction:g} of the rows"

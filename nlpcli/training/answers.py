@@ -62,7 +62,7 @@ def answers(model: EncoderModel, rows: Rows, specials: Specials) -> Iterator[tup
 
 def logits_of(model: SequenceModel, rows: Rows, specials: Specials) -> F64:
     """Logits of all rows, float64 [N, K], in their order."""
-    found = np.zeros((len(rows), model.classifier.out_features))
+    found = np.zeros((len(rows), model.n_outputs))
     for chosen, logits in answers(model, rows, specials):
         found[chosen] = logits.double().cpu().numpy()
     return found
