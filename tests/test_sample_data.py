@@ -104,3 +104,11 @@ def test_names_are_tagged_words() -> None:
     kinds = ("PER", "LOC", "ORG")
     assert set(tags) == {"O", *(f"{letter}-{kind}" for letter in "BI" for kind in kinds)}
     assert all(line.count(" ") == 1 for lines in sentences for line in lines)
+
+
+def test_ratings_are_numbers() -> None:
+    rows = rows_of("ratings_en.csv")
+    assert list(rows[0]) == ["text", "stars"]
+    assert len({row["text"] for row in rows}) == len(rows) == 40
+    stars = [float(row["stars"]) for row in rows]
+    assert min(stars) == 1 and max(stars) == 5 and len(set(stars)) > 20

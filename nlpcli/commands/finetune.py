@@ -30,6 +30,8 @@ Examples:
   nlpcli finetune sample_data/reviews_en.csv --from encoder -o tuned
   nlpcli finetune sample_data/tags_en.csv --from encoder -o tuned-tags \\
       --label-column labels --label-separator ';' --epochs 1
+  nlpcli finetune sample_data/ratings_en.csv --from encoder -o stars \\
+      --task regression --label-column stars
 """
 
 
