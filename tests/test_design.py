@@ -46,10 +46,16 @@ TORCH_FREE_FILES = {
 }
 SHARED_COMMAND_FILES = {
     "opening",
+    "asking",
     "pretraining_options",
     "after_training",
     "abstaining",
+    "cascading",
+    "drifting",
     "embedding",
+    "eval_kinds",
+    "eval_options",
+    "eval_tables",
     "finetune_options",
     "finetune_tasks",
     "configuring",

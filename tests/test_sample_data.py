@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -112,3 +113,16 @@ def test_ratings_are_numbers() -> None:
     assert len({row["text"] for row in rows}) == len(rows) == 40
     stars = [float(row["stars"]) for row in rows]
     assert min(stars) == 1 and max(stars) == 5 and len(set(stars)) > 20
+
+
+def test_questions_have_answers_that_stand_in_their_contexts() -> None:
+    document = json.loads((SAMPLES / "questions_en.json").read_text(encoding="utf-8"))
+    paragraphs = [part for article in document["data"] for part in article["paragraphs"]]
+    asked = [(part["context"], question) for part in paragraphs for question in part["qas"]]
+    assert len(asked) == 10 == len({question["id"] for _, question in asked})
+    assert sum(question["is_impossible"] for _, question in asked) == 2
+    for context, question in asked:
+        assert bool(question["answers"]) != question["is_impossible"]
+        for answer in question["answers"]:
+            start = answer["answer_start"]
+            assert context[start : start + len(answer["text"])] == answer["text"]

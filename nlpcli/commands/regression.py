@@ -9,8 +9,7 @@ from nlpcli.commands.embedding import refuse_options
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
-    from nlpcli.runs.encoder_regressor import EncoderRegressor
-    from nlpcli.shell.console import RejectFile
+    from nlpcli.runs.encoder_regressor import EncoderRegressor, ScoreColumn
 
 
 def is_regressor(opened: object) -> TypeIs[EncoderRegressor]:
@@ -18,28 +17,18 @@ def is_regressor(opened: object) -> TypeIs[EncoderRegressor]:
     return type(opened).__name__ == "EncoderRegressor"
 
 
-def measured_numbers(
-    regressor: EncoderRegressor, test: str, options: dict[str, Any], reject: RejectFile
-) -> tuple[dict[str, Any], str]:
-    """The document of eval, and the same for people. Raises UsageError for an option that wants
-    labels, InputMissing, DataError."""
-    from nlpcli.data.rows import RowFormat
-    from nlpcli.runs.encoder_regressor import score_numbers
+def score_column(
+    regressor: EncoderRegressor, options: dict[str, Any], for_labels: dict[str, Any]
+) -> ScoreColumn:
+    """The column of predict. Raises UsageError for an option ``for_labels``."""
+    from nlpcli.runs.encoder_regressor import ScoreColumn
 
-    wanting = {"threshold": None, "label_separator": None, "vocab_limit": None}
-    refuse_options(options, wanting, "the model answers with a number, it has no labels")
-    fmt = RowFormat(
-        format=options["format"], header=options["header"], on_error=options["on_error"],
-        max_field=options["max_field"] << 20, label_prefix=options["label_prefix"],
-    )  # fmt: skip
-    names = ("text_column", "text_b_column", "label_column", "resamples", "seed")
-    given = {name: options[name] for name in names}
-    document = score_numbers(regressor, test, fmt, **given, on_reject=reject)
-    return document, _table(document)
+    refuse_options(options, for_labels, "the model answers with a number, it has no labels")
+    return ScoreColumn(regressor, options["prefix"])
 
 
-def _table(document: dict[str, Any]) -> str:
-    """A line a metric."""
+def number_table(document: dict[str, Any]) -> str:
+    """The document of eval for people: a line a metric."""
     lines = [f"{document['n']:,} rows; 95 % intervals by bootstrap", ""]
     for name, metric in document.items():
         if not isinstance(metric, dict):

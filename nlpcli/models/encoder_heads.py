@@ -6,6 +6,7 @@ Shapes: B rows, T positions, D hidden size, K labels.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,24 @@ class EncoderModel(Named):
     """An encoder and a head above it: (ids, segments, mask) -> what the head says, float32."""
 
     bert: Bert
+    splits: ClassVar[bool] = False
+    """Whether it is ``head`` of ``features``, of which a frozen encoder has always the same."""
+    by_position: ClassVar[bool] = False
+    """Whether features are of each position, [B, T, D], and not of a row, [B, D]."""
+    remembered: dict[str, Tensor] | None = None
+    """Features of rows by their content, while the encoder is frozen and they have room."""
+
+    def features(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
+        """What the encoder says of rows, without dropout of the head's."""
+        raise NotImplementedError
+
+    def head(self, features: Tensor) -> Tensor:
+        """What is made of it, float32."""
+        raise NotImplementedError
+
+    def forward(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
+        """What the head says, float32."""
+        return self.head(self.features(ids, segments, mask))
 
     def rate(self, name: str, lr: float) -> float:
         """The learning rate of a parameter where the encoder has ``lr``."""
@@ -55,6 +74,8 @@ class SequenceModel(EncoderModel):
     K labels, or one number for a regression. ``head`` and ``pooling`` as in ``sequence_head.py``.
     """
 
+    splits = True
+
     def __init__(
         self, config: BertConfig, n_outputs: int, dropout: float, *, head: str = LINEAR,
         pooling: str = CLS,
@@ -69,21 +90,20 @@ class SequenceModel(EncoderModel):
             self.classifier = Mlp(config.hidden, n_outputs, dropout)
         self._pooling, self._dropout = pooling, dropout
 
-    def forward(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
-        """Logits [B, K], float32."""
+    def features(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
+        """A vector of each text, [B, D]."""
         hidden = self.bert(ids, segments, None if bool(mask.all()) else mask)
-        pooled = self.pooled(hidden, mask)
-        if self.training and self._dropout:
-            pooled = functional.dropout(pooled, self._dropout)
-        precision = next(self.classifier.parameters()).dtype
-        logits: Tensor = self.classifier(pooled.to(precision))
-        return logits.float()
-
-    def pooled(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """A vector of each text, [B, D]; ``hidden`` [B, T, D], ``mask`` bool [B, T]."""
         if self._pooling == CLS:
             return self.bert.pooled(hidden)
         return pool_texts(hidden.float(), mask, self._pooling).to(hidden.dtype)
+
+    def head(self, features: Tensor) -> Tensor:
+        """Logits [B, K], float32."""
+        if self.training and self._dropout:
+            features = functional.dropout(features, self._dropout)
+        precision = next(self.classifier.parameters()).dtype
+        logits: Tensor = self.classifier(features.to(precision))
+        return logits.float()
 
     @torch.no_grad()
     def keep_head_exact(self, weights: Weights) -> None:

@@ -26,6 +26,7 @@ from nlpcli.store.encoder_classifier import (
 if TYPE_CHECKING:
     from nlpcli.data.labelled import Labelled
     from nlpcli.data.rows import Reject, RowFormat
+    from nlpcli.runs.long_texts import LongTexts
     from nlpcli.store.folder import ModelFolder
 
 F64 = npt.NDArray[np.float64]
@@ -44,6 +45,11 @@ class EncoderRegressor:
         """Whether it answers pairs, as ``data/pairs.py`` joins them."""
         return self._inner.pair
 
+    @property
+    def long_texts(self) -> LongTexts:
+        """Of those it was asked about."""
+        return self._inner.long_texts
+
     def ready(self) -> EncoderRegressor:
         """The same, loaded. Raises UsageError, Unavailable."""
         self._inner.ready()
@@ -55,8 +61,10 @@ class EncoderRegressor:
         if not len(texts):
             return np.zeros(0)
         place = {text: number for number, text in enumerate(dict.fromkeys(texts))}
-        found = self._inner.logits(list(place))[:, 0]
-        scores: F64 = found[[place[text] for text in texts]]
+        asked = np.array([place[text] for text in texts], np.int64)
+        rows = self._inner.cutter.rows(list(place))
+        self._inner.long_texts.count(rows, asked)
+        scores: F64 = self._inner.logits_of(rows)[asked, 0]
         return scores
 
 
@@ -97,13 +105,13 @@ class ScoreColumn:
     """Texts -> cells of numbers: the column that predict adds."""
 
     def __init__(self, regressor: EncoderRegressor, prefix: str) -> None:
-        self._regressor = regressor
+        self.model = regressor
         self.columns = [f"{prefix}{SCORE}"]
         self.numeric = list(self.columns)
 
     def __call__(self, texts: list[str]) -> list[list[str]]:
         """The column; seven digits, as many as float32 has."""
-        return [[f"{score:.7g}" for score in self._regressor.scores(texts).tolist()]]
+        return [[f"{score:.7g}" for score in self.model.scores(texts).tolist()]]
 
 
 def numbers_of(rows: Labelled) -> F64:

@@ -20,12 +20,16 @@ from nlpcli.runs.finetuning_parts import (
     begin,
     calibrated,
     check_dev_labels,
+    digest,
     hint_at_numbers,
     make_plan,
     scorer,
     tuned,
 )
+from nlpcli.runs.finetuning_watch import Watch
 from nlpcli.runs.interrupts import Interrupted
+from nlpcli.runs.leading import follow, tell_ready
+from nlpcli.runs.long_texts import LongTexts
 from nlpcli.runs.publishing import (
     find_unchanged,
     gate_failures,
@@ -45,20 +49,26 @@ if TYPE_CHECKING:
     from nlpcli.store.store import Store
     from nlpcli.training.answers import SequenceObjective
     from nlpcli.training.finetuning import Finetuning
+    from nlpcli.training.ranks import Ranks
 
 F64 = npt.NDArray[np.float64]
 
 
 class FinetuneRun:
-    """Reads, trains, measures and publishes what a request asks for; ``run`` or ``plan``, once."""
+    """Reads, trains, measures and publishes what a request asks for; ``run`` or ``plan``, once.
+
+    With ``ranks`` rank 0 runs, and the others ``follow``.
+    """
 
     def __init__(
-        self, request: FinetuneRequest, store: Store, console: Reporter, reject: Rejects
-    ) -> None:
+        self, request: FinetuneRequest, store: Store, console: Reporter, reject: Rejects,
+        ranks: Ranks | None = None,
+    ) -> None:  # fmt: skip
         from nlpcli import __version__
 
         self._request, self._store, self._console = request, store, console
         self._reject, self._program = reject, f"nlpcli {__version__}"
+        self._ranks = ranks
         self._begun, self._threads = time.perf_counter(), 0
         self._folding: Folding | None = None
 
@@ -75,8 +85,12 @@ class FinetuneRun:
             same = find_unchanged(self._store, request.output, record)
             if same is not None:
                 return unchanged_report(same)
+        if self._ranks is not None:
+            tell_ready(digest(record), self._ranks)
         answering = request.answering()
         training, cutter = self._prepared(parts, answering)
+        training.join(self._ranks, interrupts.pending)
+        self._tell_frozen(training)
         draft.need(4 * training.masters.n_numbers)
         states = Resumption(draft.states, record, self._console, minutes=request.save_every)
         report: dict[str, Any] = {
@@ -84,32 +98,45 @@ class FinetuneRun:
             "dev_rows": 0 if parts.dev is None else len(parts.dev.texts),
             "device": str(training.device), "threads": self._threads,
             "precision": str(training.precision).removeprefix("torch."),
+            "ranks": request.ranks,
             "resumed_after_step": states.take_up(training, asked=request.resume),
         }  # fmt: skip
-        begun, first = time.perf_counter(), training.steps_done
+        watch = Watch(training, self._console, ranks=request.ranks)
         try:
-            loss = self._watch(training, states)
+            watch.run(states)
         except Interrupted:
             states.save(training)
             raise
-        seconds = max(time.perf_counter() - begun, 1e-9)
-        done = (training.steps_done - first) * request.config.batch_size
-        report |= {"rows_per_second": round(done / seconds), "loss": loss,
-                   "epochs": training.epochs_done, "steps": training.steps_done}  # fmt: skip
-        if training.best is not None:
-            report["best_epoch"] = training.best_epoch
+        report |= watch.figures()
         stored = self._measured(training, cutter, parts, answering, report)
         self._publish(draft, stored, parts, record, report)
         states.clear()
         report["seconds"] = round(time.perf_counter() - self._begun, 3)
         return report
 
+    def follow(self) -> int:
+        """Trains as another rank than 0; gives the exit code."""
+        assert self._ranks is not None
+
+        def train(told: str) -> None:
+            parts = self._read()
+            if digest(self._request.record(parts, self._program)) != told:
+                raise DataError("the data are others than those that rank 0 has read")
+            training, _ = self._prepared(parts, self._request.answering())
+            training.join(self._ranks, interrupts.pending)
+            with interrupts.deferred():
+                for now in training:
+                    if now.stop:
+                        break
+
+        return follow(self._ranks, train)
+
     def plan(self) -> dict[str, Any]:
         """What ``run`` would do; nothing is written. Raises as ``run`` until training begins."""
         parts, answering = self._read(), self._request.answering()
         rows = self._cutter(answering).rows(parts.train.texts)
         self._tell_cut(rows, answering)
-        return make_plan(self._request, parts, n_cut=rows.n_cut)
+        return make_plan(self._request, parts, n_cut=rows.n_cut, n_read=len(rows))
 
     def _read(self) -> Parts:
         from nlpcli.data.labelled import read_labelled
@@ -128,7 +155,7 @@ class FinetuneRun:
         if request.binary_sigmoid and len(names) != 2:
             raise DataError(f"{request.train}: {len(names)} labels, --binary-sigmoid wants 2")
         hint = hint_at_numbers(names)
-        if hint is not None:
+        if hint is not None and request.separator is None:
             self._console.say(hint)
         if request.dev is not None:
             columns = {**columns, "weight_column": None}
@@ -149,12 +176,17 @@ class FinetuneRun:
         if train.n_conflicts:
             self._console.warn(f"texts that occur with different labels: {train.n_conflicts:,}")
 
+    def _tell_frozen(self, training: Finetuning) -> None:
+        if training.config.freeze != "all" or not training.model.splits:
+            return
+        how = "once" if training.keeps_features else "in each epoch: all do not fit into memory"
+        self._console.say(f"the encoder is frozen, its features are computed {how}")
+
     def _tell_cut(self, rows: Rows, answering: Answering) -> None:
-        if rows.n_cut:
-            self._console.say(
-                f"longer than {answering.max_length} pieces and cut: {rows.n_cut:,} of "
-                f"{len(rows):,} rows"
-            )
+        long = LongTexts(answering.max_length)
+        long.count(rows)
+        for line in long.lines():
+            self._console.say(line)
 
     def _cutter(self, answering: Answering) -> Cutter:
         from nlpcli.text.wordpiece import WordPieceTokenizer
@@ -178,7 +210,8 @@ class FinetuneRun:
         cutter = self._cutter(answering)
         rows = cutter.rows(parts.train.texts)
         self._tell_cut(rows, answering)
-        make_plan(request, parts, n_cut=rows.n_cut)  # refuses what does not fit into memory
+        # refuses what does not fit into memory
+        make_plan(request, parts, n_cut=rows.n_cut, n_read=len(rows))
         config = request.config
         model = SequenceModel(
             replace(encoder.config, dropout=config.dropout, attention_dropout=config.dropout),
@@ -187,7 +220,7 @@ class FinetuneRun:
         )  # fmt: skip
         if not begin(model, encoder.weights, request.seed) and answering.pooling == CLS:
             self._console.warn(f"{request.base.path} has no pooler: it begins at random")
-        objective, self._folding = self._targets(parts)
+        objective, self._folding = self._targets(parts, rows)
         dev = None if parts.dev is None else cutter.rows(parts.dev.texts)
         measure = self._dev_scorer(parts, answering)
 
@@ -207,9 +240,10 @@ class FinetuneRun:
         )
         return training, cutter
 
-    def _targets(self, parts: Parts) -> tuple[SequenceObjective, Folding | None]:
-        """What is learnt about the rows, and how its outputs are kept, where that is otherwise."""
+    def _targets(self, parts: Parts, rows: Rows) -> tuple[SequenceObjective, Folding | None]:
+        """What is learnt about the texts, and how its outputs are kept, where that is otherwise."""
         from nlpcli.batching.labels import LabelSets
+        from nlpcli.batching.text_windows import of_rows
         from nlpcli.training.answers import SequenceObjective
         from nlpcli.training.fit import class_importance
 
@@ -217,10 +251,11 @@ class FinetuneRun:
         sets = LabelSets.of(parts.train.labels, parts.names)
         targets: npt.NDArray[Any] = sets.ids.astype(np.int64)
         if request.separator is not None:
-            targets = sets.dense(np.arange(len(parts.train.labels))).astype(np.float32)
+            targets = sets.dense(np.arange(len(parts.train.texts))).astype(np.float32)
         if request.binary_sigmoid:
             targets = targets[:, None].astype(np.float32)
         importance = class_importance(sets, parts.class_weight, parts.train.weights)
+        targets, importance = of_rows(rows, targets, importance)
         objective = SequenceObjective(
             targets, importance, request.config.label_smoothing, request.config.focal
         )
@@ -236,28 +271,6 @@ class FinetuneRun:
     def _kept_weights(self, training: Finetuning) -> dict[str, npt.NDArray[np.float32]]:
         weights = training.weights()
         return weights if self._folding is None else self._folding.weights(weights)
-
-    def _watch(self, training: Finetuning, states: Resumption) -> float:
-        """Trains to the end, shows how it goes, saves states; gives the last mean loss."""
-        loss, begun, first = 0.0, time.perf_counter(), None
-        with self._console, interrupts.deferred():
-            for now in training:
-                first = now.rows - self._request.config.batch_size if first is None else first
-                rate = (now.rows - first) / max(time.perf_counter() - begun, 1e-9)
-                loss = now.loss
-                self._console.progress(
-                    f"epoch {now.epoch}/{self._request.config.epochs}", now.step, now.total,
-                    f"loss {now.loss:.4f}  {rate:,.0f} rows/s",
-                )  # fmt: skip
-                if now.dev_score is not None:
-                    self._console.say(
-                        f"epoch {now.epoch}: loss {now.loss:.4f}, dev {now.dev_score:.4f}"
-                    )
-                if interrupts.pending():
-                    states.save(training)
-                    break
-                states.save_if_due(training)
-        return round(loss, 6)
 
     def _measured(
         self, training: Finetuning, cutter: Cutter, parts: Parts, answering: Answering,

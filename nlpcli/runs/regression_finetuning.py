@@ -23,6 +23,7 @@ from nlpcli.runs.scoring import plain_metrics
 from nlpcli.store.encoder_classifier import REGRESSION, SCORE, Answering, StoredClassifier
 
 if TYPE_CHECKING:
+    from nlpcli.batching.framing import Rows
     from nlpcli.data.labelled import Labelled
     from nlpcli.training.answers import SequenceObjective
     from nlpcli.training.finetuning import Finetuning
@@ -69,8 +70,7 @@ class RegressionRun(FinetuneRun):
             columns["weight_column"] = None
             dev, source = read_labelled(request.dev, request.fmt, **columns, **given), request.dev
         else:
-            strata = _strata(numbers_of(train))
-            train, dev, source = split_rows(train, request.dev_fraction, request.seed, strata)
+            train, dev, source = _split(train, request.dev_fraction, request.seed)
         self._reject.close()
         if not _deviation(numbers_of(train)):
             raise DataError(
@@ -80,7 +80,8 @@ class RegressionRun(FinetuneRun):
         self._tell(train)
         return Parts(train, dev, source, [SCORE], None)
 
-    def _targets(self, parts: Parts) -> tuple[SequenceObjective, Folding | None]:
+    def _targets(self, parts: Parts, rows: Rows) -> tuple[SequenceObjective, Folding | None]:
+        from nlpcli.batching.text_windows import of_rows
         from nlpcli.training.answers import SequenceObjective
 
         numbers, weights = numbers_of(parts.train), parts.train.weights
@@ -88,6 +89,7 @@ class RegressionRun(FinetuneRun):
         if weights is not None:
             weights = weights / (float(weights.mean()) or 1.0)
         targets = ((numbers - mean) / deviation).astype(np.float32)
+        targets, weights = of_rows(rows, targets, weights)
         return SequenceObjective(targets, weights), Folding.of_scale(deviation, mean)
 
     def _dev_scorer(self, parts: Parts, answering: Answering) -> Callable[[F64], float] | None:
@@ -145,8 +147,15 @@ def _deviation(numbers: F64) -> float:
     return found if found > np.finfo(np.float32).tiny else 0.0
 
 
-def _strata(numbers: F64) -> list[tuple[str, ...]]:
-    """For each row the tenth of the rows in which it is, by its number."""
-    places = np.empty(len(numbers), np.int64)
-    places[np.argsort(numbers, kind="stable")] = np.arange(len(numbers))
-    return [(str(place * _STRATA // len(numbers)),) for place in places.tolist()]
+def _split(rows: Labelled, fraction: float, seed: int) -> tuple[Labelled, Labelled | None, str]:
+    """As ``split_rows``; each tenth of the rows by their number gives its share."""
+    places = np.empty(len(rows.labels), np.int64)
+    places[np.argsort(numbers_of(rows), kind="stable")] = np.arange(len(places))
+    tenths = (places * _STRATA // len(places)).tolist()
+    marked = [(str(tenth), *names) for tenth, names in zip(tenths, rows.labels, strict=True)]
+    train, dev, source = split_rows(replace(rows, labels=marked), fraction, seed)
+    return _unmarked(train), None if dev is None else _unmarked(dev), source
+
+
+def _unmarked(rows: Labelled) -> Labelled:
+    return replace(rows, labels=[names[1:] for names in rows.labels])

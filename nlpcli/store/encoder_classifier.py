@@ -32,16 +32,18 @@ SCORE = "score"
 HEAD = "head.safetensors"
 SHORTEST = 4
 """Positions of a row: [CLS], a piece, and a [SEP] behind each text of a pair."""
-LONG = ("truncate-tail", "truncate-head", "head-tail")
+LONG = ("truncate-tail", "truncate-head", "head-tail", "window")
+ADDED = {"window_overlap", "head", "pooling", "head_file"}
+"""Keys that models of earlier versions lack; they take the defaults."""
 
 
 @dataclass(frozen=True)
 class Answering:
     """How logits become answers: ``pair``: a row is two texts. ``separator`` and ``threshold``
     where a row may have several labels. Probabilities are those of ``scale * logits + offset``.
-    ``max_length`` positions are read, of longer texts as ``long`` says. ``abstention`` as a
-    TextClassifier has it. ``head`` and ``pooling`` as in ``models/sequence_head.py``.
-    ``regression``: the one logit is the answer, a number."""
+    ``max_length`` positions are read, of longer texts as ``long`` says; windows share
+    ``window_overlap`` pieces. ``abstention`` as a TextClassifier has it. ``head`` and ``pooling``
+    as in ``models/sequence_head.py``. ``regression``: the one logit is the answer, a number."""
 
     pair: bool = False
     separator: str | None = None
@@ -51,6 +53,7 @@ class Answering:
     max_length: int = 128
     long: str = "truncate-tail"
     abstention: tuple[tuple[float, float, float], ...] = ()
+    window_overlap: int = 32
     head: str = LINEAR
     pooling: str = CLS
     regression: bool = False
@@ -111,11 +114,10 @@ def read_encoder_classifier(folder: ModelFolder) -> StoredClassifier:
     regression = kind == REGRESSOR
     encoder = read_encoder(folder, kind=REGRESSOR if regression else KIND)
     about = folder.manifest.config.get(KEYS.get(kind, ""))
-    wanted = Answering().to_json()
-    if isinstance(about, dict):  # models of before had but one head
-        about = {**{name: wanted[name] for name in ("head", "pooling", "head_file")}, **about}
-    if not isinstance(about, dict) or set(about) != set(wanted):
+    known = Answering().to_json()
+    if not isinstance(about, dict) or not set(known) - ADDED <= set(about) <= set(known):
         raise DataError(f"{where}: config.{KEYS[kind]} is missing or has other keys")
+    about = {**{name: known[name] for name in ADDED}, **about}
     _check(about, encoder, f"{where}: config.{KEYS[kind]}")
     plain = is_plain(about["head"], about["pooling"])
     labels = folder.manifest.labels
@@ -164,6 +166,7 @@ def _check(about: dict[str, Any], encoder: Encoder, where: str) -> None:
         "offset": number(about["offset"], -1e6, 1e6),
         "max_length": type(longest) is int and SHORTEST <= longest <= encoder.config.max_positions,
         "long": about["long"] in LONG,
+        "window_overlap": type(about["window_overlap"]) is int and about["window_overlap"] >= 0,
         "abstention": isinstance(points, list)
         and all(isinstance(p, list) and len(p) == 3 for p in points)
         and all(number(value, 0, 1) for p in points for value in p),

@@ -55,6 +55,6 @@ def test_bad_files_and_options(fresh: Run, nlpcli: Run, tmp_path: Path) -> None:
     assert (tmp_path / "bad.csv").read_text().splitlines()[1].startswith("2,")
     assert fresh("eval", "-m", VECTORS, tmp_path / "none").code == 66
     done = fresh("eval", "-m", VECTORS, file, "--threshold", 0.5)
-    assert (done.code, done.out) == (2, "") and "it is word vectors" in done.err
+    assert (done.code, done.out) == (2, "") and "words_en.vec is word vectors" in done.err
     done = nlpcli("eval", "-m", "reviews", SAMPLES / "reviews_en_test.csv", "--vocab-limit", 9)
     assert (done.code, done.err) == (2, "error: --vocab-limit 9: reviews is a classifier\n")

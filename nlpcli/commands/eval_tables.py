@@ -1,0 +1,90 @@
+"""What eval found, as tables for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nlpcli.errors import shown
+
+_HEADLINE = (
+    "entity_precision", "entity_recall", "entity_f1", "accuracy", "sentence_accuracy",
+    "macro_precision", "macro_recall", "macro_f1", "micro_f1", "weighted_f1", "mcc",
+    "log_loss", "ece", "ece_uncalibrated", "subset_accuracy", "hamming_loss", "precision_at_1",
+    "recall_at_1", "precision_at_3", "recall_at_3", "precision_at_5", "recall_at_5",
+)  # fmt: skip
+_LONGEST_TABLE = 40
+
+
+def rows_table(document: dict[str, Any]) -> str:
+    """The document for people: headline metrics with intervals, then a line a label."""
+    more = "".join(f", {document[k]:,} {k}" for k in ("words", "entities") if k in document)
+    lines = [f"{document['n']:,} rows{more}; 95 % intervals by bootstrap", ""]
+    for name in _HEADLINE:
+        if document.get(name) is not None:
+            lines.append(metric_line(name, document[name]))
+    per_label = document.get("per_label", {})
+    ranked = sorted(per_label.items(), key=lambda item: (-item[1]["support"], item[0]))
+    width = max([5, *(len(name) for name, _ in ranked[:_LONGEST_TABLE])])
+    lines += ["", f"{'label':<{width}}  precision  recall      f1  support"]
+    for name, row in ranked[:_LONGEST_TABLE]:
+        lines.append(
+            f"{name:<{width}}  {row['precision']:9.4f} {row['recall']:7.4f} {row['f1']:7.4f} "
+            f"{row['support']:8,}"
+        )
+    if len(ranked) > _LONGEST_TABLE:
+        lines.append(f"… {len(ranked) - _LONGEST_TABLE} more labels: --json has them all")
+    return "\n".join(lines) + "\n"
+
+
+def metric_line(name: str, metric: dict[str, Any]) -> str:
+    """A metric with its interval."""
+    if metric["value"] is None:
+        return f"{name:<16}  undefined"
+    if metric["low"] is None:
+        return f"{name:<16} {metric['value']:7.4f}"
+    return f"{name:<16} {metric['value']:7.4f}  {metric['low']:.4f} – {metric['high']:.4f}"
+
+
+def language_table(document: dict[str, Any]) -> str:
+    """The document for people."""
+    lines = [
+        f"{document['n']:,} tokens, ends of sentences too, of {document['sentences']:,} sentences; "
+        f"{document['unknown_words']:,} unknown words; 95 % intervals by bootstrap",
+        "",
+    ]
+    metrics = {k: v for k, v in document.items() if isinstance(v, dict)}
+    width = max(map(len, metrics))
+    for name, metric in metrics.items():
+        shown_as = "{:.4f}" if "perplexity" not in name else "{:.2f}"
+        cells = [shown_as.format(v) for v in metric.values() if v is not None]
+        infinite = "infinite" if "perplexity" in name or "bits" in name else "undefined"
+        more = f"  {cells[1]} – {cells[2]}" if len(cells) == 3 else ""
+        lines.append(f"{name:<{width}} {cells[0] if cells else infinite:>10}{more}")
+    return "\n".join(lines) + "\n"
+
+
+def word_table(document: dict[str, Any]) -> str:
+    """The document for people: correlations, or accuracy in all and by section."""
+    n, total = document["n"], document.get("questions", document.get("pairs"))
+    what = "questions" if document["task"] == "analogies" else "pairs"
+    lines = [
+        f"{n:,} of {total:,} {what}, {document['out_of_vocabulary']:,} with words out of "
+        f"vocabulary ({document['vocabulary']:,} words); 95 % intervals by bootstrap",
+    ]
+    if document.get("by_subwords"):
+        lines.append(f"{document['by_subwords']:,} with words known by their sub-words alone")
+    lines.append("")
+    names = ("accuracy",) if document["task"] == "analogies" else ("spearman", "pearson")
+    lines += [metric_line(name, document[name]) for name in names]
+    sections = document.get("per_section", {})
+    if sections:
+        width = max([7, *(len(shown(name)) for name in sections)])
+        lines += ["", f"{'section':<{width}}  accuracy  correct        n  out of vocabulary"]
+    for name, row in sections.items():
+        value = row["accuracy"]["value"]
+        share = "undefined" if value is None else f"{value:.4f}"
+        lines.append(
+            f"{shown(name):<{width}} {share:>9}  {row['correct']:7,}  {row['n']:7,}  "
+            f"{row['out_of_vocabulary']:17,}"
+        )
+    return "\n".join(lines) + "\n"
