@@ -64,6 +64,7 @@ SHARED_COMMAND_FILES = {
     "configuring",
     "ngram_options",
     "plotting",
+    "regression",
     "selecting",
     "tagging",
 }  # command files may import these

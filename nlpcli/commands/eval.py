@@ -88,9 +88,10 @@ def evaluate(
     language model is measured by its perplexity on texts, a sentence a line or row. A tagger of
     words is measured by the entities that it finds, as conlleval does; a model of spans by those
     whose borders and label are right, by borders alone (identification), and by its relations; a
-    model that answers questions by exact match and F1 of its answers as SQuAD's script does, of
-    Chinese by characters as that of CMRC 2018. --slices tells of rows in which a classifier is
-    worse than in the others beyond chance (Fisher's exact test, by Holm).
+    regression by Pearson's and Spearman's correlation and its errors; a model that answers
+    questions by exact match and F1 of its answers as SQuAD's script does, of Chinese by characters
+    as that of CMRC 2018. --slices tells of rows in which a classifier is worse than in the others
+    beyond chance (Fisher's exact test, by Holm).
 
     --robustness asks a classifier again about texts with one edit in a share of the words: typos,
     keyboard (a key beside), case, spaces, homoglyphs, punctuation, order, deletion, same-sound and

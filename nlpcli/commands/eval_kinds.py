@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlpcli.commands.asking import answer_table, is_answerer, question_columns
 from nlpcli.commands.eval_tables import language_table, rows_table, slices_table, word_table
+from nlpcli.commands.regression import is_regressor, number_table
 from nlpcli.commands.tagging import is_span_finder, is_tagger, span_columns, word_columns
 from nlpcli.errors import UsageError
 from nlpcli.shell.console import RejectFile
@@ -131,6 +132,16 @@ def _answerer(opened: Any, options: Options, reject: RejectFile) -> Measured:
     return Measured(document, answer_table(document))
 
 
+def _regressor(opened: Any, options: Options, reject: RejectFile) -> Measured:
+    from nlpcli.runs.encoder_regressor import score_numbers
+
+    fmt = _row_format(options, label_prefix=options["label_prefix"])
+    names = ("text_column", "text_b_column", "label_column", "resamples", "seed")
+    given = {name: options[name] for name in names}
+    document = score_numbers(opened, options["test"], fmt, **given, on_reject=reject)
+    return Measured(document, number_table(document))
+
+
 def _classifier(opened: Any, options: Options, reject: RejectFile) -> Measured:
     from nlpcli.data.labelled import read_labelled
     from nlpcli.runs.scoring import ece_uncalibrated, score
@@ -165,6 +176,7 @@ KINDS = (
     Kind("a language model", _is_language_model, frozenset({"format"}), _language_model),
     Kind("a tagger of words", is_tagger, frozenset({"format"}), _tagger),
     Kind("a model of spans", is_span_finder, frozenset({"format"}), _span_finder),
+    Kind("a regression", is_regressor, frozenset({"format"}), _regressor),
     Kind("a model that answers questions", is_answerer, frozenset({"format"}), _answerer),
     Kind(
         "a classifier", lambda opened: True,

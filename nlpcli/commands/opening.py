@@ -16,6 +16,7 @@ from nlpcli.shell.options import store_root
 
 if TYPE_CHECKING:
     from nlpcli.models.word_vectors import WordVectors
+    from nlpcli.runs.encoder_regressor import EncoderRegressor
     from nlpcli.runs.question_answerer import QuestionAnswerer
     from nlpcli.runs.span_model import SpanFinder
     from nlpcli.runs.token_tagger import TokenTagger
@@ -125,12 +126,15 @@ def open_word_vectors(model: str, store: Path | None, console: Console) -> tuple
 
 def open_measurable(
     model: str, store: Path | None, console: Console, **asked: Any
-) -> Classifier | WordVectors | LanguageModel | TokenTagger | SpanFinder | QuestionAnswerer:
+) -> (
+    Classifier | WordVectors | LanguageModel | TokenTagger | SpanFinder | QuestionAnswerer
+    | EncoderRegressor
+):  # fmt: skip
     """Whatever ``eval`` can measure; ``asked`` as ``open_answering`` has it. Raises InputMissing,
     DataError, UsageError, Unavailable."""
-    tagger = _plain_tagger(model, console, asked)
-    if tagger is not None:
-        return tagger
+    plain = _plain_tagger(model, console, asked) or _plain_regressor(model, console, asked)
+    if plain is not None:
+        return plain
     if hf_folder_meant(model) is not None:
         return open_classifier(model, store, console, **asked)
     path = file_meant(model, store)
@@ -152,12 +156,12 @@ def open_measurable(
 
 def open_answerer(
     model: str, store: Path | None, console: Console, **asked: Any
-) -> Classifier | LanguageModel | TokenTagger | SpanFinder | QuestionAnswerer:
+) -> Classifier | LanguageModel | TokenTagger | SpanFinder | QuestionAnswerer | EncoderRegressor:
     """Whatever ``predict`` can ask; ``asked`` as ``open_answering`` has it. Raises InputMissing,
     DataError, UsageError, Unavailable."""
-    tagger = _plain_tagger(model, console, asked)
-    if tagger is not None:
-        return tagger
+    plain = _plain_tagger(model, console, asked) or _plain_regressor(model, console, asked)
+    if plain is not None:
+        return plain
     if fasttext_file(model, store) is not None or hf_folder_meant(model) is not None:
         return open_classifier(model, store, console, **asked)
     return _stored_answerer(open_model(model, store, console), console, asked)
@@ -189,6 +193,21 @@ def _told_answerer(
     return ready
 
 
+def _plain_regressor(
+    model: str, console: Console, asked: dict[str, Any]
+) -> EncoderRegressor | None:
+    """A plain Hugging Face folder that answers with a number; None for anything else."""
+    path = hf_folder_meant(model)
+    if path is None:
+        return None
+    from nlpcli.runs.encoder_regressor import open_plain_regressor
+
+    found = open_plain_regressor(path, **asked)
+    if found is not None:
+        console.detail(f"model {path}: a regression")
+    return found
+
+
 def _told_tagger(
     path: Path, tagger: TokenTagger, console: Console, asked: dict[str, Any]
 ) -> TokenTagger:
@@ -198,9 +217,9 @@ def _told_tagger(
 
 def _stored_answerer(
     folder: ModelFolder, console: Console, asked: dict[str, Any]
-) -> Classifier | LanguageModel | TokenTagger | SpanFinder | QuestionAnswerer:
-    """A classifier, a tagger of words, what finds spans or answers questions, or a language model
-    that has no labels."""
+) -> Classifier | LanguageModel | TokenTagger | SpanFinder | QuestionAnswerer | EncoderRegressor:
+    """A classifier, a tagger of words, what finds spans or answers questions, a regression, or a
+    language model that has no labels."""
     answerer = _stored_questions(folder)
     if answerer is not None:
         return _told_answerer(folder.path, answerer, console, asked)
@@ -217,6 +236,13 @@ def _stored_answerer(
         finder = SpanFinder(read_span_model(folder))
         console.detail(f"model {folder.path}: {len(finder.labels):,} labels of spans")
         return finder.on(**{name: asked[name] for name in FOR_ENCODERS if name in asked})
+    if folder.manifest.kind in ("bert-regressor", "bert-encoder"):
+        from nlpcli.runs.encoder_regressor import open_regressor
+
+        regressor = open_regressor(folder, **asked)
+        if regressor is not None:
+            console.detail(f"model {folder.path}: a regression")
+            return regressor
     if folder.manifest.kind != "ngram-lm" or folder.manifest.labels:
         return _stored_classifier(folder, console, asked)
     from nlpcli.store.language_model import read_language_model
