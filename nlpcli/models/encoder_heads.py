@@ -67,6 +67,14 @@ class Mlp(nn.Module):
         return found
 
 
+def text_vectors(bert: Bert, pooling: str, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
+    """A vector of each text, [B, D]."""
+    hidden = bert(ids, segments, None if bool(mask.all()) else mask)
+    if pooling == CLS:
+        return bert.pooled(hidden)
+    return pool_texts(hidden.float(), mask, pooling).to(hidden.dtype)
+
+
 class SequenceModel(EncoderModel):
     """An encoder, a vector of the text and a head above it; with a linear head and the pooled
     first position ``BertForSequenceClassification``.
@@ -92,10 +100,7 @@ class SequenceModel(EncoderModel):
 
     def features(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
         """A vector of each text, [B, D]."""
-        hidden = self.bert(ids, segments, None if bool(mask.all()) else mask)
-        if self._pooling == CLS:
-            return self.bert.pooled(hidden)
-        return pool_texts(hidden.float(), mask, self._pooling).to(hidden.dtype)
+        return text_vectors(self.bert, self._pooling, ids, segments, mask)
 
     def head(self, features: Tensor) -> Tensor:
         """Logits [B, K], float32."""
