@@ -8,8 +8,11 @@ from nlpcli.errors import shown
 
 _HEADLINE = (
     "entity_precision", "entity_recall", "entity_f1", "accuracy", "sentence_accuracy",
-    "macro_precision", "macro_recall", "macro_f1", "micro_f1", "weighted_f1", "mcc",
-    "log_loss", "ece", "ece_uncalibrated", "subset_accuracy", "hamming_loss", "precision_at_1",
+    "macro_precision", "macro_recall", "macro_f1", "micro_f1", "weighted_f1",
+    "balanced_accuracy", "mcc", "cohen_kappa", "top_3_accuracy", "top_5_accuracy", "roc_auc",
+    "roc_auc_ovo", "average_precision", "log_loss", "brier", "ece", "ece_adaptive",
+    "ece_uncalibrated", "macro_roc_auc", "macro_average_precision", "micro_average_precision",
+    "label_ranking_average_precision", "subset_accuracy", "hamming_loss", "precision_at_1",
     "recall_at_1", "precision_at_3", "recall_at_3", "precision_at_5", "recall_at_5",
 )  # fmt: skip
 _LONGEST_TABLE = 40
@@ -19,9 +22,11 @@ def rows_table(document: dict[str, Any]) -> str:
     """The document for people: headline metrics with intervals, then a line a label."""
     more = "".join(f", {document[k]:,} {k}" for k in ("words", "entities") if k in document)
     lines = [f"{document['n']:,} rows{more}; 95 % intervals by bootstrap", ""]
-    for name in _HEADLINE:
-        if document.get(name) is not None:
-            lines.append(metric_line(name, document[name]))
+    metrics = {name: document[name] for name in _HEADLINE if document.get(name) is not None}
+    width = max(16, *map(len, metrics))
+    for name, metric in metrics.items():
+        if metric["value"] is not None or not name.startswith("top_"):
+            lines.append(metric_line(name, metric, width))
     per_label = document.get("per_label", {})
     ranked = sorted(per_label.items(), key=lambda item: (-item[1]["support"], item[0]))
     width = max([5, *(len(name) for name, _ in ranked[:_LONGEST_TABLE])])
@@ -36,13 +41,13 @@ def rows_table(document: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def metric_line(name: str, metric: dict[str, Any]) -> str:
+def metric_line(name: str, metric: dict[str, Any], width: int = 16) -> str:
     """A metric with its interval."""
     if metric["value"] is None:
-        return f"{name:<16}  undefined"
+        return f"{name:<{width}}  undefined"
     if metric["low"] is None:
-        return f"{name:<16} {metric['value']:7.4f}"
-    return f"{name:<16} {metric['value']:7.4f}  {metric['low']:.4f} – {metric['high']:.4f}"
+        return f"{name:<{width}} {metric['value']:7.4f}"
+    return f"{name:<{width}} {metric['value']:7.4f}  {metric['low']:.4f} – {metric['high']:.4f}"
 
 
 def language_table(document: dict[str, Any]) -> str:

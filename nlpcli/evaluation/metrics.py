@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nlpcli.errors import DataError
 from nlpcli.evaluation.bootstrap import (
     BINOMIAL_COST,
+    LEVEL,
     Counts,
     Estimate,
     FloatArray,
@@ -27,7 +28,8 @@ from nlpcli.evaluation.bootstrap import (
     estimate,
     generator,
 )
-from nlpcli.evaluation.calibration import probability_metrics
+from nlpcli.evaluation.calibration import LARGE, LARGE_RESAMPLES, probability_metrics
+from nlpcli.evaluation.ranking import METRICS, ranking_metrics
 
 
 @dataclass(frozen=True)
@@ -160,8 +162,7 @@ def confusion_estimates(cells: Cells, resamples: int, seed: int) -> dict[str, Es
     both huge; see ``bootstrap.affordable``.
     """
     values = confusion_metrics(count_labels(cells, cells.counts[None, :]))
-    cost = min(int(cells.counts.sum()), BINOMIAL_COST * len(cells.counts)) + len(cells.labels)
-    resamples = affordable(resamples, cost)
+    resamples = affordable(resamples, _cost(cells))
     drawn: dict[str, list[Floats]] = {name: [] for name in values}
     for block in count_blocks(cells.counts, resamples, generator(seed, 0)):
         for name, metric in confusion_metrics(count_labels(cells, block)).items():
@@ -169,6 +170,23 @@ def confusion_estimates(cells: Cells, resamples: int, seed: int) -> dict[str, Es
     return {
         name: estimate(float(value[0]), np.concatenate(drawn[name] or [np.empty(0)]))
         for name, value in values.items()
+    }
+
+
+def _cost(cells: Cells) -> int:
+    """Of one resample, in row draws."""
+    return min(int(cells.counts.sum()), BINOMIAL_COST * len(cells.counts)) + len(cells.labels)
+
+
+def interval_methods(cells: Cells, resamples: int) -> dict[str, Any]:
+    """How the intervals of a document were made: resamples of rows for the metrics of the
+    confusion matrix, for means of probabilities, and the metrics that have a formula."""
+    large = int(cells.counts.sum()) > LARGE
+    return {
+        "level": LEVEL,
+        "resamples": affordable(resamples, _cost(cells)),
+        "resamples_of_probabilities": min(resamples, LARGE_RESAMPLES) if large else resamples,
+        "by_formula": list(METRICS),
     }
 
 
@@ -232,6 +250,8 @@ def evaluate_single(
     document.update(
         probability_metrics(true, predicted, probabilities, resamples=resamples, seed=seed)
     )
+    document.update(ranking_metrics(true, probabilities, intervals=resamples > 0))
+    document["intervals"] = interval_methods(cells, resamples)
     present = [names[i] for i in cells.labels]
     document["per_label"] = label_table(count_labels(cells, cells.counts[None, :]), present)
     document["confusion"] = {"labels": present, "matrix": _matrix(cells)}
