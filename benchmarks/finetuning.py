@@ -1,0 +1,254 @@
+"""Fine-tuning and prediction of an encoder against transformers (Trainer, pipeline) and ONNX.
+
+    ENCODER=/path/to/minilm TRANSFORMERS_PYTHON=/path/to/python python benchmarks/finetuning.py JOB
+        [--sets sst2 ...] [--seeds 1 2 3] [--lrs 5e-5 1e-4] [--peer-lr 5e-5] [--most N]
+
+Jobs: train (sst2, batch 32, one epoch: rows a second of the training loops and peak memory, twice,
+the better of each), predict (agnews, CSV to CSV, whole processes after one call to warm up the
+disk), tune (scores on the dev part for each learning rate, one seed, both programs), quality (mean
+and spread of the test part's metric over seeds; the weights of the best epoch on dev).
+The Trainer as people run it: float32, random batches; at its best: bfloat16, batches of about one
+length, fused AdamW. pipeline: batch 32, float32; at its best: bfloat16, texts sorted by length.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from finetuning_data import JOBS, measured, write_parts
+from measure import DATA, NLPCLI, ROOT, run, run_measured, write_result
+
+HERE = Path(__file__).resolve().parent
+THREADS = os.cpu_count() or 1
+ENCODER = os.environ.get("ENCODER", "")
+PEER = os.environ.get("TRANSFORMERS_PYTHON", sys.executable)
+
+
+def peer(script: str, place: Path, **options: Any) -> dict[str, Any]:
+    """One run of a peer's script: what it printed."""
+    file = place / "options.json"
+    file.write_text(json.dumps({"threads": THREADS, "encoder": ENCODER, **options}))
+    done = subprocess.run([PEER, str(HERE / script), str(file)], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr[-3000:])
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def by_trainer(name: str, place: Path, *, best: bool, lr: float, seed: int, epochs: int,
+               looks: bool = True) -> tuple[dict[str, Any], list[Any]]:  # fmt: skip
+    """One run of the Trainer: its report, and its answers to the test part."""
+    job = JOBS[name]
+    answers = place / "answers.jsonl"
+    report = peer(
+        "trainer.py", place, task=job.task, train=str(place / "train.jsonl"),
+        dev=str(place / "dev.jsonl") if looks else None, test=str(place / "test.jsonl"),
+        out=str(place / "trainer"), answers=str(answers), bf16=best, grouped=best, lr=lr, seed=seed,
+        epochs=epochs, batch=32, max_length=job.max_length,
+    )  # fmt: skip
+    return report, [json.loads(line) for line in answers.open(encoding="utf-8")]
+
+
+def by_nlpcli(name: str, place: Path, *, seed: int, epochs: int, more: list[str],
+              looks: bool = True) -> tuple[dict[str, Any], list[Any]]:  # fmt: skip
+    """One run of nlpcli: its report, and its answers to the test part."""
+    job, out = JOBS[name], place / "ours"
+    end = "conll" if job.task == "words" else "csv"
+    columns = []
+    if job.task == "words":
+        columns = ["--task", "token"]
+    elif job.task in ("pair", "regression"):
+        columns = ["--text-b-column", "text_b"]
+    elif job.task == "several":
+        columns = ["--label-separator", ";"]
+    if job.task == "regression":
+        columns += ["--task", "regression"]
+    dev = ["--dev", str(place / f"dev.{end}")] if looks else ["--dev-fraction", "0"]
+    done = run([
+        *NLPCLI, "finetune", str(place / f"train.{end}"), "--from", ENCODER, "-o", str(out),
+        *columns, *dev, "--seed", str(seed), "--epochs", str(epochs), "--max-length",
+        str(job.max_length), "--force", "--json", "-q", *job.more, *more,
+    ])  # fmt: skip
+    report: dict[str, Any] = json.loads(done.stdout)
+    pair = ["--text-b-column", "text_b"] if job.task in ("pair", "regression") else []
+    found = run([*NLPCLI, "predict", "-m", str(out), str(place / f"test.{end}"), *pair, "--only",
+                 "--output-format", "jsonl", "-q"])  # fmt: skip
+    key = {"words": "predicted_tags", "several": "predicted_labels",
+           "regression": "predicted_score"}.get(job.task, "predicted_label")  # fmt: skip
+    values = [json.loads(line)[key] for line in found.stdout.splitlines()]
+    if job.task == "words":
+        values = [v.split(" ") if isinstance(v, str) else v for v in values]
+    elif job.task == "several":
+        values = [[part for part in v.split(";") if part] for v in values]
+    return report, values
+
+
+def measure_training(place: Path) -> dict[str, Any]:
+    """sst2, one epoch, no dev part."""
+    name, row = "sst2", {}
+    parts = write_parts(name, place)
+    rates: dict[str, list[float]] = {"nlpcli": [], "trainer": [], "trainer_best": []}
+    for _ in range(2):
+        report, found = by_nlpcli(name, place, seed=1, epochs=1, more=[], looks=False)
+        rates["nlpcli"].append(report["rows_per_second"])
+        row["nlpcli_accuracy"] = measured(name, parts["test"], found)
+        row["nlpcli_peak_mb"] = round(report["peak_memory_bytes"] / 1e6)
+        row["nlpcli_share_of_peak"] = report.get("share_of_peak")
+        for key, best in (("trainer", False), ("trainer_best", True)):
+            report, found = by_trainer(name, place, best=best, lr=5e-5, seed=1, epochs=1,
+                                       looks=False)  # fmt: skip
+            rates[key].append(report["rows_per_second"])
+            row[f"{key}_accuracy"] = measured(name, parts["test"], found)
+            row[f"{key}_peak_mb"] = report["peak_mb"]
+        print(json.dumps(rates), flush=True)
+    best_of = {key: round(max(values), 1) for key, values in rates.items()}
+    row |= {f"{key}_rows_per_second": value for key, value in best_of.items()}
+    row |= {"ratio": round(best_of["nlpcli"] / best_of["trainer"], 2),
+            "ratio_best": round(best_of["nlpcli"] / best_of["trainer_best"], 2)}  # fmt: skip
+    return row
+
+
+def measure_prediction(place: Path) -> dict[str, Any]:
+    """agnews' test rows; the model is one of a small part of agnews_noisy."""
+    import csv
+    import gzip
+
+    train, out = place / "noisy.csv", place / "agnews"
+    with gzip.open(DATA / "agnews_noisy" / "train.csv.gz", "rt", encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))[:3200]
+    with train.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["text", "label"])
+        writer.writerows([row["text"], row["label"]] for row in rows)
+    run([*NLPCLI, "finetune", str(train), "--from", ENCODER, "-o", str(out), "--epochs", "1",
+         "--force", "-q"])  # fmt: skip
+    test = DATA / "agnews" / "test.csv"
+    ways = ("pipeline", "pipeline_best", "onnx")
+    seconds: dict[str, list[float]] = {key: [] for key in ("nlpcli", *ways)}
+    peak: dict[str, float] = {}
+    labels: dict[str, list[str]] = {}
+    for _ in range(2):
+        target = place / "ours.csv"
+        done = run_measured(
+            [*NLPCLI, "predict", "-m", str(out), str(test), "-o", str(target), "-q"]
+        )
+        seconds["nlpcli"].append(done.seconds)
+        peak["nlpcli"] = done.peak_mb
+        with target.open(encoding="utf-8", newline="") as lines:
+            labels["nlpcli"] = [row["predicted_label"] for row in csv.DictReader(lines)]
+        for way in ways:
+            report = peer("encoder_answers.py", place, model=str(out), input=str(test), way=way,
+                          output=str(place / f"{way}.csv"), work=str(place))  # fmt: skip
+            seconds[way].append(report["seconds"])
+            peak[way] = report["peak_mb"]
+            with (place / f"{way}.csv").open(encoding="utf-8", newline="") as lines:
+                labels[way] = [row["predicted_label"] for row in csv.DictReader(lines)]
+        print(json.dumps(seconds), flush=True)
+    n = len(labels["nlpcli"])
+    row: dict[str, Any] = {"rows": n}
+    for key, values in seconds.items():
+        row[f"{key}_rows_per_second"] = round(n / min(values), 1)
+        row[f"{key}_peak_mb"] = round(peak[key])
+        if key != "nlpcli":
+            row[f"{key}_ratio"] = round(min(values) / min(seconds["nlpcli"]), 2)
+            same = sum(a == b for a, b in zip(labels[key], labels["nlpcli"], strict=True))
+            row[f"{key}_same_labels"] = round(same / n, 4)
+    return row
+
+
+def tune(place: Path, sets: list[str], lrs: list[float], most: int | None,
+         programs: list[str], more: list[str]) -> None:  # fmt: skip
+    """Dev scores by learning rate; printed, for choosing."""
+    for name in sets:
+        write_parts(name, place, most)
+        parts = {"test": json_rows(place / "dev.jsonl")}
+        (place / "test.jsonl").write_bytes((place / "dev.jsonl").read_bytes())
+        end = "conll" if JOBS[name].task == "words" else "csv"
+        (place / f"test.{end}").write_bytes((place / f"dev.{end}").read_bytes())
+        for lr in lrs:
+            for program in programs:
+                epochs = JOBS[name].epochs
+                if program == "nlpcli":
+                    _, found = by_nlpcli(name, place, seed=1, epochs=epochs,
+                                         more=["--lr", str(lr), *more])  # fmt: skip
+                else:
+                    _, found = by_trainer(name, place, best=True, lr=lr, seed=1, epochs=epochs)
+                score = measured(name, parts["test"], found)
+                print(name, program, lr, *more, round(score, 4), flush=True)
+
+
+def json_rows(path: Path) -> list[dict[str, Any]]:
+    with path.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def measure_quality(place: Path, arguments: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Set by set, seed by seed, both programs; written after each set."""
+    for name in arguments.sets:
+        job = JOBS[name]
+        parts = write_parts(name, place, arguments.most)
+        scores: dict[str, list[float]] = {"nlpcli": [], "trainer_best": []}
+        for seed in arguments.seeds:
+            _, found = by_nlpcli(name, place, seed=seed, epochs=job.epochs, more=[])
+            scores["nlpcli"].append(measured(name, parts["test"], found))
+            _, found = by_trainer(name, place, best=True, lr=arguments.peer_lr, seed=seed,
+                                  epochs=job.epochs)  # fmt: skip
+            scores["trainer_best"].append(measured(name, parts["test"], found))
+            print(name, seed, json.dumps(scores), flush=True)
+        row: dict[str, Any] = {
+            "metric": job.metric, "rows": len(parts["train"]), "epochs": job.epochs,
+            "seeds": arguments.seeds, "peer_lr": arguments.peer_lr, "published": job.published,
+        }  # fmt: skip
+        for key, values in scores.items():
+            spread = statistics.stdev(values) if len(values) > 1 else None
+            row[key] = {"mean": statistics.mean(values), "deviation": spread, "all": values}
+        result["quality"][name] = row
+        write_result("finetuning", result)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("jobs", nargs="+", choices=["train", "predict", "tune", "quality"])
+    parser.add_argument("--sets", nargs="+", default=[name for name in JOBS if name != "trec"],
+                        choices=list(JOBS))  # fmt: skip
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--lrs", nargs="+", type=float, default=[3e-5, 5e-5, 1e-4])
+    parser.add_argument("--programs", nargs="+", default=["nlpcli", "trainer"])
+    parser.add_argument("--peer-lr", type=float, default=5e-5)
+    parser.add_argument("--most", type=int)
+    parser.add_argument("--more", default="")
+    arguments = parser.parse_args()
+    if not ENCODER:
+        raise SystemExit("ENCODER: the folder of an encoder is wanted")
+    path = ROOT / "benchmarks" / "results" / "finetuning.json"
+    result: dict[str, Any] = {"quality": {}}
+    if path.exists():
+        held = json.loads(path.read_text())
+        result |= {k: v for k, v in held.items() if k in ("train", "predict", "quality")}
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        if "train" in arguments.jobs:
+            result["train"] = measure_training(place)
+            print(json.dumps(result["train"]))
+            write_result("finetuning", result)
+        if "predict" in arguments.jobs:
+            result["predict"] = measure_prediction(place)
+            print(json.dumps(result["predict"]))
+            write_result("finetuning", result)
+        if "tune" in arguments.jobs:
+            tune(place, arguments.sets, arguments.lrs, arguments.most, arguments.programs,
+                 arguments.more.split())  # fmt: skip
+        if "quality" in arguments.jobs:
+            measure_quality(place, arguments, result)
+
+
+if __name__ == "__main__":
+    main()
