@@ -50,6 +50,7 @@ SHARED_COMMAND_FILES = {
     "after_training",
     "abstaining",
     "embedding",
+    "eval_candidates",
     "eval_kinds",
     "eval_options",
     "eval_tables",

@@ -8,8 +8,13 @@ from typing import Any
 import typer
 
 from nlpcli.commands import eval_options as own
-from nlpcli.commands.eval_kinds import measure
-from nlpcli.commands.opening import check_asked, for_encoders, open_measurable, refuse_same_file
+from nlpcli.commands.eval_candidates import (
+    check_candidates,
+    expect_better,
+    measure_all,
+    rendered,
+)
+from nlpcli.commands.opening import refuse_same_file
 from nlpcli.errors import NegativeAnswer
 from nlpcli.runs.conditions import Condition, check_metric, parse_condition
 from nlpcli.shell import options as opt
@@ -20,6 +25,9 @@ Examples:
   nlpcli eval -m reviews sample_data/reviews_en_test.csv
   nlpcli eval -m reviews sample_data/reviews_en_test.csv --json \\
       --fail-under 'macro_f1=0.5'
+  nlpcli eval -m reviews@1 -m reviews sample_data/reviews_en_test.csv
+  nlpcli predict -m reviews sample_data/reviews_en_test.csv |
+    nlpcli eval --predictions -
   nlpcli eval -m reviews-lm sample_data/reviews_en_test.csv
   nlpcli eval -m sample_data/words_en.vec sample_data/word_pairs_en.tsv
   nlpcli eval -m sample_data/words_en.vec sample_data/analogies_en.txt
@@ -27,16 +35,21 @@ Examples:
 
 
 def evaluate(
-    test: own.Test,
+    test: own.Test = None,
     *,
-    model: opt.Model,
+    model: own.Models = None,
+    predictions: own.PredictionFiles = None,
     store: opt.Store = None,
     text_column: opt.TextColumn = "text",
     text_b_column: opt.TextBColumn = None,
     label_column: opt.LabelColumn = "label",
     label_separator: opt.LabelSeparator = None,
+    predicted_column: own.PredictedColumn = None,
+    probability_column: own.ProbabilityColumn = None,
     threshold: own.Threshold = None,
     fail_under: own.FailUnder = None,
+    require_better: own.RequireBetter = False,
+    cost: own.Cost = None,
     vocab_limit: own.VocabLimit = None,
     resamples: own.Resamples = 1000,
     seed: opt.Seed = 1,
@@ -60,21 +73,32 @@ def evaluate(
     Word vectors are measured by analogies (four words a line, sections begin with a colon; as
     questions-words.txt) or by pairs of words with a score (as WordSim-353), case set aside. A
     language model is measured by its perplexity on texts, a sentence a line or row. A tagger of
-    words is measured by the entities that it finds, as conlleval does.
+    words is measured by the entities that it finds, as conlleval does. Several -m, or files of
+    --predictions (they come after the models), are compared on the same rows: exact McNemar by
+    Holm for all pairs, paired bootstrap, and what each model costs.
     """
     conditions = [parse_condition(text, "--fail-under") for text in fail_under or []]
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
-    refuse_same_file({"TEST": test, "--model": model}, {"--rejects": rejects})
+    names = [*(model or []), *(predictions or [])]
+    check_candidates(context.params)
+    inputs = {"TEST": test, **{f"--model {n}": n for n in model or []}}
+    inputs |= {f"--predictions {n}": n for n in predictions or []}
+    refuse_same_file(inputs, {"--rejects": rejects})
     reject = RejectFile(rejects, console)
-    opened = open_measurable(model, store, console, **for_encoders(context.params))
-    check_asked(opened, context)
-    found = measure(opened, model, context.params, reject)
+    candidates = measure_all(context, console, reject)
     reject.close()
-    unknown = found.document.get("unknown_labels")
-    if unknown:
-        console.warn(f"{len(unknown)} labels the model does not know: {', '.join(unknown[:5])}")
-    typer.echo(dumps(found.document, allow_nan=False) if json else found.table, nl=json)
-    _check_conditions(found.document, conditions)
+    for candidate in candidates:
+        unknown = candidate.measured.document.get("unknown_labels")
+        if unknown:
+            who = f"{candidate.name}: " if len(names) > 1 else ""
+            console.warn(
+                f"{who}{len(unknown)} labels the model does not know: {', '.join(unknown[:5])}"
+            )
+    document, table = rendered(candidates, context.params)
+    typer.echo(dumps(document, allow_nan=False) if json else table, nl=json)
+    _check_conditions(candidates[-1].measured.document, conditions)
+    if require_better:
+        expect_better(document)
 
 
 def _check_conditions(document: dict[str, Any], conditions: list[Condition]) -> None:

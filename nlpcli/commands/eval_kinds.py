@@ -5,6 +5,7 @@ A kind costs an entry in ``KINDS``, with a function that measures.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from nlpcli.data.labelled import Labelled
     from nlpcli.data.rows import RowFormat
+    from nlpcli.runs.comparing import Answered
 
 Options = dict[str, Any]
 
@@ -33,28 +35,34 @@ SOME_HEED: Options = {
 class Measured:
     """What eval says of a model: the ``document`` of --json, and the ``table`` for people.
 
-    Of a classifier also the ``rows`` of the test and their ``probabilities`` [B, K].
+    Of a classifier also the ``rows`` of the test and their ``probabilities`` [B, K], the
+    ``seconds`` that these took, and what models are compared by.
     """
 
     document: dict[str, Any]
     table: str
     rows: Labelled | None = None
     probabilities: npt.NDArray[np.float64] | None = None
+    seconds: float | None = None
+    answered: Answered | None = None
 
 
 @dataclass(frozen=True)
 class Kind:
     """``name``: as messages say it. ``fits``: whether a model that was opened is of this kind.
     ``heeds``: of ``SOME_HEED``. ``measure``: (the model, options, where bad rows go) -> what eval
-    says."""
+    says. ``again``: (another model, rows that were read, options) -> the same, where such models
+    can be compared."""
 
     name: str
     fits: Callable[[Any], bool]
     heeds: frozenset[str]
     measure: Callable[[Any, Options, RejectFile], Measured]
+    again: Callable[[Any, Labelled, Options], Measured] | None = None
 
 
-def _row_format(options: Options, **more: Any) -> RowFormat:
+def row_format(options: Options, **more: Any) -> RowFormat:
+    """How the input's rows are read."""
     from nlpcli.data.rows import RowFormat
 
     return RowFormat(
@@ -89,7 +97,7 @@ def _is_language_model(opened: Any) -> bool:
 def _language_model(opened: Any, options: Options, reject: RejectFile) -> Measured:
     from nlpcli.runs.language_scoring import score_language
 
-    fmt = _row_format(options, otherwise="text", label_prefix=options["label_prefix"])
+    fmt = row_format(options, otherwise="text", label_prefix=options["label_prefix"])
     document = score_language(
         opened, options["test"], fmt, text_column=options["text_column"],
         resamples=options["resamples"], seed=options["seed"], on_reject=reject,
@@ -102,7 +110,7 @@ def _tagger(opened: Any, options: Options, reject: RejectFile) -> Measured:
 
     names = word_columns(options["text_column"], options["label_column"])
     document = score_tags(
-        opened, options["test"], _row_format(options), **names, resamples=options["resamples"],
+        opened, options["test"], row_format(options), **names, resamples=options["resamples"],
         seed=options["seed"], on_reject=reject,
     )  # fmt: skip
     return Measured(document, rows_table(document))
@@ -110,22 +118,36 @@ def _tagger(opened: Any, options: Options, reject: RejectFile) -> Measured:
 
 def _classifier(opened: Any, options: Options, reject: RejectFile) -> Measured:
     from nlpcli.data.labelled import read_labelled
-    from nlpcli.runs.scoring import ece_uncalibrated, score
 
     separator = (options["label_separator"] or opened.separator) if opened.multi_label else None
-    fmt = _row_format(options, label_separator=separator, label_prefix=options["label_prefix"])
+    fmt = row_format(options, label_separator=separator, label_prefix=options["label_prefix"])
     columns = {name: options[name] for name in ("text_column", "text_b_column", "label_column")}
     rows = read_labelled(
         options["test"], fmt, **columns, label_separator=separator, keep_blank=True,
         on_reject=reject,
     )  # fmt: skip
+    return _classified(opened, rows, options)
+
+
+def _classified(opened: Any, rows: Labelled, options: Options) -> Measured:
+    """What a classifier makes of rows that were read."""
+    from nlpcli.runs.comparing import answered
+    from nlpcli.runs.scoring import ece_uncalibrated, given_labels, score
+
+    opened.probabilities(rows.texts[:1])  # an encoder is loaded when it is first asked
+    begun = time.perf_counter()
     probabilities = opened.probabilities(rows.texts)
+    seconds = time.perf_counter() - begun
     drawing = {"resamples": options["resamples"], "seed": options["seed"]}
     document = score(opened, probabilities, rows.labels, threshold=options["threshold"], **drawing)
     before = ece_uncalibrated(opened, probabilities, rows.labels, **drawing)
     if before is not None:
         document["ece_uncalibrated"] = before
-    return Measured(document, rows_table(document), rows, probabilities)
+    labels = given_labels(opened, probabilities, options["threshold"])
+    return Measured(
+        document, rows_table(document), rows, probabilities, seconds,
+        answered([tuple(sorted(row)) for row in rows.labels], labels, several=opened.multi_label),
+    )  # fmt: skip
 
 
 KINDS = (
@@ -134,7 +156,7 @@ KINDS = (
     Kind("a tagger of words", is_tagger, frozenset({"format"}), _tagger),
     Kind(
         "a classifier", lambda opened: True, frozenset({"threshold", "label_separator", "format"}),
-        _classifier,
+        _classifier, _classified,
     ),
 )  # fmt: skip
 """The first that fits is taken."""
@@ -145,12 +167,17 @@ def kind_of(opened: Any) -> Kind:
     return next(kind for kind in KINDS if kind.fits(opened))
 
 
-def measure(opened: Any, model: str, options: Options, reject: RejectFile) -> Measured:
-    """Measures a model, ``model`` being its name in messages. Raises UsageError for an option that
-    its kind does not heed, InputMissing, DataError."""
-    kind = kind_of(opened)
+def check_heeded(kind: Kind, model: str, options: Options) -> None:
+    """Raises UsageError for an option that the model's kind does not heed."""
     for name, value in SOME_HEED.items():
         if options[name] != value and name not in kind.heeds:
             flag = name.replace("_", "-")
             raise UsageError(f"--{flag} {options[name]}: {model} is {kind.name}")
+
+
+def measure(opened: Any, model: str, options: Options, reject: RejectFile) -> Measured:
+    """Measures a model, ``model`` being its name in messages. Raises UsageError for an option that
+    its kind does not heed, InputMissing, DataError."""
+    kind = kind_of(opened)
+    check_heeded(kind, model, options)
     return kind.measure(opened, options, reject)

@@ -93,3 +93,76 @@ def word_table(document: dict[str, Any]) -> str:
             f"{row['out_of_vocabulary']:17,}"
         )
     return "\n".join(lines) + "\n"
+
+
+_COMPARED = ("accuracy", "subset_accuracy", "macro_f1", "micro_f1", "mcc", "log_loss", "ece")
+_COSTS = (
+    ("rows_per_second", "rows/s", 1.0, ",.0f"), ("latency_p50_ms", "ms a row", 1.0, ".3g"),
+    ("latency_p99_ms", "at most (p99)", 1.0, ".3g"), ("startup_seconds", "start, s", 1.0, ".2f"),
+    ("peak_memory_bytes", "memory, MB", 1e-6, ",.0f"), ("disk_bytes", "disk, MB", 1e-6, ",.2f"),
+)  # fmt: skip
+
+
+def cost_lines(document: dict[str, Any]) -> str:
+    """What one model costs; nothing where it was not measured."""
+    cost = document.get("cost")
+    if cost is None:
+        return ""
+    return "\n" + "".join(f"{title:<16} {text}\n" for title, text in _cost_cells(cost).items())
+
+
+def _cost_cells(cost: dict[str, Any] | None) -> dict[str, str]:
+    cells = {}
+    for name, title, scale, form in _COSTS:
+        value = (cost or {}).get(name)
+        cells[title] = "–" if value is None else format(value * scale, form)
+    return cells
+
+
+def comparison_table(document: dict[str, Any]) -> str:
+    """Several models for people: metrics side by side, what they cost, every pair in words."""
+    models = document["models"]
+    lines = [f"{document['n']:,} rows; 95 % intervals by bootstrap, paired for differences", ""]
+    rows = {name: _metric_cells(models, name) for name in _COMPARED}
+    if any(model.get("cost") for model in models):
+        costs = [_cost_cells(model.get("cost")) for model in models]
+        rows |= {title: [cells[title] for cells in costs] for title in costs[0]}
+    rows = {name: cells for name, cells in rows.items() if any(cell != "–" for cell in cells)}
+    names = [shown(model["model"], 40) for model in models]
+    width = max(map(len, rows))
+    widths = [max(map(len, column)) for column in zip(names, *rows.values(), strict=True)]
+    for name, cells in {"": names, **rows}.items():
+        row = "  ".join(f"{cell:>{size}}" for cell, size in zip(cells, widths, strict=True))
+        lines.append(f"{name:<{width}}  {row}")
+    for pair in document["comparisons"]:
+        lines += ["", shown(pair["says"], 300), *_pair_lines(pair)]
+    lines += ["", f"best: {shown(document['best'])}"]
+    if document["cheapest_as_good"] is not None:
+        lines.append(f"least time a row within its interval: {shown(document['cheapest_as_good'])}")
+    if any(pair["more_rows"] for pair in document["comparisons"]):
+        lines.append("rows to settle it: 80 % power, if what was seen is the difference")
+    return "\n".join(lines) + "\n"
+
+
+def _metric_cells(models: list[dict[str, Any]], name: str) -> list[str]:
+    cells = []
+    for model in models:
+        metric = model.get(name) or {"value": None, "low": None}
+        cell = "–" if metric["value"] is None else f"{metric['value']:.4f}"
+        if metric["low"] is not None:
+            cell += f" ({metric['low']:.4f} – {metric['high']:.4f})"
+        cells.append(cell)
+    return cells
+
+
+def _pair_lines(pair: dict[str, Any]) -> list[str]:
+    """Differences of the second from the first, and the rows that only one has right."""
+    lines = []
+    for name, gap in pair["difference"].items():
+        interval = f" ({gap['low']:+.4f} – {gap['high']:+.4f})" if gap["low"] is not None else ""
+        lines.append(f"  {name} {gap['value']:+.4f}{interval}, p {gap['p']:.3g}")
+    return [
+        *lines,
+        f"  {pair['only_first']:,} rows only the first has right, {pair['only_second']:,} only the "
+        f"second; p by Holm {pair['p_holm']:.3g}",
+    ]

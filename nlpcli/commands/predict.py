@@ -153,7 +153,7 @@ def _answers(context: typer.Context, store: Path | None, console: Console) -> Co
         refuse_options(options, unused, "not with vectors of an encoder")
         return Vectors(options, store, console, PREFIX)
     opened = open_answerer(options["model"], store, console, **for_encoders(options))
-    check_asked(opened, context)
+    check_asked(opened, options["model"], context)
     if is_tagger(opened):
         from nlpcli.runs.token_tagger import TagColumn
 

@@ -32,6 +32,8 @@ LARGE_RESAMPLES = 200
 CHUNK_ELEMENTS = 2_000_000
 TOP = (3, 5)
 """The k of top-k accuracy."""
+PROBABILITY_METRICS = ("log_loss", "brier", "top_3_accuracy", "top_5_accuracy", "ece",
+                       "ece_adaptive")  # fmt: skip
 
 
 def confidence_bins(confidence: FloatArray, bins: int = BINS) -> NDArray[np.int64]:
@@ -133,12 +135,14 @@ def probability_metrics(
     predicted: IntArray,
     probabilities: FloatArray,
     *,
+    confidence: FloatArray | None = None,
     resamples: int,
     seed: int,
 ) -> dict[str, Estimate]:
     """log_loss, ece, ece_adaptive, brier and top_k_accuracy with their intervals.
 
-    true, predicted: (B,), B > 0; probabilities: (B, K). Undefined log loss (a true label
+    true, predicted: (B,), B > 0; probabilities: (B, K); confidence: (B,) in what was predicted,
+    else the largest probability. Undefined log loss (a true label
     the model does not know) is null throughout, and so is a top k of all labels. Up to LARGE rows
     the bootstrap is over rows; beyond, over LARGE_GROUPS random groups with at most
     LARGE_RESAMPLES resamples.
@@ -150,7 +154,8 @@ def probability_metrics(
         for k in TOP
     }
     means = {"log_loss": loss, "brier": brier, **hits}
-    return mean_estimates(means, top, true == predicted, resamples=resamples, seed=seed)
+    sure = top if confidence is None else confidence
+    return mean_estimates(means, sure, true == predicted, resamples=resamples, seed=seed)
 
 
 def mean_estimates(
