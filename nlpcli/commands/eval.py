@@ -26,8 +26,7 @@ Examples:
   nlpcli eval -m reviews sample_data/reviews_en_test.csv --json \\
       --fail-under 'macro_f1=0.5'
   nlpcli eval -m reviews@1 -m reviews sample_data/reviews_en_test.csv
-  nlpcli predict -m reviews sample_data/reviews_en_test.csv |
-    nlpcli eval --predictions -
+  nlpcli eval --predictions sample_data/predictions_en.csv
   nlpcli eval -m reviews-lm sample_data/reviews_en_test.csv
   nlpcli eval -m sample_data/words_en.vec sample_data/word_pairs_en.tsv
   nlpcli eval -m sample_data/words_en.vec sample_data/analogies_en.txt
@@ -49,7 +48,7 @@ def evaluate(
     threshold: own.Threshold = None,
     fail_under: own.FailUnder = None,
     require_better: own.RequireBetter = False,
-    cost: own.Cost = None,
+    measure_cost: own.MeasureCost = None,
     vocab_limit: own.VocabLimit = None,
     resamples: own.Resamples = 1000,
     seed: opt.Seed = 1,

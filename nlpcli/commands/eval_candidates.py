@@ -55,7 +55,7 @@ def measure_all(context: typer.Context, console: Console, reject: RejectFile) ->
     options = context.params
     models, files = options["model"] or [], options["predictions"] or []
     several = len(models) + len(files) > 1
-    wanted = options["cost"] if options["cost"] is not None else several
+    wanted = several if options["measure_cost"] is None else options["measure_cost"]
     found: list[Candidate] = []
     rows: Labelled | None = None
     for model in models:

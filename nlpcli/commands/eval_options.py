@@ -37,10 +37,11 @@ RequireBetter = Annotated[
     bool,
     typer.Option("--require-better", help="Exit 1 unless the last model is better than the first."),
 ]
-Cost = Annotated[
+MeasureCost = Annotated[
     bool | None,
     typer.Option(
-        "--cost/--no-cost", help="Speed, memory and disk of models [default: of several]."
+        "--measure-cost/--no-cost",
+        help="Speed, memory and disk of models [default: where several are compared].",
     ),
 ]
 Threshold = Annotated[

@@ -149,11 +149,11 @@ def probability_metrics(
     """
     loss, brier, top = row_scores(true, probabilities)
     ranks, nothing = true_ranks(true, probabilities), np.full(len(true), np.nan)
-    hits = {
-        f"top_{k}_accuracy": (ranks < k) * 1.0 if k < probabilities.shape[1] else nothing
-        for k in TOP
-    }
-    means = {"log_loss": loss, "brier": brier, **hits}
+    hits: dict[str, Floats] = {f"top_{k}_accuracy": nothing for k in TOP}
+    for k in TOP:
+        if k < probabilities.shape[1]:
+            hits[f"top_{k}_accuracy"] = (ranks < k).astype(np.float64)
+    means: dict[str, Floats] = {"log_loss": loss, "brier": brier, **hits}
     sure = top if confidence is None else confidence
     return mean_estimates(means, sure, true == predicted, resamples=resamples, seed=seed)
 
@@ -182,7 +182,7 @@ def mean_estimates(
     grouped[:, 0] = np.bincount(group)
     for at, values in enumerate(means.values(), 1):
         grouped[:, at] = np.bincount(group, np.nan_to_num(values))
-    gap = correct - top.astype(np.float64)
+    gap: Floats = correct - top.astype(np.float64)
     for begin, bins in ((first, confidence_bins(top)), (first + BINS, adaptive_bins(top))):
         sums = np.bincount(group * BINS + bins, gap, minlength=len(starts) * BINS)
         grouped[:, begin : begin + BINS] = sums.reshape(-1, BINS)

@@ -53,14 +53,16 @@ def sorted_column(scores: FloatArray, positive: NDArray[np.bool_]) -> Column:
     order = np.argsort(scores, kind="stable")
     ranked, label = scores[order], positive[order]
     group = np.cumsum(np.append(False, ranked[1:] != ranked[:-1]))
-    hits = np.bincount(group, weights=label)
-    return Column(order, group, label, hits, np.bincount(group) - hits, float(label.sum()))
+    hits: Floats = np.bincount(group, weights=label).astype(np.float64)
+    misses: Floats = np.bincount(group).astype(np.float64) - hits
+    return Column(order, group, label, hits, misses, float(label.sum()))
 
 
 def weighted(column: Column, weight: Floats) -> Column:
     """The same with the other rows weighed; weight: (B,)."""
     others = np.where(column.positive, 0.0, weight[column.order])
-    return replace(column, misses=np.bincount(column.group, weights=others))
+    misses: Floats = np.bincount(column.group, weights=others).astype(np.float64)
+    return replace(column, misses=misses)
 
 
 def _scattered(column: Column, of_hits: Floats, of_misses: Floats) -> Floats:
@@ -188,8 +190,8 @@ def _many(
         areas.append(area(column))
         precisions.append(average_precision(column))
         against = placements(weighted(column, weight))
-        pairs = np.bincount(true, weights=np.where(positive, 0.0, against), minlength=len(counts))
-        pairs = pairs / np.maximum(counts, 1)
+        others = np.where(positive, 0.0, against)
+        pairs = np.bincount(true, weights=others, minlength=len(counts)) / np.maximum(counts, 1)
         total += float(pairs.sum())
         mean = np.where(positive, pairs.sum(), pairs[true])
         every += (against - mean) * weight

@@ -40,7 +40,7 @@ def answered(truth: Labels, guess: Labels, *, several: bool = False) -> Answered
 
 def answered_before(found: Predictions, separator: str | None) -> Answered:
     """From a file of predictions."""
-    both = [
+    both: list[list[tuple[str, ...]]] = [
         [tuple(sorted(labels)) for labels in label_sets(cells, separator)]
         if separator else [(cell,) for cell in cells]
         for cells in (found.truths, found.answers)
@@ -57,7 +57,7 @@ def outcomes_of(models: Sequence[tuple[str, Answered]]) -> list[Outcome]:
     """
     first_name, first = models[0]
     known = {cell: i for i, cell in enumerate(sorted({c for _, m in models for c in m.cells}))}
-    found = []
+    found: list[Outcome] = []
     for name, model in models:
         if model.several != first.several:
             raise UsageError(f"{name} and {first_name}: one gives one label a row, one any number")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,3 +147,13 @@ def test_top_k_edges() -> None:
     found = probability_metrics(np.array([0]), np.array([3]), scores, resamples=0, seed=1)
     assert found["top_3_accuracy"]["value"] == 0.0
     assert found["top_5_accuracy"]["value"] is None
+
+
+@pytest.mark.slow
+def test_on_a_thousand_cases() -> None:
+    adaptive: Any = test_adaptive_ece_is_over_scikit_learns_quantile_bins
+    top: Any = test_top_k_is_scikit_learns_with_ties_the_other_way
+    many = settings(max_examples=1000, deadline=None)
+    given(ROWS)(many(adaptive.hypothesis.inner_test))()
+    cases = st.integers(1, 20), st.integers(6, 8), st.integers(0, 10**6), st.booleans()
+    given(*cases)(many(top.hypothesis.inner_test))()
