@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from nlpcli.commands.eval_kinds import Measured, check_heeded, kind_of, measure, row_format
+from nlpcli.commands.eval_kinds import Asked, Measured, check_heeded, kind_of, measure, row_format
 from nlpcli.commands.eval_tables import comparison_table, cost_lines, rows_table
 from nlpcli.commands.opening import check_asked, for_encoders, model_place, open_measurable
 from nlpcli.errors import NegativeAnswer, UsageError
@@ -70,8 +69,8 @@ def measure_all(context: typer.Context, console: Console, reject: RejectFile) ->
         else:
             check_heeded(kind, model, options)
             measured = kind.again(opened, rows, options)
-        if wanted and measured.rows is not None:
-            cost = _cost(opened, model, measured, options)
+        if wanted and measured.asked is not None:
+            cost = _cost(opened, model, measured.asked, measured.document["n"], options)
             measured.document["cost"] = cost
             if cost["startup_seconds"] is None:
                 console.warn(f"{model}: a fresh predict failed, so start-up is not known")
@@ -101,28 +100,20 @@ def _from_file(path: str, options: Options, reject: RejectFile) -> Candidate:
     return Candidate(found.name, Measured(document, rows_table(document), answered=answers))
 
 
-def _cost(opened: Any, model: str, measured: Measured, options: Options) -> dict[str, Any]:
-    """Of a classifier."""
-    from nlpcli.data.pairs import parted
+def _cost(opened: Any, model: str, asked: Asked, rows: int, options: Options) -> dict[str, Any]:
+    """Of a model that answered so many rows."""
     from nlpcli.runs.costing import MOST_ROWS, disk_bytes, latency, start
 
-    rows, seconds = measured.rows, measured.seconds
-    assert rows is not None and seconds is not None
-    answer: Callable[[int], object] = lambda row: opened.probabilities([rows.texts[row]])  # noqa: E731
-    texts = rows.texts[:MOST_ROWS]
-    header, cells = ["text"], [[text] for text in texts]
-    arguments = ["-m", model, "-q", "--only", "--text-column", "text"]
-    if options["text_b_column"] is not None:
-        header, cells = ["text", "text_b"], list(map(list, zip(*parted(texts), strict=True)))
-        arguments += ["--text-b-column", "text_b"]
+    arguments = ["-m", model, "-q", "--only", *asked.arguments]
     if options["store"] is not None:
         arguments += ["--store", str(options["store"])]
     for name in ("device", "precision", "threads") if hasattr(opened, "pair") else ():
         if options[name] is not None:
             arguments += [f"--{name}", str(options[name])]
+    cells = [asked.cells(row) for row in range(min(rows, MOST_ROWS))]
     return {
-        "rows_per_second": round(len(rows.texts) / max(seconds, 1e-9), 1),
-        **latency(answer, len(rows.texts)), **start(arguments, header, cells),
+        "rows_per_second": round(rows / max(asked.seconds, 1e-9), 1),
+        **latency(asked.one, rows), **start(arguments, asked.header, cells),
         "disk_bytes": disk_bytes(model_place(model, options["store"])),
     }  # fmt: skip
 

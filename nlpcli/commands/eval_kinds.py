@@ -32,18 +32,30 @@ SOME_HEED: Options = {
 
 
 @dataclass(frozen=True)
+class Asked:
+    """``seconds`` that all rows took; how to ask for one, by its number; and how a fresh
+    ``predict`` is asked: the names of columns, the cells of a row, and options."""
+
+    seconds: float
+    one: Callable[[int], object]
+    header: list[str]
+    cells: Callable[[int], list[str]]
+    arguments: list[str]
+
+
+@dataclass(frozen=True)
 class Measured:
     """What eval says of a model: the ``document`` of --json, and the ``table`` for people.
 
-    Of a classifier also the ``rows`` of the test and their ``probabilities`` [B, K], the
-    ``seconds`` that these took, and what models are compared by.
+    Of a classifier also the ``rows`` of the test and their ``probabilities`` [B, K]; of what can be
+    compared how it is asked, and its answers.
     """
 
     document: dict[str, Any]
     table: str
     rows: Labelled | None = None
     probabilities: npt.NDArray[np.float64] | None = None
-    seconds: float | None = None
+    asked: Asked | None = None
     answered: Answered | None = None
 
 
@@ -106,14 +118,32 @@ def _language_model(opened: Any, options: Options, reject: RejectFile) -> Measur
 
 
 def _tagger(opened: Any, options: Options, reject: RejectFile) -> Measured:
-    from nlpcli.runs.token_tagger import score_tags
+    from nlpcli.runs.token_tagger import read_sentences
 
     names = word_columns(options["text_column"], options["label_column"])
+    rows = read_sentences(options["test"], row_format(options), **names, on_reject=reject)
+    return _tagged(opened, rows, options)
+
+
+def _tagged(opened: Any, rows: Labelled, options: Options) -> Measured:
+    """What a tagger makes of sentences that were read."""
+    from nlpcli.data.tagged import cell_of_words, parted_words
+    from nlpcli.runs.token_tagger import score_tags, tags_answered
+
+    sentences = [parted_words(text) for text in rows.texts]
+    opened.tags(sentences[:1])  # it is loaded when it is first asked
+    begun = time.perf_counter()
+    found = opened.tags(sentences)
+    seconds = time.perf_counter() - begun
     document = score_tags(
-        opened, options["test"], row_format(options), **names, resamples=options["resamples"],
-        seed=options["seed"], on_reject=reject,
+        opened, rows, found, options["test"], resamples=options["resamples"], seed=options["seed"]
+    )
+    asked = Asked(
+        seconds, lambda row: opened.tags([sentences[row]]), ["tokens"],
+        lambda row: [cell_of_words(sentences[row], True)], ["--text-column", "tokens"],
     )  # fmt: skip
-    return Measured(document, rows_table(document))
+    answers = tags_answered(opened, rows, found, options["test"])
+    return Measured(document, rows_table(document), rows, None, asked, answers)
 
 
 def _classifier(opened: Any, options: Options, reject: RejectFile) -> Measured:
@@ -131,6 +161,7 @@ def _classifier(opened: Any, options: Options, reject: RejectFile) -> Measured:
 
 def _classified(opened: Any, rows: Labelled, options: Options) -> Measured:
     """What a classifier makes of rows that were read."""
+    from nlpcli.data.pairs import parted
     from nlpcli.runs.comparing import answered
     from nlpcli.runs.scoring import ece_uncalibrated, given_labels, score
 
@@ -144,8 +175,15 @@ def _classified(opened: Any, rows: Labelled, options: Options) -> Measured:
     if before is not None:
         document["ece_uncalibrated"] = before
     labels = given_labels(opened, probabilities, options["threshold"])
+    pairs = options["text_b_column"] is not None
+    asked = Asked(
+        seconds, lambda row: opened.probabilities([rows.texts[row]]),
+        ["text", "text_b"] if pairs else ["text"],
+        lambda row: [half[0] for half in parted(rows.texts[row : row + 1])][: 2 if pairs else 1],
+        ["--text-column", "text", *(["--text-b-column", "text_b"] if pairs else [])],
+    )  # fmt: skip
     return Measured(
-        document, rows_table(document), rows, probabilities, seconds,
+        document, rows_table(document), rows, probabilities, asked,
         answered([tuple(sorted(row)) for row in rows.labels], labels, several=opened.multi_label),
     )  # fmt: skip
 
@@ -153,7 +191,7 @@ def _classified(opened: Any, rows: Labelled, options: Options) -> Measured:
 KINDS = (
     Kind("word vectors", _is_word_vectors, frozenset({"vocab_limit"}), _word_vectors),
     Kind("a language model", _is_language_model, frozenset({"format"}), _language_model),
-    Kind("a tagger of words", is_tagger, frozenset({"format"}), _tagger),
+    Kind("a tagger of words", is_tagger, frozenset({"format"}), _tagger, _tagged),
     Kind(
         "a classifier", lambda opened: True, frozenset({"threshold", "label_separator", "format"}),
         _classifier, _classified,

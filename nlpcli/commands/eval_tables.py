@@ -95,7 +95,17 @@ def word_table(document: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-_COMPARED = ("accuracy", "subset_accuracy", "macro_f1", "micro_f1", "mcc", "log_loss", "ece")
+_COMPARED = (
+    "entity_f1",
+    "accuracy",
+    "sentence_accuracy",
+    "subset_accuracy",
+    "macro_f1",
+    "micro_f1",
+    "mcc",
+    "log_loss",
+    "ece",
+)
 _COSTS = (
     ("rows_per_second", "rows/s", 1.0, ",.0f"), ("latency_p50_ms", "ms a row", 1.0, ".3g"),
     ("latency_p99_ms", "at most (p99)", 1.0, ".3g"), ("startup_seconds", "start, s", 1.0, ".2f"),

@@ -31,7 +31,7 @@ from nlpcli.evaluation.bootstrap import (
     resampled_sums,
     row_groups,
 )
-from nlpcli.evaluation.metrics import Cells, LabelCounts, averaged_scores, count_labels
+from nlpcli.evaluation.metrics import Cells, LabelCounts, averaged_scores, count_labels, ratio
 
 ALPHA, POWER = 0.05, 0.8
 MOST_GROUPS = 20_000
@@ -44,12 +44,14 @@ class Outcome:
 
     scores: (B,) each by the metric of which they are the row's part, more is better; the first is
     the one that is decided by. truth, guess: (B,) label ids, where a row has one label; ids mean
-    the same for all models that are compared.
+    the same for all models that are compared. counts: (B, 3) hits, truth and guesses of a row, by
+    the F1 of their sums.
     """
 
     scores: dict[str, Floats]
-    truth: IntArray | None = field(default=None)
-    guess: IntArray | None = field(default=None)
+    truth: IntArray | None = None
+    guess: IntArray | None = None
+    counts: dict[str, Floats] = field(default_factory=dict)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -108,6 +110,35 @@ def score_difference(
     signs = (rng.integers(0, 2, len(sums)) * 2.0 - 1.0 for _ in range(len(drawn)))
     extreme = sum(abs(float(sign @ sums)) >= abs(float(sums.sum())) - 1e-12 for sign in signs)
     return found, (1 + extreme) / (1 + len(drawn)) if sums.any() else 1.0
+
+
+def f1_difference(
+    first: Floats, second: Floats, resamples: int, seed: int
+) -> tuple[Estimate, float]:
+    """F1 of sums over rows, of the second less that of the first, with interval and p.
+
+    first, second: (B, 3) hits, truth and guesses. p by swapping both models' rows (Yeh 2000).
+    """
+    order, starts = row_groups(len(first), MOST_GROUPS, generator(seed, _STREAM))
+    both = np.hstack([first, second]).astype(np.float64)
+    grouped = np.add.reduceat(both if order is None else both[order], starts, axis=0)
+    swaps = affordable(resamples, len(grouped))
+
+    def gaps(sums: Floats) -> Floats:
+        f1 = [ratio(2 * part[:, 0], part[:, 1] + part[:, 2]) for part in np.hsplit(sums, 2)]
+        gap: Floats = f1[1] - f1[0]
+        return gap
+
+    seen = gaps(grouped.sum(axis=0)[None, :])
+    drawn = gaps(resampled_sums(grouped, swaps, generator(seed, _STREAM + 1)))
+    rng, apart = generator(seed, _STREAM + 5), grouped[:, 3:] - grouped[:, :3]
+    extreme = 0
+    for _ in range(swaps):
+        moved = rng.integers(0, 2, len(grouped)) @ apart
+        change = np.concatenate([moved, -moved])
+        gap = gaps((grouped.sum(axis=0) + change)[None, :])
+        extreme += bool(abs(gap[0]) >= abs(seen[0]) - 1e-12)
+    return estimate(float(seen[0]), drawn), (1 + extreme) / (1 + swaps)
 
 
 @dataclass(frozen=True)
@@ -242,6 +273,9 @@ def _pair(first: Outcome, second: Outcome, resamples: int, seed: int) -> dict[st
     difference: dict[str, Any] = {}
     for name, scores in first.scores.items():
         gap, p = score_difference(scores, second.scores[name], resamples, seed)
+        difference[name] = {**gap, "p": p}
+    for name, counts in first.counts.items():
+        gap, p = f1_difference(counts, second.counts[name], resamples, seed)
         difference[name] = {**gap, "p": p}
     gaps = second.scores[metric] - first.scores[metric]
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,27 +15,44 @@ from nlpcli.evaluation.compare import Outcome, compare
 from nlpcli.runs.predictions import label_sets
 
 Labels = Sequence[tuple[str, ...]]
+SETS = "subset_accuracy"
+"""Of rows with any number of labels."""
 
 
 @dataclass(frozen=True)
 class Answered:
     """The truth and the answers of B rows, as ids of the different ``cells``; a cell is the labels
-    of a row. ``several``: whether a row may have any number of them."""
+    of a row. ``metric``: what the share of right rows is called; ``counts`` as in ``Outcome``."""
 
     cells: list[tuple[str, ...]]
     true: npt.NDArray[np.int64]
     guess: npt.NDArray[np.int64]
-    several: bool = False
+    metric: str = "accuracy"
+    counts: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
 
 def answered(truth: Labels, guess: Labels, *, several: bool = False) -> Answered:
-    """From the labels of each row, in one order where a row has several."""
+    """From the labels of each row, in one order where a row may have any number of them."""
     known: dict[tuple[str, ...], int] = {}
     true, found = (
         np.array([known.setdefault(row, len(known)) for row in rows], dtype=np.int64)
         for rows in (truth, guess)
     )
-    return Answered(list(known), true, found, several)
+    return Answered(list(known), true, found, SETS if several else "accuracy")
+
+
+def answered_right(
+    truth: Labels,
+    right: Sequence[bool],
+    *,
+    metric: str,
+    counts: dict[str, npt.NDArray[np.float64]],
+) -> Answered:
+    """From whether each row is right; ``truth`` tells whether models saw the same rows."""
+    known: dict[tuple[str, ...], int] = {}
+    true = np.array([known.setdefault(row, len(known)) for row in truth], dtype=np.int64)
+    cells = [*known, ("wrong",)]
+    return Answered(cells, true, np.where(right, true, len(cells) - 1), metric, counts)
 
 
 def answered_before(found: Predictions, separator: str | None) -> Answered:
@@ -46,21 +63,24 @@ def answered_before(found: Predictions, separator: str | None) -> Answered:
         for cells in (found.truths, found.answers)
     ]  # fmt: skip
     whole = found.true, found.predicted + len(found.truths)
-    return Answered(both[0] + both[1], whole[0], whole[1], separator is not None)
+    return Answered(both[0] + both[1], whole[0], whole[1], SETS if separator else "accuracy")
 
 
 def outcomes_of(models: Sequence[tuple[str, Answered]]) -> list[Outcome]:
     """Rows of all models in the same ids; models with their names.
 
-    Raises DataError where they did not answer the same rows, UsageError where one gives one label
-    a row and another any number.
+    Raises DataError where they did not answer the same rows, UsageError where they are measured by
+    different things.
     """
     first_name, first = models[0]
     known = {cell: i for i, cell in enumerate(sorted({c for _, m in models for c in m.cells}))}
     found: list[Outcome] = []
     for name, model in models:
-        if model.several != first.several:
-            raise UsageError(f"{name} and {first_name}: one gives one label a row, one any number")
+        if model.metric != first.metric:
+            raise UsageError(
+                f"{name} is measured by {model.metric}, {first_name} by {first.metric}: wanted "
+                "models of one kind"
+            )
         if len(model.true) != len(first.true):
             raise DataError(
                 f"{name}: {len(model.true):,} rows, {first_name} has {len(first.true):,}; wanted "
@@ -68,17 +88,18 @@ def outcomes_of(models: Sequence[tuple[str, Answered]]) -> list[Outcome]:
             )
         ids = np.array([known[cell] for cell in model.cells], dtype=np.int64)
         truth, guess = ids[model.true], ids[model.guess]
-        if found and not (truth == found[0].truth).all():
-            at = int((truth != found[0].truth).argmax())
+        different = np.flatnonzero(truth != found[0].truth) if found else truth[:0]
+        if len(different):
+            at = int(different[0])
             mine, theirs = (";".join(m.cells[m.true[at]]) for m in (model, first))
             raise DataError(
                 f"{name} row {at + 1}: label {shown(mine)}, {first_name} has {shown(theirs)}; "
                 "wanted the same rows in the same order"
             )
-        metric = "subset_accuracy" if model.several else "accuracy"
-        found.append(Outcome({metric: (truth == guess).astype(np.float64)}, truth, guess))
-    if first.several:  # sets are right or wrong as a whole; they are no classes to average over
-        return [Outcome(outcome.scores) for outcome in found]
+        scores = {model.metric: (truth == guess).astype(np.float64)}
+        found.append(Outcome(scores, truth, guess, model.counts))
+    if first.metric != "accuracy":  # right or wrong as a whole; no classes to average over
+        return [Outcome(outcome.scores, counts=outcome.counts) for outcome in found]
     return found
 
 

@@ -70,7 +70,7 @@ def test_refused(nlpcli: Run, tmp_path: Path) -> None:
         (["eval", "-m", "reviews", "-", "--predictions", "-"], "which can be read once"),
         (["eval", "--predictions", file, "--require-better"], "wanted two or more"),
         (["eval", "-m", "reviews", TEST, "--predicted-column", "x"], "without --predictions"),
-        (["eval", "-m", "reviews", "-m", "tags", TEST, "--no-cost"], "one gives one label a row"),
+        (["eval", "-m", "reviews", "-m", "tags", TEST, "--no-cost"], "wanted models of one kind"),
         (["eval", "-m", SAMPLES / "words_en.vec", "-m", "reviews", TEST], "are not compared"),
     ):
         done = nlpcli(*line)

@@ -15,6 +15,7 @@ from sklearn.metrics import f1_score
 from nlpcli.evaluation.compare import (
     Outcome,
     compare,
+    f1_difference,
     holm,
     macro_f1_samples,
     macro_f1_swapped,
@@ -128,6 +129,24 @@ def test_scores_that_are_no_yes_or_no() -> None:
     assert score_difference(first, first, 50, 1)[1] == 1.0
     found = compare([Outcome({"f1": first}), Outcome({"f1": first * 0.9})], resamples=50)[0]
     assert (found["metric"], found["verdict"]) == ("f1", "worse")
+
+
+def test_f1_of_sums() -> None:
+    rng = np.random.default_rng(7)
+    truth = rng.integers(0, 4, 200).astype(float)
+    first = np.stack([np.minimum(truth, rng.integers(0, 3, 200)), truth, truth], axis=1)
+    second = np.stack([truth, truth, truth + (rng.random(200) < 0.1)], axis=1)
+    gap, p = f1_difference(first, second, 200, 1)
+    wanted = [2 * a[:, 0].sum() / a[:, 1:].sum() for a in (first, second)]
+    assert gap["value"] == pytest.approx(wanted[1] - wanted[0], abs=1e-12)
+    assert gap["low"] is not None and gap["low"] > 0 and p == pytest.approx(1 / 201)
+    assert f1_difference(first, first, 50, 1)[1] == 1.0
+    assert f1_difference(0 * first, 0 * first, 20, 1) == (
+        {"value": 0.0, "low": 0.0, "high": 0.0},
+        1,
+    )
+    noise = np.stack([np.minimum(truth, rng.integers(0, 3, 200)), truth, truth], axis=1)
+    assert f1_difference(first, noise, 200, 1)[1] > 0.05
 
 
 @pytest.mark.slow
