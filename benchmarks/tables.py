@@ -288,6 +288,70 @@ def pretraining_table() -> str:
     return "\n".join(lines)
 
 
+def finetuning_table() -> str:
+    """Rows a second of fine-tuning and of prediction, beside the peers."""
+    found = result("finetuning")
+    lines = ["| job | program | rows/s | nlpcli's ratio | peak MB | |", "|---|---|---|---|---|---|"]
+    train, predict = found.get("train"), found.get("predict")
+    if train:
+        for name, key, ratio in (
+            ("nlpcli", "nlpcli", None),
+            ("Trainer as people run it, float32", "trainer", "ratio"),
+            ("Trainer, bfloat16, batches of one length", "trainer_best", "ratio_best"),
+        ):
+            share = "" if ratio is None else f"**{train[ratio]:.2f}**"
+            lines.append(
+                f"| sst2, 1 epoch | {name} | {train[f'{key}_rows_per_second']:,.0f} | {share} | "
+                f"{train[f'{key}_peak_mb']:,} | accuracy {train[f'{key}_accuracy']:.3f} |"
+            )
+    if predict:
+        for name, key in (
+            ("nlpcli", "nlpcli"), ("pipeline, batches of 32, float32", "pipeline"),
+            ("pipeline, bfloat16, sorted by length", "pipeline_best"),
+            ("ONNX Runtime, float32, sorted", "onnx"),
+        ):  # fmt: skip
+            ratio, same = predict.get(f"{key}_ratio"), predict.get(f"{key}_same_labels")
+            share = "" if ratio is None else f"**{ratio:.2f}**"
+            more = "" if same is None else f"same labels {same:.2%}"
+            rate, peak = predict[f"{key}_rows_per_second"], predict[f"{key}_peak_mb"]
+            lines.append(
+                f"| agnews, CSV to CSV | {name} | {rate:,.0f} | {share} | {peak:,} | {more} |"
+            )
+    return "\n".join(lines)
+
+
+def tuned_table() -> str:
+    """A row a data set: what both programs reach after the same budget."""
+    lines = ["| data | rows, epochs | metric | nlpcli | Trainer | BERT-base, published |",
+             "|---|---|---|---|---|---|"]  # fmt: skip
+    for name, row in result("finetuning").get("quality", {}).items():
+        cells = []
+        for key in ("nlpcli", "trainer_best"):
+            spread = row[key]["deviation"]
+            cells.append(f"{row[key]['mean']:.3f}" + ("" if spread is None else f" ± {spread:.3f}"))
+        lines.append(
+            f"| {name} | {row['rows']:,}, {row['epochs']} | {row['metric']} | {cells[0]} | "
+            f"{cells[1]} | {row['published']} |"
+        )
+    return "\n".join(lines)
+
+
+def tuning_choices_table() -> str:
+    """What decoders, frozen layers and pre-training bring."""
+    found = result("finetuning_choices")
+    lines = ["| data | way | metric | mean of seeds | seconds |", "|---|---|---|---|---|"]
+    groups = {"conll2003": found.get("tags", {})}
+    for job in ("frozen", "pretrained"):
+        groups |= {f"{name}, {job}": rows for name, rows in found.get(job, {}).items()}
+    for name, rows in groups.items():
+        for way, row in rows.items():
+            if isinstance(row, dict):
+                spread = "" if row["deviation"] is None else f" ± {row['deviation']:.3f}"
+                lines.append(f"| {name} | {way} | {row['metric']} | {row['mean']:.3f}{spread} | "
+                             f"{row['seconds']:,.0f} |")  # fmt: skip
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Replaces what stands between the markers."""
     path = ROOT / "README.md"
@@ -299,6 +363,7 @@ def main() -> None:
         "word2vec": word2vec_table,
         "ngrams": ngrams_table, "ways": ways_table, "chosen": chosen_table,
         "language": language_table, "pretraining": pretraining_table,
+        "finetuning": finetuning_table, "tuned": tuned_table, "tuning": tuning_choices_table,
     }  # fmt: skip
     for name, make in tables.items():
         table = make()

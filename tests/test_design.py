@@ -46,9 +46,12 @@ TORCH_FREE_FILES = {
 }
 SHARED_COMMAND_FILES = {
     "opening",
+    "asking",
     "pretraining_options",
     "after_training",
     "abstaining",
+    "cascading",
+    "drifting",
     "embedding",
     "eval_candidates",
     "eval_kinds",

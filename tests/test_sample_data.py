@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -104,3 +105,16 @@ def test_names_are_tagged_words() -> None:
     kinds = ("PER", "LOC", "ORG")
     assert set(tags) == {"O", *(f"{letter}-{kind}" for letter in "BI" for kind in kinds)}
     assert all(line.count(" ") == 1 for lines in sentences for line in lines)
+
+
+def test_questions_have_answers_that_stand_in_their_contexts() -> None:
+    document = json.loads((SAMPLES / "questions_en.json").read_text(encoding="utf-8"))
+    paragraphs = [part for article in document["data"] for part in article["paragraphs"]]
+    asked = [(part["context"], question) for part in paragraphs for question in part["qas"]]
+    assert len(asked) == 10 == len({question["id"] for _, question in asked})
+    assert sum(question["is_impossible"] for _, question in asked) == 2
+    for context, question in asked:
+        assert bool(question["answers"]) != question["is_impossible"]
+        for answer in question["answers"]:
+            start = answer["answer_start"]
+            assert context[start : start + len(answer["text"])] == answer["text"]

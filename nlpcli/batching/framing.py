@@ -15,10 +15,13 @@ from nlpcli.text.wordpiece import Ragged
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
 
-Long = Literal["truncate-tail", "truncate-head", "head-tail"]
+Cut = Literal["truncate-tail", "truncate-head", "head-tail"]
 """What a row keeps of a text that is too long: its head, its tail, or a quarter of the room for
 the head and the rest for the tail (Sun et al. 2019, "How to fine-tune BERT", §5.3.1)."""
+Long = Cut | Literal["window"]
+"""Or all of it, as several rows: ``batching/text_windows.py``."""
 MULTIPLE = 8
 """T is a multiple of it, which products of matrices are made for."""
 
@@ -34,15 +37,44 @@ class Specials:
 
 
 @dataclass(frozen=True)
+class Windows:
+    """Which rows are windows of which text: of text d those from ``indptr``[d] on, int64 [D + 1].
+    ``shares`` float64 [N]: what a row counts for in its text, in all 1."""
+
+    indptr: I64
+    shares: F64
+
+    @property
+    def counts(self) -> I64:
+        """Windows of each text, int64 [D]."""
+        return np.diff(self.indptr)
+
+    @property
+    def texts(self) -> I64:
+        """The text of each row, int64 [N]."""
+        return np.repeat(np.arange(len(self.indptr) - 1), self.counts)
+
+    def means(self, found: F64) -> F64:
+        """What is said of texts, float64 [D, K], by what is said of their rows, [N, K]."""
+        if not len(found):
+            return found
+        means: F64 = np.add.reduceat(found * self.shares[:, None], self.indptr[:-1], axis=0)
+        return means
+
+
+@dataclass(frozen=True)
 class Rows:
     """[CLS] A [SEP], or [CLS] A [SEP] B [SEP]: ``ids`` int32 [sum of lengths], ``indptr`` int64
     [N + 1]; ``second`` int64 [N] where B begins in its row, its length where there is none.
-    ``n_cut``: rows that lost pieces."""
+    ``n_cut``: texts, or pairs, that lost pieces; ``cut`` bool, which. ``windows``: None where each
+    text is one row."""
 
     ids: I32
     indptr: I64
     second: I64
     n_cut: int
+    cut: npt.NDArray[np.bool_] | None = None
+    windows: Windows | None = None
 
     @property
     def lengths(self) -> I64:
@@ -62,7 +94,7 @@ class Padded:
     mask: npt.NDArray[np.bool_]
 
 
-def framed(first: Ragged, second: Ragged | None, specials: Specials, long: Long) -> Rows:
+def framed(first: Ragged, second: Ragged | None, specials: Specials, long: Cut) -> Rows:
     """Rows of texts, or of pairs; of a pair that is too long the longer text is cut first."""
     sizes = np.diff(first.indptr)
     if second is None:
@@ -72,9 +104,7 @@ def framed(first: Ragged, second: Ragged | None, specials: Specials, long: Long)
         cut = kept < sizes
     else:
         others = np.diff(second.indptr)
-        room = specials.longest - 3
-        kept = np.minimum(sizes, np.maximum(room - others, -(-room // 2)))
-        behind = np.minimum(others, room - kept)
+        kept, behind = shared_room(sizes, others, specials)
         border = kept + 2
         lengths = border + behind + 1
         cut = (kept < sizes) | (behind < others)
@@ -84,10 +114,18 @@ def framed(first: Ragged, second: Ragged | None, specials: Specials, long: Long)
     _put(ids, indptr[:-1] + 1, first, kept, long)
     if second is not None and behind is not None:
         _put(ids, indptr[:-1] + border, second, behind, long)
-    return Rows(ids, indptr, border, int(cut.sum()))
+    return Rows(ids, indptr, border, int(cut.sum()), cut)
 
 
-def _put(ids: I32, places: I64, texts: Ragged, kept: I64, long: Long) -> None:
+def shared_room(first: I64, second: I64, specials: Specials) -> tuple[I64, I64]:
+    """How many pieces of each text of a pair a row has room for, of so many that they have; int64
+    [N]. The longer text gives way, down to half of the room."""
+    room = specials.longest - 3
+    kept = np.minimum(first, np.maximum(room - second, -(-room // 2)))
+    return kept, np.minimum(second, room - kept)
+
+
+def _put(ids: I32, places: I64, texts: Ragged, kept: I64, long: Cut) -> None:
     """So many pieces of each text from its place on."""
     sizes = np.diff(texts.indptr)
     offset = np.arange(int(kept.sum())) - np.repeat(np.cumsum(kept) - kept, kept)

@@ -19,7 +19,10 @@ UNCHANGED = "nothing to do: data, options and program are as in the newest versi
 
 def in_short(metrics: dict[str, Any]) -> str:
     """The metrics that people ask for first, where they are there."""
-    names = ("entity_f1", "accuracy", "macro_f1", "micro_f1", "precision_at_1", "perplexity")
+    names = (
+        "exact_match", "f1", "entity_f1", "accuracy", "macro_f1", "micro_f1", "precision_at_1",
+        "perplexity",
+    )  # fmt: skip
     return ", ".join(f"{n} {metrics[n]:.4f}" for n in names if metrics.get(n) is not None)
 
 
@@ -72,12 +75,14 @@ def show_finetune_report(report: dict[str, Any], console: Console, *, as_json: b
     import json
     import resource
 
+    windows = report.get("windows")
+    labels = f"{report.get('labels', 0):,} labels" if windows is None else f"{windows:,} windows"
     report["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     if report.get("unchanged"):
         console.say(UNCHANGED)
     else:
         console.say(
-            f"{report['rows']:,} rows, {report['labels']:,} labels; {report['epochs']} epochs, "
+            f"{report['rows']:,} rows, {labels}; {report['epochs']} epochs, "
             f"loss {report['loss']:.4f}; {report['rows_per_second']:,} rows/s; "
             f"{report['seconds']:.1f} s"
         )

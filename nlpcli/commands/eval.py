@@ -72,9 +72,11 @@ def evaluate(
     Word vectors are measured by analogies (four words a line, sections begin with a colon; as
     questions-words.txt) or by pairs of words with a score (as WordSim-353), case set aside. A
     language model is measured by its perplexity on texts, a sentence a line or row. A tagger of
-    words is measured by the entities that it finds, as conlleval does. Several -m, or files of
-    --predictions (they come after the models), are compared on the same rows: exact McNemar by
-    Holm for all pairs, paired bootstrap, and what each model costs.
+    words is measured by the entities that it finds, as conlleval does; a model that answers
+    questions by exact match and F1 of its answers as SQuAD's script does, of Chinese by characters
+    as that of CMRC 2018. Several -m, or files of --predictions (they come after the models), are
+    compared on the same rows: exact McNemar by Holm for all pairs, paired bootstrap, and what each
+    model costs.
     """
     conditions = [parse_condition(text, "--fail-under") for text in fail_under or []]
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)

@@ -9,7 +9,13 @@ import typer
 
 from nlpcli.commands.eval_kinds import Asked, Measured, check_heeded, kind_of, measure, row_format
 from nlpcli.commands.eval_tables import comparison_table, cost_lines, rows_table
-from nlpcli.commands.opening import check_asked, for_encoders, model_place, open_measurable
+from nlpcli.commands.opening import (
+    check_asked,
+    for_encoders,
+    model_place,
+    open_measurable,
+    tell_long,
+)
 from nlpcli.errors import NegativeAnswer, UsageError
 from nlpcli.shell.console import Console, RejectFile
 
@@ -69,6 +75,7 @@ def measure_all(context: typer.Context, console: Console, reject: RejectFile) ->
         else:
             check_heeded(kind, model, options)
             measured = kind.again(opened, rows, options)
+        tell_long(opened, console)
         if wanted and measured.asked is not None:
             cost = _cost(opened, model, measured.asked, measured.document["n"], options)
             measured.document["cost"] = cost

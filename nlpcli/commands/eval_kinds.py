@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nlpcli.commands.asking import answer_table, is_answerer, question_columns
 from nlpcli.commands.eval_tables import language_table, rows_table, word_table
 from nlpcli.commands.tagging import is_tagger, word_columns
 from nlpcli.errors import UsageError
@@ -131,7 +132,7 @@ def _tagged(opened: Any, rows: Labelled, options: Options) -> Measured:
     from nlpcli.runs.token_tagger import score_tags, tags_answered
 
     sentences = [parted_words(text) for text in rows.texts]
-    opened.tags(sentences[:1])  # it is loaded when it is first asked
+    opened.tags([["."]])  # it is loaded when it is first asked
     begun = time.perf_counter()
     found = opened.tags(sentences)
     seconds = time.perf_counter() - begun
@@ -144,6 +145,16 @@ def _tagged(opened: Any, rows: Labelled, options: Options) -> Measured:
     )  # fmt: skip
     answers = tags_answered(opened, rows, found, options["test"])
     return Measured(document, rows_table(document), rows, None, asked, answers)
+
+
+def _answerer(opened: Any, options: Options, reject: RejectFile) -> Measured:
+    from nlpcli.runs.question_answerer import score_questions
+
+    document = score_questions(
+        opened, options["test"], row_format(options), columns=question_columns(options),
+        resamples=options["resamples"], seed=options["seed"], on_reject=reject,
+    )  # fmt: skip
+    return Measured(document, answer_table(document))
 
 
 def _classifier(opened: Any, options: Options, reject: RejectFile) -> Measured:
@@ -165,7 +176,7 @@ def _classified(opened: Any, rows: Labelled, options: Options) -> Measured:
     from nlpcli.runs.comparing import answered
     from nlpcli.runs.scoring import ece_uncalibrated, given_labels, score
 
-    opened.probabilities(rows.texts[:1])  # an encoder is loaded when it is first asked
+    opened.probabilities([""])  # an encoder is loaded when it is first asked
     begun = time.perf_counter()
     probabilities = opened.probabilities(rows.texts)
     seconds = time.perf_counter() - begun
@@ -192,6 +203,7 @@ KINDS = (
     Kind("word vectors", _is_word_vectors, frozenset({"vocab_limit"}), _word_vectors),
     Kind("a language model", _is_language_model, frozenset({"format"}), _language_model),
     Kind("a tagger of words", is_tagger, frozenset({"format"}), _tagger, _tagged),
+    Kind("a model that answers questions", is_answerer, frozenset({"format"}), _answerer),
     Kind(
         "a classifier", lambda opened: True, frozenset({"threshold", "label_separator", "format"}),
         _classifier, _classified,

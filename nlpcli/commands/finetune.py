@@ -16,10 +16,11 @@ from nlpcli.commands.after_training import (
     why_not,
 )
 from nlpcli.commands.configuring import from_options
-from nlpcli.commands.finetune_tasks import chosen_task, plain, request_of
+from nlpcli.commands.finetune_tasks import TASKS, among_ranks, chosen_task, plain, request_of
 from nlpcli.commands.opening import open_encoder, refuse_same_file
 from nlpcli.errors import NegativeAnswer, UsageError
 from nlpcli.shell import options as opt
+from nlpcli.shell import ranks as around
 from nlpcli.shell.console import Console, RejectFile
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ Examples:
   nlpcli finetune sample_data/reviews_en.csv --from encoder -o tuned
   nlpcli finetune sample_data/tags_en.csv --from encoder -o tuned-tags \\
       --label-column labels --label-separator ';' --epochs 1
+  nlpcli finetune sample_data/questions_en.json --from encoder -o answers
 """
 
 
@@ -56,9 +58,12 @@ def finetune(
     label_pieces: own.LabelPiecesOption = own.LabelPieces.first,
     word_decoding: own.WordDecodingOption = own.WordDecoding.first,
     crf: own.Crf = False,
-    epochs: own.Epochs = 3,
+    doc_stride: own.DocStride = 128,
+    max_question_length: own.MaxQuestionLength = 64,
+    max_answer_length: own.MaxAnswerLength = 30,
+    epochs: own.Epochs = None,
     batch_size: own.BatchSize = 32,
-    lr: own.Lr = 5e-5,
+    lr: own.Lr = None,
     warmup: own.Warmup = 0.06,
     layer_decay: own.LayerDecay = 1.0,
     weight_decay: own.WeightDecay = 0.01,
@@ -66,10 +71,12 @@ def finetune(
     freeze: own.Freeze = "none",
     label_smoothing: own.LabelSmoothing = 0.0,
     focal: own.Focal = 0.0,
+    fgm: own.Fgm = 0.0,
     class_weight: own.ClassWeight = None,
     threshold: own.Threshold = None,
     max_length: own.MaxLength = None,
     long: own.Long = own.LongName.truncate_tail,
+    window_overlap: own.WindowOverlap = 32,
     patience: own.Patience = None,
     publish_if: own.PublishIf = None,
     if_changed: own.IfChanged = False,
@@ -91,13 +98,17 @@ def finetune(
     verbose: opt.Verbose = False,
     no_color: opt.NoColor = False,
 ) -> None:
-    """Fine-tune an encoder on labelled texts or pairs, or on tagged words, and publish the model.
+    """Fine-tune an encoder on labelled texts or pairs, on tagged words or on answered questions.
 
     Of the epochs the best one on the dev rows is kept: by accuracy, or with --label-separator by
-    micro F1, of words by entity F1. --from takes a fine-tuned model too; its head is drawn anew.
-    The model is at the same time a folder that transformers loads as
-    BertForSequenceClassification or BertForTokenClassification. Words come as CoNLL files, or in
-    columns tokens and tags: lists as JSON, or joined by blanks.
+    micro F1, of words by entity F1, of answers by F1. --from takes a fine-tuned model too; its head
+    is drawn anew, but for questions, if it was one for them: that goes on. The model is at the same
+    time a folder that transformers loads as
+    BertForSequenceClassification, BertForTokenClassification or BertForQuestionAnswering. Words
+    come as CoNLL files, or in columns tokens and tags: lists as JSON, or joined by blanks.
+    Questions come as SQuAD's JSON, or in columns context, question, answer and answer_start
+    (--text-column, --text-b-column and --label-column for the first three). Under torchrun, on one
+    machine, each process computes a share of every step.
     """
     from nlpcli.store.store import Store
     from nlpcli.training.finetuning_config import FinetuneConfig
@@ -105,21 +116,23 @@ def finetune(
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     models = Store(opt.store_root(store))
     opt.expect_input(train)
-    options = plain(context.params)
+    place = around.place()
+    options = among_ranks(plain(context.params), place.size)
     options["dev_fraction"] = 0.0 if dev is not None else dev_fraction
     refuse_same_file({"TRAIN": train, "--dev": dev}, {"--rejects": rejects, "--output": output})
     chosen = chosen_task(options, console)
     opened = open_encoder(base, store, console)
-    length = _length(opened.encoder.config, base, max_length, pair=text_b_column is not None)
+    pair, usual = text_b_column is not None, TASKS[chosen].length
+    length = _length(opened.encoder.config, base, max_length, usual, pair=pair)
     try:
         config = from_options(FinetuneConfig, options, max_length=length)
     except ValueError as error:
         raise UsageError(str(error)) from None
     request, run = request_of(chosen, options, config, opened)
-    _execute(request, run, models, console, rejects, options)
+    _execute(request, run, models, console, rejects, options, place)
 
 
-def _length(config: BertConfig, base: str, asked: int | None, *, pair: bool) -> int:
+def _length(config: BertConfig, base: str, asked: int | None, usual: int, *, pair: bool) -> int:
     """Positions of a row. Raises UsageError for an encoder that cannot read such rows."""
     from nlpcli.store.encoder_classifier import SHORTEST
 
@@ -130,25 +143,35 @@ def _length(config: BertConfig, base: str, asked: int | None, *, pair: bool) -> 
         raise UsageError(f"--text-b-column: {base} knows one segment, wanted 2 for pairs")
     if asked is not None and asked > longest:
         raise UsageError(f"--max-length {asked}: {base} has {longest} positions")
-    return asked or min(128, longest)
+    return asked or min(usual, longest)
 
 
 def _execute(
     request: Any, run: Any, store: Any, console: Console, rejects: Path | None,
-    options: dict[str, Any],
+    options: dict[str, Any], place: around.Place,
 ) -> None:  # fmt: skip
-    """Runs it, or shows the plan; then says how it went."""
+    """Runs it, or shows the plan; then says how it went. Rank 0 alone has a draft."""
+    from nlpcli.runs.leading import joined, leading
+
+    if place.rank:
+        if options["dry_run"]:
+            return
+        ranks = joined(place.rank, place.size)
+        unseen = RejectFile(None, console)
+        raise typer.Exit(run(request, store, console, unseen, ranks).follow())
     draft = store.begin(request.output, force=options["force"], wait=options["wait"])
     if options["dry_run"]:
         draft.probe()
         plan = run(request, store, console, RejectFile(None, console)).plan()
         show_plan(plan, as_json=options["json"])
         return
-    with draft:
-        report = run(request, store, console, RejectFile(rejects, console)).run(draft)
-    show_finetune_report(report, console, as_json=options["json"])
-    if report["refused"]:
-        raise NegativeAnswer(why_not(report))
+    ranks = joined(place.rank, place.size)
+    with leading(ranks):
+        with draft:
+            report = run(request, store, console, RejectFile(rejects, console), ranks).run(draft)
+        show_finetune_report(report, console, as_json=options["json"])
+        if report["refused"]:
+            raise NegativeAnswer(why_not(report))
     if options["keep"] is not None and draft.versioned:
         prune_after(store, request.output, options["keep"], console)
     tell_pin(store, request.output, report, console)

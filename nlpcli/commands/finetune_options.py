@@ -14,6 +14,7 @@ class TaskName(StrEnum):
     sequence = "sequence"
     pair = "pair"
     token = "token"
+    qa = "qa"
 
 
 class SchemeName(StrEnum):
@@ -47,11 +48,12 @@ class LongName(StrEnum):
     truncate_tail = "truncate-tail"
     truncate_head = "truncate-head"
     head_tail = "head-tail"
+    window = "window"
 
 
 Task = Annotated[
     TaskName | None,
-    typer.Option(help="A label of a text, of a pair, of each word [default: by the columns]."),
+    typer.Option(help="A label of a text, a pair, each word; answers [default: by the columns]."),
 ]
 Dev = Annotated[
     str | None, typer.Option(help="Rows to choose the best epoch and the threshold on.")
@@ -72,9 +74,26 @@ WordDecodingOption = Annotated[
 Crf = Annotated[
     bool, typer.Option("--crf", help="Words: a field that learns which tags follow which.")
 ]
-Epochs = Annotated[int, typer.Option(min=1, max=10000, help="Passes over the rows.")]
+DocStride = Annotated[
+    int, typer.Option(min=0, max=8192, help="Questions: pieces that windows of a context share.")
+]
+MaxQuestionLength = Annotated[
+    int, typer.Option(min=1, max=8192, help="Questions: pieces that are read of one.")
+]
+MaxAnswerLength = Annotated[
+    int, typer.Option(min=1, max=8192, help="Questions: pieces of the longest answer.")
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(min=1, max=10000, help="Passes over the rows [default: 3, with --freeze all 30]."),
+]
 BatchSize = Annotated[int, typer.Option(min=1, max=100000, help="Rows of a step.")]
-Lr = Annotated[float, typer.Option(min=1e-8, max=1, help="Highest learning rate.")]
+Lr = Annotated[
+    float | None,
+    typer.Option(
+        min=1e-8, max=1, help="Highest learning rate [default: 5e-5, with --freeze all 1e-3]."
+    ),
+]
 Warmup = Annotated[
     float, typer.Option(min=0, max=0.9, help="Share of the steps in which it rises.")
 ]
@@ -90,14 +109,26 @@ LabelSmoothing = Annotated[float, typer.Option(min=0, max=0.9)]
 Focal = Annotated[
     float, typer.Option(min=0, max=10, help="Rows that are right already count less.")
 ]
+Fgm = Annotated[
+    float,
+    typer.Option(
+        min=0, max=1000,
+        help="Learn each row also with its pieces' vectors moved so far against it.",
+    ),
+]  # fmt: skip
 ClassWeight = Annotated[str | None, typer.Option(help="balanced, or a CSV file of label,weight.")]
 Threshold = Annotated[
     float | None, typer.Option(min=0, max=1, help="For several labels [default: tuned].")
 ]
 MaxLength = Annotated[
-    int | None, typer.Option(min=4, max=8192, help="Pieces of a row [default: 128, or fewer].")
+    int | None, typer.Option(min=4, max=8192, help="Pieces of a row [default: 128; qa: 384].")
 ]
-Long = Annotated[LongName, typer.Option(help="What is left out of a text that is longer.")]
+Long = Annotated[
+    LongName, typer.Option(help="What is left out of a text that is longer; window: nothing.")
+]
+WindowOverlap = Annotated[
+    int, typer.Option(min=0, max=8192, help="Pieces that windows of a long text share.")
+]
 Patience = Annotated[
     int | None, typer.Option(min=1, help="End after so many epochs without a better one.")
 ]

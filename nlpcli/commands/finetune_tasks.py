@@ -5,11 +5,13 @@ A task costs an entry in ``TASKS``, with a function that builds its request.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from nlpcli.commands.asking import question_columns
 from nlpcli.commands.configuring import has_dev_part
 from nlpcli.commands.tagging import word_columns
 from nlpcli.errors import UsageError
@@ -23,26 +25,32 @@ Options = dict[str, Any]
 SOME_HEED: Options = {
     "text_b_column": None, "weight_column": None, "label_separator": None, "class_weight": None,
     "threshold": None, "long": "truncate-tail", "tag_scheme": "auto", "label_pieces": "first",
-    "word_decoding": "first", "crf": False,
+    "word_decoding": "first", "crf": False, "doc_stride": 128, "max_question_length": 64,
+    "max_answer_length": 30, "window_overlap": 32,
 }  # fmt: skip
 """Options that have no meaning for some tasks, as they are where they are not given."""
 WITHOUT_CRF: Options = {"label_pieces": "first", "label_smoothing": 0.0, "focal": 0.0}
 SHARED = (
     "output", "train", "dev", "dev_fraction", "class_weight", "threshold", "patience", "seed",
-    "threads", "device", "precision", "resume", "save_every", "if_changed",
+    "threads", "device", "precision", "resume", "save_every", "if_changed", "ranks",
 )  # fmt: skip
 """Options that every request has under their own names."""
+FROZEN = {"epochs": 30, "lr": 1e-3}
+"""Of a head alone, unless they are given: a pass over features that are kept costs next to
+nothing, and what begins at random has far to go."""
 COLUMNS = ("text_column", "text_b_column", "label_column", "weight_column", "label_separator")
 
 
 @dataclass(frozen=True)
 class Task:
     """``heeds``: of ``SOME_HEED``. ``request``: (what all requests have, options) -> the request
-    and the class of its run. ``metrics``: what --publish-if may name."""
+    and the class of its run. ``metrics``: what --publish-if may name. ``length``: pieces of a row,
+    where nobody says it."""
 
     heeds: frozenset[str]
     request: Callable[[Options, Options], tuple[Any, Any]]
     metrics: Callable[[Options], tuple[str, ...]]
+    length: int = 128
 
 
 def _of_texts(given: Options, options: Options) -> tuple[Any, Any]:
@@ -61,6 +69,16 @@ def _of_words(given: Options, options: Options) -> tuple[Any, Any]:
     return TokenRequest(**given, **own, scheme=options["tag_scheme"]), TokenRun
 
 
+def _of_questions(given: Options, options: Options) -> tuple[Any, Any]:
+    from nlpcli.runs.question_finetuning import QuestionRequest, QuestionRun
+
+    base = given["base"]
+    if base.encoder.config.type_vocab < 2:
+        raise UsageError(f"--from {base.path}: knows one segment, wanted 2 for questions")
+    own = {n: options[n] for n in ("doc_stride", "max_question_length", "max_answer_length")}
+    return QuestionRequest(**{**given, "columns": question_columns(options)}, **own), QuestionRun
+
+
 def _label_metrics(options: Options) -> tuple[str, ...]:
     from nlpcli.runs.conditions import metric_names
 
@@ -73,19 +91,53 @@ def _word_metrics(options: Options) -> tuple[str, ...]:
     return METRICS
 
 
-FOR_TEXTS = frozenset({"weight_column", "label_separator", "class_weight", "threshold", "long"})
+def _answer_metrics(options: Options) -> tuple[str, ...]:
+    from nlpcli.runs.question_finetuning import GATE
+
+    return GATE
+
+
+FOR_TEXTS = frozenset({
+    "weight_column", "label_separator", "class_weight", "threshold", "long", "window_overlap",
+})  # fmt: skip
 TASKS = {
     "sequence": Task(FOR_TEXTS, _of_texts, _label_metrics),
     "pair": Task(FOR_TEXTS | {"text_b_column"}, _of_texts, _label_metrics),
     "token": Task(
         frozenset({"tag_scheme", "label_pieces", "word_decoding", "crf"}), _of_words, _word_metrics
     ),
+    "qa": Task(
+        frozenset({"text_b_column", "doc_stride", "max_question_length", "max_answer_length"}),
+        _of_questions,
+        _answer_metrics,
+        length=384,
+    ),
 }
 
 
 def plain(options: Options) -> Options:
-    """With the values of choices in their place."""
-    return {n: v.value if isinstance(v, StrEnum) else v for n, v in options.items()}
+    """With the values of choices in their place, and what depends on --freeze."""
+    found = {n: v.value if isinstance(v, StrEnum) else v for n, v in options.items()}
+    if found["freeze"] == "all":
+        found |= {name: value for name, value in FROZEN.items() if found[name] is None}
+    return found
+
+
+def among_ranks(options: Options, n_ranks: int) -> Options:
+    """The options of one of several processes. Raises UsageError for what one alone does."""
+    from nlpcli.runs.leading import threads_of_rank
+
+    if n_ranks == 1:
+        return {**options, "ranks": 1}
+    if options["device"] not in ("auto", "cpu"):
+        raise UsageError(
+            f"--device {options['device']}: ranks train on the CPU", hint="--device cpu"
+        )
+    for name, path in (("TRAIN", options["train"]), ("--dev", options["dev"])):
+        if path is not None and not os.path.isfile(path):
+            raise UsageError(f"{name} {path}: each rank reads it, wanted a file")
+    threads = threads_of_rank(options["threads"], n_ranks)
+    return {**options, "ranks": n_ranks, "device": "cpu", "threads": threads}
 
 
 def row_format(options: Options) -> RowFormat:
@@ -124,6 +176,8 @@ def _refuse_useless(task: str, options: Options) -> None:
                 f"--{name.replace('_', '-')} has no meaning for --task {task}",
                 hint="--task pair" if other else None,
             )
+    if options["window_overlap"] != SOME_HEED["window_overlap"] and options["long"] != "window":
+        raise UsageError("--window-overlap has no meaning without --long window")
     if options["crf"]:
         for name, value in WITHOUT_CRF.items():
             if options[name] != value:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from nlpcli.commands.asking import is_answerer
 from nlpcli.errors import DataError, UsageError
 from nlpcli.shell.console import Console
 from nlpcli.shell.options import store_root
 
 if TYPE_CHECKING:
     from nlpcli.models.word_vectors import WordVectors
+    from nlpcli.runs.question_answerer import QuestionAnswerer
     from nlpcli.runs.token_tagger import TokenTagger
     from nlpcli.store.classifier import Classifier
     from nlpcli.store.encoder import OpenedEncoder
@@ -130,7 +132,7 @@ def model_place(model: str, store: Path | None) -> Path:
 
 def open_measurable(
     model: str, store: Path | None, console: Console, **asked: Any
-) -> Classifier | WordVectors | LanguageModel | TokenTagger:
+) -> Classifier | WordVectors | LanguageModel | TokenTagger | QuestionAnswerer:
     """Whatever ``eval`` can measure; ``asked`` as ``open_answering`` has it. Raises InputMissing,
     DataError, UsageError, Unavailable."""
     tagger = _plain_tagger(model, console, asked)
@@ -157,7 +159,7 @@ def open_measurable(
 
 def open_answerer(
     model: str, store: Path | None, console: Console, **asked: Any
-) -> Classifier | LanguageModel | TokenTagger:
+) -> Classifier | LanguageModel | TokenTagger | QuestionAnswerer:
     """Whatever ``predict`` can ask; ``asked`` as ``open_answering`` has it. Raises InputMissing,
     DataError, UsageError, Unavailable."""
     tagger = _plain_tagger(model, console, asked)
@@ -168,15 +170,30 @@ def open_answerer(
     return _stored_answerer(open_model(model, store, console), console, asked)
 
 
-def _plain_tagger(model: str, console: Console, asked: dict[str, Any]) -> TokenTagger | None:
-    """A plain Hugging Face folder that tags words; None for anything else."""
+def _plain_tagger(
+    model: str, console: Console, asked: dict[str, Any]
+) -> TokenTagger | QuestionAnswerer | None:
+    """A plain Hugging Face folder that tags words or answers questions; None for anything else."""
     path = hf_folder_meant(model)
     if path is None:
         return None
+    from nlpcli.runs.question_answerer import open_plain_answerer
     from nlpcli.runs.token_tagger import open_plain_tagger
 
     tagger = open_plain_tagger(path)
-    return None if tagger is None else _told_tagger(path, tagger, console, asked)
+    if tagger is not None:
+        return _told_tagger(path, tagger, console, asked)
+    answerer = open_plain_answerer(path)
+    return None if answerer is None else _told_answerer(path, answerer, console, asked)
+
+
+def _told_answerer(
+    path: Path, answerer: QuestionAnswerer, console: Console, asked: dict[str, Any]
+) -> QuestionAnswerer:
+    console.detail(f"model {path}: answers questions")
+    ready = answerer.on(**{name: asked[name] for name in FOR_ENCODERS if name in asked})
+    ready.ready()  # so that no header is written in vain
+    return ready
 
 
 def _told_tagger(
@@ -188,8 +205,12 @@ def _told_tagger(
 
 def _stored_answerer(
     folder: ModelFolder, console: Console, asked: dict[str, Any]
-) -> Classifier | LanguageModel | TokenTagger:
-    """A classifier, a tagger of words, or a language model that has no labels."""
+) -> Classifier | LanguageModel | TokenTagger | QuestionAnswerer:
+    """A classifier, a tagger of words, what answers questions, or a language model that has no
+    labels."""
+    answerer = _stored_questions(folder)
+    if answerer is not None:
+        return _told_answerer(folder.path, answerer, console, asked)
     if folder.manifest.kind == "bert-tagger":
         from nlpcli.runs.token_tagger import TokenTagger
         from nlpcli.store.token_tagger import read_token_tagger
@@ -205,6 +226,21 @@ def _stored_answerer(
         f"model {folder.path}: order {language.model.order}, {language.model.n_words:,} words"
     )
     return language
+
+
+def _stored_questions(folder: ModelFolder) -> QuestionAnswerer | None:
+    """What answers questions, of our making or imported; None for another kind of model."""
+    kind, about = folder.manifest.kind, folder.manifest.config.get("encoder")
+    architecture = about.get("architecture") if isinstance(about, dict) else None
+    if kind not in ("bert-qa", "bert-encoder") or architecture != "BertForQuestionAnswering":
+        return None
+    from nlpcli.runs.question_answerer import QuestionAnswerer, plain_answerer
+    from nlpcli.store.encoder import read_encoder
+    from nlpcli.store.question_answerer import read_question_answerer
+
+    if kind == "bert-qa":
+        return QuestionAnswerer(read_question_answerer(folder))
+    return plain_answerer(read_encoder(folder), str(folder.path))
 
 
 def _tell_vectors(path: Path, vectors: WordVectors, console: Console) -> None:
@@ -249,6 +285,8 @@ def for_encoders(options: dict[str, Any]) -> dict[str, Any]:
 def check_asked(opened: object, model: str, context: typer.Context) -> None:
     """Raises UsageError where texts are given for pairs or the other way round, and for what was
     typed and only an encoder heeds. ``model``: its name in messages."""
+    if is_answerer(opened):
+        return
     other = context.params["text_b_column"]
     pair = getattr(opened, "pair", None)
     if pair and other is None:
@@ -265,6 +303,13 @@ def check_asked(opened: object, model: str, context: typer.Context) -> None:
 def _told(path: Path, classifier: Classifier, console: Console) -> Classifier:
     console.detail(f"model {path}: {len(classifier.labels):,} labels")
     return classifier
+
+
+def tell_long(model: object, console: Console) -> None:
+    """Texts that were longer than an encoder reads are told of, now that all are answered."""
+    found = getattr(model, "long_texts", None)
+    for line in [] if found is None else found.lines():
+        console.say(line)
 
 
 def refuse_same_file(

@@ -23,7 +23,8 @@ _NOT_CP1252 = re.compile("[\udc81\udc8d\udc8f\udc90\udc9d]")
 class BadRow(Exception):
     """A row that cannot be used; ``fatal`` when reading on would make no sense.
 
-    ``at`` is the line of the fault, where it is known and may be another than the row's first.
+    ``at`` is the line of the fault, where it is known and may be another than the row's first;
+    ``where`` names the row in a file in which lines say nothing.
     """
 
     def __init__(
@@ -34,9 +35,11 @@ class BadRow(Exception):
         fatal: bool = False,
         hint: str | None = None,
         at: int | None = None,
+        where: str | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason, self.row, self.fatal, self.hint, self.at = reason, row, fatal, hint, at
+        self.where = where
 
 
 class Lines:

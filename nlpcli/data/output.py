@@ -89,7 +89,7 @@ class RowWriter:
                 k: (float(v) if v else None) if n else v for k, v, n in cells
             }
             for name in compress(self._header, self._json):
-                document[name] = json.loads(str(document[name]))
+                document[name] = json.loads(str(document[name]) or "null")
             lines.append(json.dumps(document, ensure_ascii=False) + "\n")
         self._stream.write("".join(lines).encode())
 

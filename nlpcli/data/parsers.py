@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nlpcli.data.conll import ConllParser
 from nlpcli.data.lines import BadRow
+from nlpcli.data.squad import SquadParser
 from nlpcli.errors import DataError, shown
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def make_parser(format: str, fmt: RowFormat, lines: Iterator[str], name: str) ->
         return FastTextParser(lines, fmt)
     if format == "conll":
         return ConllParser(lines, name)
+    if format == "squad":
+        return SquadParser(lines, name)
     return TextParser(lines)
 
 

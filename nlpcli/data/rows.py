@@ -18,10 +18,10 @@ from nlpcli.data.parsers import Parser, make_parser
 from nlpcli.data.source import Source
 from nlpcli.errors import DataError, UsageError, nearest, shown
 
-FORMATS = ("csv", "tsv", "jsonl", "text", "fasttext", "conll")
+FORMATS = ("csv", "tsv", "jsonl", "text", "fasttext", "conll", "squad")
 _AHEAD = 2
 _ENDINGS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".txt": "text",
-            ".conll": "conll"}  # fmt: skip
+            ".conll": "conll", ".json": "squad"}  # fmt: skip
 Reject = Callable[[int, str, str], None]
 
 
@@ -192,12 +192,14 @@ class RowStream:
         self.skipped += 1
         if self._on_reject is not None:
             where = f"line {bad.at} " if bad.at not in (None, line) else ""
+            where = f"{bad.where}: " if bad.where else where
             self._on_reject(line, where + bad.reason, ",".join(bad.row))
 
     def _refuse(self, line: int, bad: BadRow) -> NoReturn:
         joiner = " " if bad.reason.startswith("byte") else ": "
         hint = bad.hint or (None if bad.fatal else "--on-error skip drops such rows")
-        raise DataError(f"{self.name} line {bad.at or line}{joiner}{bad.reason}", hint=hint)
+        place = bad.where or f"line {bad.at or line}"
+        raise DataError(f"{self.name} {place}{joiner}{bad.reason}", hint=hint)
 
 
 def _as_utf8(name: str) -> str:

@@ -36,3 +36,23 @@ def holdout(
     chosen = np.zeros(len(labels), dtype=bool)
     chosen[held] = True
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def holdout_groups(
+    groups: list[str], fraction: float, seed: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """As ``holdout``, of rows of which those of one group stay together.
+
+    Groups are drawn until about ``fraction`` of the rows is held out; one group at least, and one
+    at most of two, where ``fraction`` is not 0.
+    """
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(groups))}
+    owner = np.array([numbers[name] for name in groups], np.int64)
+    sizes = np.bincount(owner, minlength=len(numbers))
+    order = np.random.default_rng(seed).permutation(len(numbers))[: len(numbers) - 1]
+    held = np.zeros(len(numbers), bool)
+    if fraction > 0 and len(order):
+        reached = np.cumsum(sizes[order])
+        count = 1 + int(np.searchsorted(reached, fraction * len(groups)))
+        held[order[:count]] = True
+    return np.flatnonzero(~held[owner]), np.flatnonzero(held[owner])

@@ -107,6 +107,8 @@ class Bert(Named):
         self.pooler = linear(config.hidden, config.hidden) if pooler else None
         self.sparse_words = False
         """Whether backward leaves a sparse gradient of ``words``: rows that occurred."""
+        self.shift: Tensor | None = None
+        """Added to the vectors of the pieces of the next batches, [B, T, D], where there is one."""
 
     def forward(
         self, ids: Tensor, segments: Tensor | None = None, mask: Tensor | None = None
@@ -138,6 +140,8 @@ class Bert(Named):
     def embed(self, ids: Tensor, segments: Tensor | None) -> Tensor:
         """The sum of the embeddings of piece, position and segment, normed; [B, T, D]."""
         x = functional.embedding(ids, self.words, sparse=self.sparse_words)
+        if self.shift is not None:
+            x = x + self.shift
         x = x + self.positions[: ids.shape[1]]
         if segments is None:
             x = x + self.segments[0]

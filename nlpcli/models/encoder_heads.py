@@ -6,6 +6,7 @@ Shapes: B rows, T positions, D hidden size, K labels.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -23,6 +24,24 @@ class EncoderModel(Named):
     """An encoder and a head above it: (ids, segments, mask) -> what the head says, float32."""
 
     bert: Bert
+    splits: ClassVar[bool] = False
+    """Whether it is ``head`` of ``features``, of which a frozen encoder has always the same."""
+    by_position: ClassVar[bool] = False
+    """Whether features are of each position, [B, T, D], and not of a row, [B, D]."""
+    remembered: dict[str, Tensor] | None = None
+    """Features of rows by their content, while the encoder is frozen and they have room."""
+
+    def features(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
+        """What the encoder says of rows, without dropout of the head's."""
+        raise NotImplementedError
+
+    def head(self, features: Tensor) -> Tensor:
+        """What is made of it, float32."""
+        raise NotImplementedError
+
+    def forward(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
+        """What the head says, float32."""
+        return self.head(self.features(ids, segments, mask))
 
     def rate(self, name: str, lr: float) -> float:
         """The learning rate of a parameter where the encoder has ``lr``."""
@@ -35,18 +54,23 @@ class SequenceModel(EncoderModel):
     K labels, or one number for a regression.
     """
 
+    splits = True
+
     def __init__(self, config: BertConfig, n_outputs: int, dropout: float) -> None:
         super().__init__()
         self.bert = Bert(config)
         self.classifier = linear(config.hidden, n_outputs)
         self._dropout = dropout
 
-    def forward(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
+    def features(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
+        """Pooled vectors [B, D]."""
+        return self.bert.pooled(self.bert(ids, segments, None if bool(mask.all()) else mask))
+
+    def head(self, features: Tensor) -> Tensor:
         """Logits [B, K], float32."""
-        pooled = self.bert.pooled(self.bert(ids, segments, None if bool(mask.all()) else mask))
         if self.training and self._dropout:
-            pooled = functional.dropout(pooled, self._dropout)
-        logits: Tensor = self.classifier(pooled)
+            features = functional.dropout(features, self._dropout)
+        logits: Tensor = self.classifier(features)
         return logits.float()
 
     def parts(self) -> Iterator[Part]:

@@ -22,6 +22,8 @@ class TokenModel(EncoderModel):
     """An encoder without pooler and a linear layer above each position, K tags:
     ``BertForTokenClassification``; ``crf`` above it, if any, looks at the words of a sentence."""
 
+    splits = by_position = True
+
     def __init__(
         self, config: BertConfig, n_labels: int, dropout: float, crf: Crf | None = None
     ) -> None:
@@ -31,12 +33,16 @@ class TokenModel(EncoderModel):
         self.crf = crf
         self._dropout = dropout
 
-    def forward(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
+    def features(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
+        """Hidden states of the last layer, [B, T, D]."""
+        hidden: Tensor = self.bert(ids, segments, None if bool(mask.all()) else mask)
+        return hidden
+
+    def head(self, features: Tensor) -> Tensor:
         """Logits [B, T, K], float32."""
-        hidden = self.bert(ids, segments, None if bool(mask.all()) else mask)
         if self.training and self._dropout:
-            hidden = functional.dropout(hidden, self._dropout)
-        logits: Tensor = self.classifier(hidden)
+            features = functional.dropout(features, self._dropout)
+        logits: Tensor = self.classifier(features)
         return logits.float()
 
     def parts(self) -> Iterator[Part]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from nlpcli.runs.drift import DriftMonitor
+    from nlpcli.runs.occlusion import Reason
     from nlpcli.store.classifier import Classifier
 
 
@@ -24,8 +27,9 @@ class Answers:
         all_probabilities: bool,
         abstain_below: float,
         explain: int,
+        monitor: DriftMonitor | None = None,
     ) -> None:
-        self._model, self._explain = model, explain
+        self.model, self._explain, self.monitor = model, explain, monitor
         self._labels, self._multi = model.labels, model.multi_label
         self._separator = model.separator or ";"
         self._top_k = min(top_k, len(model.labels))
@@ -44,14 +48,17 @@ class Answers:
             self.numeric += each
             self.columns += each
         if explain:
-            from nlpcli.store.classifier import explain as reasons
-
-            reasons(model, [], [], explain)  # refused before anything is written
+            self._explained([], [])  # refused before anything is written
             self.columns.append(f"{prefix}explanation")
 
     def __call__(self, texts: list[str]) -> list[list[str]]:
         """One list of cells a column."""
-        probabilities = self._model.probabilities(texts)
+        return self.cells(texts, self.model.probabilities(texts))
+
+    def cells(self, texts: list[str], probabilities: npt.NDArray[np.float64]) -> list[list[str]]:
+        """The same, of probabilities that are known."""
+        if self.monitor is not None:
+            self.monitor.see(texts, probabilities)
         columns = self._sets(probabilities) if self._multi else self._ranked(probabilities)
         if self._all:
             columns += [_cells(column) for column in probabilities.T]
@@ -60,17 +67,27 @@ class Answers:
         return columns
 
     def _reasons(self, texts: list[str], probabilities: npt.NDArray[np.float64]) -> list[str]:
-        """JSON lists of n-gram and what it adds to the logit of the most probable label."""
+        """JSON lists of n-gram, or of an encoder word, and what it adds to the logit of the most
+        probable label; of pairs which text the word is of, too."""
         import json
 
-        from nlpcli.store.classifier import explain
-
-        top = probabilities.argmax(axis=1).tolist()
-        found = explain(self._model, texts, top, self._explain)
+        found = self._explained(texts, probabilities.argmax(axis=1).tolist())
         return [
-            json.dumps([[name, round(amount, 4)] for name, amount in row], ensure_ascii=False)
+            json.dumps(
+                [[name, round(amount, 4), *side] for name, amount, *side in row],
+                ensure_ascii=False,
+            )
             for row in found
         ]
+
+    def _explained(self, texts: list[str], labels: list[int]) -> Sequence[Sequence[Reason]]:
+        """Raises UsageError for a model that has no reasons to give."""
+        by_words = getattr(self.model, "explain", None)
+        if by_words is not None:
+            return cast("list[list[Reason]]", by_words(texts, labels, self._explain))
+        from nlpcli.store.classifier import explain
+
+        return explain(self.model, texts, labels, self._explain)
 
     def _ranked(self, probabilities: npt.NDArray[np.float64]) -> list[list[str]]:
         import numpy as np

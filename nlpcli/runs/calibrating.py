@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ class Evidence:
 
     logits: npt.NDArray[np.float64]
     labels: list[tuple[str, ...]]
+    texts: Sequence[str] = ()
 
 
 def dev_evidence(classifier: TextClassifier, parts: Parts) -> Evidence | None:
@@ -27,7 +29,8 @@ def dev_evidence(classifier: TextClassifier, parts: Parts) -> Evidence | None:
     if parts.dev is None:
         return None
     bags = classifier.tokenizer.bags(parts.dev.texts)
-    return Evidence(classifier.scorer.logits(bags.indptr, bags.ids, bags.weights), parts.dev.labels)
+    logits = classifier.scorer.logits(bags.indptr, bags.ids, bags.weights)
+    return Evidence(logits, parts.dev.labels, parts.dev.texts)
 
 
 def held_out_evidence(parts: Parts, fitting: Fitting) -> Evidence | None:
@@ -35,7 +38,9 @@ def held_out_evidence(parts: Parts, fitting: Fitting) -> Evidence | None:
     texts, logits = fitting.held_out()
     if not len(texts):
         return None
-    return Evidence(logits, [parts.train.labels[i] for i in texts.tolist()])
+    numbers = texts.tolist()
+    train = parts.train
+    return Evidence(logits, [train.labels[i] for i in numbers], [train.texts[i] for i in numbers])
 
 
 def calibrated(

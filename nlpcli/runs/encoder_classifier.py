@@ -12,12 +12,14 @@ import numpy.typing as npt
 from nlpcli.data.pairs import parted
 from nlpcli.errors import DataError
 from nlpcli.formats.hf_names import PRETRAINING
+from nlpcli.runs.long_texts import LongTexts
 from nlpcli.store.encoder_classifier import ARCHITECTURE, SHORTEST, Answering, StoredClassifier
-from nlpcli.text.wordpiece import WordPieceTokenizer
+from nlpcli.text.wordpiece import Ragged, WordPieceTokenizer
 
 if TYPE_CHECKING:
-    from nlpcli.batching.framing import Long, Rows, Specials
+    from nlpcli.batching.framing import Cut, Rows, Specials
     from nlpcli.models.encoder_heads import SequenceModel
+    from nlpcli.runs.occlusion import Reason
     from nlpcli.store.encoder import Encoder
 
 F64 = npt.NDArray[np.float64]
@@ -39,15 +41,22 @@ class Cutter:
         return Specials(words.cls, words.sep, words.pad, self.answering.max_length)
 
     def rows(self, texts: Sequence[str]) -> Rows:
-        """One a text."""
+        """One a text, or several where it is read in windows."""
+        if not self.answering.pair:
+            return self.framed(self.tokenizer.encode(texts), None, self.specials)
+        first, others = parted(texts)
+        encode = self.tokenizer.encode
+        return self.framed(encode(first), encode(others), self.specials)
+
+    def framed(self, first: Ragged, second: Ragged | None, specials: Specials) -> Rows:
+        """Rows of pieces; of texts that are too long as the model was made to read them."""
         from nlpcli.batching.framing import framed
 
-        first, second = list(texts), None
-        if self.answering.pair:
-            first, others = parted(texts)
-            second = self.tokenizer.encode(others)
-        long = cast("Long", self.answering.long)
-        return framed(self.tokenizer.encode(first), second, self.specials, long)
+        if self.answering.long == "window":
+            from nlpcli.batching.text_windows import windowed
+
+            return windowed(first, second, specials, self.answering.window_overlap)
+        return framed(first, second, specials, cast("Cut", self.answering.long))
 
 
 def activated(logits: F64, answering: Answering) -> F64:
@@ -62,7 +71,10 @@ def activated(logits: F64, answering: Answering) -> F64:
 
 
 class EncoderClassifier:
-    """Texts -> probabilities, by a model that is loaded when the first text comes."""
+    """Texts -> probabilities, by a model that is loaded when the first text comes.
+
+    ``long_texts``: what it was asked for that is longer than it reads.
+    """
 
     def __init__(
         self, stored: StoredClassifier, *, device: str = "auto", precision: str = "auto",
@@ -73,6 +85,7 @@ class EncoderClassifier:
         self._device, self._precision, self._threads = device, precision, threads
         words = WordPieceTokenizer.from_json(stored.encoder.tokenizer_json, "the model")
         self.cutter = Cutter(words, stored.answering)
+        self.long_texts = LongTexts(stored.answering.max_length)
         self._model: SequenceModel | None = None
 
     @property
@@ -106,17 +119,27 @@ class EncoderClassifier:
         """
         if not len(texts):
             return np.zeros((0, len(self.labels)))
-        different = list(dict.fromkeys(texts))
-        place = {text: i for i, text in enumerate(different)}
-        found = activated(self.logits(different), self.answering)
-        return found[[place[text] for text in texts]]
+        place = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+        asked = np.array([place[text] for text in texts], np.int64)
+        rows = self.cutter.rows(list(place))
+        self.long_texts.count(rows, asked)
+        return activated(self.logits_of(rows), self.answering)[asked]
 
     def logits(self, texts: Sequence[str]) -> F64:
         """Logits, float64 [len(texts), len(labels)]."""
+        return self.logits_of(self.cutter.rows(texts))
+
+    def logits_of(self, rows: Rows) -> F64:
+        """Logits of texts as the cutter reads them, float64 [texts, len(labels)]."""
         from nlpcli.training.answers import logits_of
 
-        model = self.ready()
-        return logits_of(model, self.cutter.rows(texts), self.cutter.specials)
+        return logits_of(self.ready(), rows, self.cutter.specials)
+
+    def explain(self, texts: Sequence[str], labels: Sequence[int], most: int) -> list[list[Reason]]:
+        """For each text the words that a label hangs on most: ``runs/occlusion.py``."""
+        from nlpcli.runs.occlusion import occlude
+
+        return occlude(self, texts, labels, most)
 
     def ready(self) -> SequenceModel:
         """Loads the model if that is yet to do. Raises UsageError, Unavailable."""

@@ -18,10 +18,14 @@ from nlpcli.runs.finetuning_parts import (
     begin,
     calibrated,
     check_dev_labels,
+    digest,
     make_plan,
     scorer,
 )
+from nlpcli.runs.finetuning_watch import Watch
 from nlpcli.runs.interrupts import Interrupted
+from nlpcli.runs.leading import follow, tell_ready
+from nlpcli.runs.long_texts import LongTexts
 from nlpcli.runs.publishing import (
     find_unchanged,
     gate_failures,
@@ -40,20 +44,26 @@ if TYPE_CHECKING:
     from nlpcli.store.draft import Draft
     from nlpcli.store.store import Store
     from nlpcli.training.finetuning import Finetuning
+    from nlpcli.training.ranks import Ranks
 
 F64 = npt.NDArray[np.float64]
 
 
 class FinetuneRun:
-    """Reads, trains, measures and publishes what a request asks for; ``run`` or ``plan``, once."""
+    """Reads, trains, measures and publishes what a request asks for; ``run`` or ``plan``, once.
+
+    With ``ranks`` rank 0 runs, and the others ``follow``.
+    """
 
     def __init__(
-        self, request: FinetuneRequest, store: Store, console: Reporter, reject: Rejects
-    ) -> None:
+        self, request: FinetuneRequest, store: Store, console: Reporter, reject: Rejects,
+        ranks: Ranks | None = None,
+    ) -> None:  # fmt: skip
         from nlpcli import __version__
 
         self._request, self._store, self._console = request, store, console
         self._reject, self._program = reject, f"nlpcli {__version__}"
+        self._ranks = ranks
         self._begun, self._threads = time.perf_counter(), 0
 
     def run(self, draft: Draft) -> dict[str, Any]:
@@ -69,8 +79,12 @@ class FinetuneRun:
             same = find_unchanged(self._store, request.output, record)
             if same is not None:
                 return unchanged_report(same)
+        if self._ranks is not None:
+            tell_ready(digest(record), self._ranks)
         answering = request.answering()
         training, cutter = self._prepared(parts, answering)
+        training.join(self._ranks, interrupts.pending)
+        self._tell_frozen(training)
         draft.need(4 * training.masters.n_numbers)
         states = Resumption(draft.states, record, self._console, minutes=request.save_every)
         report: dict[str, Any] = {
@@ -78,32 +92,45 @@ class FinetuneRun:
             "dev_rows": 0 if parts.dev is None else len(parts.dev.texts),
             "device": str(training.device), "threads": self._threads,
             "precision": str(training.precision).removeprefix("torch."),
+            "ranks": request.ranks,
             "resumed_after_step": states.take_up(training, asked=request.resume),
         }  # fmt: skip
-        begun, first = time.perf_counter(), training.steps_done
+        watch = Watch(training, self._console, ranks=request.ranks)
         try:
-            loss = self._watch(training, states)
+            watch.run(states)
         except Interrupted:
             states.save(training)
             raise
-        seconds = max(time.perf_counter() - begun, 1e-9)
-        done = (training.steps_done - first) * request.config.batch_size
-        report |= {"rows_per_second": round(done / seconds), "loss": loss,
-                   "epochs": training.epochs_done, "steps": training.steps_done}  # fmt: skip
-        if training.best is not None:
-            report["best_epoch"] = training.best_epoch
+        report |= watch.figures()
         stored = self._measured(training, cutter, parts, answering, report)
         self._publish(draft, stored, parts, record, report)
         states.clear()
         report["seconds"] = round(time.perf_counter() - self._begun, 3)
         return report
 
+    def follow(self) -> int:
+        """Trains as another rank than 0; gives the exit code."""
+        assert self._ranks is not None
+
+        def train(told: str) -> None:
+            parts = self._read()
+            if digest(self._request.record(parts, self._program)) != told:
+                raise DataError("the data are others than those that rank 0 has read")
+            training, _ = self._prepared(parts, self._request.answering())
+            training.join(self._ranks, interrupts.pending)
+            with interrupts.deferred():
+                for now in training:
+                    if now.stop:
+                        break
+
+        return follow(self._ranks, train)
+
     def plan(self) -> dict[str, Any]:
         """What ``run`` would do; nothing is written. Raises as ``run`` until training begins."""
         parts, answering = self._read(), self._request.answering()
         rows = self._cutter(answering).rows(parts.train.texts)
         self._tell_cut(rows, answering)
-        return make_plan(self._request, parts, n_cut=rows.n_cut)
+        return make_plan(self._request, parts, n_cut=rows.n_cut, n_read=len(rows))
 
     def _read(self) -> Parts:
         from nlpcli.data.labelled import read_labelled
@@ -138,12 +165,17 @@ class FinetuneRun:
         if train.n_conflicts:
             self._console.warn(f"texts that occur with different labels: {train.n_conflicts:,}")
 
+    def _tell_frozen(self, training: Finetuning) -> None:
+        if training.config.freeze != "all" or not training.model.splits:
+            return
+        how = "once" if training.keeps_features else "in each epoch: all do not fit into memory"
+        self._console.say(f"the encoder is frozen, its features are computed {how}")
+
     def _tell_cut(self, rows: Rows, answering: Answering) -> None:
-        if rows.n_cut:
-            self._console.say(
-                f"longer than {answering.max_length} pieces and cut: {rows.n_cut:,} of "
-                f"{len(rows):,} rows"
-            )
+        long = LongTexts(answering.max_length)
+        long.count(rows)
+        for line in long.lines():
+            self._console.say(line)
 
     def _cutter(self, answering: Answering) -> Cutter:
         from nlpcli.text.wordpiece import WordPieceTokenizer
@@ -155,6 +187,7 @@ class FinetuneRun:
     def _prepared(self, parts: Parts, answering: Answering) -> tuple[Finetuning, Any]:
         """The training, ready to go, and what cuts texts. Raises UsageError, Unavailable."""
         from nlpcli.batching.labels import LabelSets
+        from nlpcli.batching.text_windows import of_rows
         from nlpcli.models.encoder_heads import SequenceModel
         from nlpcli.training.answers import SequenceObjective, logits_of
         from nlpcli.training.device import choose_device, set_threads
@@ -169,12 +202,14 @@ class FinetuneRun:
         cutter = self._cutter(answering)
         rows = cutter.rows(parts.train.texts)
         self._tell_cut(rows, answering)
-        make_plan(request, parts, n_cut=rows.n_cut)  # refuses what does not fit into memory
+        # refuses what does not fit into memory
+        make_plan(request, parts, n_cut=rows.n_cut, n_read=len(rows))
         sets = LabelSets.of(parts.train.labels, parts.names)
         targets: npt.NDArray[Any] = sets.ids.astype(np.int64)
         if request.separator is not None:
-            targets = sets.dense(np.arange(len(rows))).astype(np.float32)
+            targets = sets.dense(np.arange(len(parts.train.texts))).astype(np.float32)
         importance = class_importance(sets, parts.class_weight, parts.train.weights)
+        targets, importance = of_rows(rows, targets, importance)
         config = request.config
         model = SequenceModel(
             replace(encoder.config, dropout=config.dropout, attention_dropout=config.dropout),
@@ -201,28 +236,6 @@ class FinetuneRun:
             f"parameters, {place}, {str(precision).removeprefix('torch.')}"
         )
         return training, cutter
-
-    def _watch(self, training: Finetuning, states: Resumption) -> float:
-        """Trains to the end, shows how it goes, saves states; gives the last mean loss."""
-        loss, begun, first = 0.0, time.perf_counter(), None
-        with self._console, interrupts.deferred():
-            for now in training:
-                first = now.rows - self._request.config.batch_size if first is None else first
-                rate = (now.rows - first) / max(time.perf_counter() - begun, 1e-9)
-                loss = now.loss
-                self._console.progress(
-                    f"epoch {now.epoch}/{self._request.config.epochs}", now.step, now.total,
-                    f"loss {now.loss:.4f}  {rate:,.0f} rows/s",
-                )  # fmt: skip
-                if now.dev_score is not None:
-                    self._console.say(
-                        f"epoch {now.epoch}: loss {now.loss:.4f}, dev {now.dev_score:.4f}"
-                    )
-                if interrupts.pending():
-                    states.save(training)
-                    break
-                states.save_if_due(training)
-        return round(loss, 6)
 
     def _measured(
         self, training: Finetuning, cutter: Cutter, parts: Parts, answering: Answering,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -54,6 +55,7 @@ class FinetuneRequest:
     save_every: float
     gate: list[Condition | None]
     if_changed: bool
+    ranks: int = 1
 
     @property
     def separator(self) -> str | None:
@@ -64,7 +66,7 @@ class FinetuneRequest:
         """How rows are read and answered, before anything is measured."""
         return Answering(
             pair=self.pair, separator=self.separator, max_length=self.config.max_length,
-            long=self.config.long,
+            long=self.config.long, window_overlap=self.config.window_overlap,
         )  # fmt: skip
 
     def record(self, parts: Parts, program: str) -> dict[str, Any]:
@@ -82,15 +84,27 @@ class FinetuneRequest:
             "class_weight": "balanced" if parts.class_weight == {} else parts.class_weight,
             "threshold": self.threshold, "patience": self.patience, "seed": self.seed,
             "threads": self.threads, "device": self.device, "precision": self.precision,
+            "ranks": self.ranks,
             "publish_if": [str(condition or "better") for condition in self.gate],
         }  # fmt: skip
         plain: dict[str, Any] = json.loads(json.dumps(record))
         return plain
 
+    def n_head_parameters(self, n_labels: int) -> int:
+        """Numbers of what stands above the encoder."""
+        return n_labels * (self.base.encoder.config.hidden + 1)
 
-def make_plan(request: FinetuneRequest, parts: Parts, *, n_cut: int) -> dict[str, Any]:
-    """Sizes, steps and memory of a run; ``n_cut`` rows are longer than is read. Raises
-    Unavailable."""
+
+def digest(record: dict[str, Any]) -> str:
+    """Tells a record from others."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def make_plan(
+    request: FinetuneRequest, parts: Parts, *, n_cut: int, n_read: int | None = None
+) -> dict[str, Any]:
+    """Sizes, steps and memory of a run; ``n_cut`` rows are longer than is read. ``n_read``: rows
+    that the model reads, where long texts are several. Raises Unavailable."""
     from nlpcli.training.device import choose_device
     from nlpcli.training.finetuning import MICRO_TOKENS
     from nlpcli.training.precision import choose_precision
@@ -98,7 +112,7 @@ def make_plan(request: FinetuneRequest, parts: Parts, *, n_cut: int) -> dict[str
     place = choose_device(request.device)
     precision = choose_precision(request.precision, place)
     encoder, config, n_labels = request.base.encoder.config, request.config, len(parts.names)
-    parameters = encoder.n_parameters + n_labels * (encoder.hidden + 1)
+    parameters = encoder.n_parameters + request.n_head_parameters(n_labels)
     needed = memory_needed(
         encoder, parameters, length=config.max_length, precision=precision,
         tokens=max(MICRO_TOKENS.get(place.type, MICRO_TOKENS["cpu"]), config.max_length),
@@ -110,8 +124,8 @@ def make_plan(request: FinetuneRequest, parts: Parts, *, n_cut: int) -> dict[str
         "dev_rows": 0 if parts.dev is None else len(parts.dev.texts), "labels": n_labels,
         "row_length": config.max_length, **shapes(encoder, place, precision),
         "batch_size": config.batch_size, "epochs": config.epochs,
-        "steps": config.epochs * -(-rows // config.batch_size), "parameters": parameters,
-        "memory_bytes": needed,
+        "steps": config.epochs * -(-(n_read or rows) // config.batch_size),
+        "parameters": parameters, "memory_bytes": needed,
     }  # fmt: skip
 
 

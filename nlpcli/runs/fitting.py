@@ -15,7 +15,7 @@ from nlpcli.runs.memory import free_memory
 from nlpcli.runs.request import Parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -48,12 +48,14 @@ class Prepared:
 @dataclass(frozen=True)
 class Outcome:
     """A trained classifier, its kind, what there is to tell; ``write`` puts it into a draft and
-    gives what belongs into the manifest's configuration."""
+    gives what belongs into the manifest's configuration. ``outside``: texts that were not learnt
+    from, and their probabilities."""
 
     classifier: Classifier
     kind: str
     write: Callable[[Draft], dict[str, Any]]
     report: dict[str, Any]
+    outside: tuple[Sequence[str], npt.NDArray[np.float64]] | None = None
 
 
 def read_parts(request: Request, reject: Rejects) -> Parts:
@@ -308,7 +310,8 @@ def measure(
         report[where] = plain_metrics(document)
         report["held_out_rows"] = 0 if parts.dev is not None else len(outside.labels)
     write = partial(write_classifier, classifier=classifier, optimizer=optimizer)
-    return Outcome(classifier, KIND, write, report)
+    seen = None if outside is None else (outside.texts, classifier.scorer.activate(outside.logits))
+    return Outcome(classifier, KIND, write, report, seen)
 
 
 def save(
@@ -317,9 +320,12 @@ def save(
 ) -> Path:  # fmt: skip
     """Writes the model; it is served from now on, if it is to be. Raises OutputFailed."""
     from nlpcli import __version__
+    from nlpcli.runs.drift import keep_reference
 
     written = outcome.write(draft)
-    train = parts.train
+    train, outside = parts.train, outcome.outside
+    if outside is not None:
+        keep_reference(draft, train.texts, *outside, outcome.classifier.labels, request.model_size)
     with interrupts.deferred():
         path = draft.publish(
             kind=outcome.kind,

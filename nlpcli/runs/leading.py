@@ -16,8 +16,8 @@ from nlpcli.runs.interrupts import Interrupted
 if TYPE_CHECKING:
     from nlpcli.training.ranks import Ranks
 
-CORPUS, END, LEFT = "corpus", "end", "left"
-"""What is told: where the corpus lies, rank 0's exit code, and that a rank has heard it."""
+READY, END, LEFT = "ready", "end", "left"
+"""What is told: that training can begin, rank 0's exit code, and that a rank has heard it."""
 LOOK_SECONDS = 0.05
 FAREWELL_SECONDS = 5.0
 LAST_WORD_SECONDS = 1.0
@@ -66,18 +66,23 @@ def _farewell(ranks: Ranks, code: int) -> None:
 
 def tell_folder(folder: Path, ranks: Ranks) -> None:
     """Rank 0 has read the corpus, which the others take from files in ``folder``."""
-    ranks.tell(CORPUS, json.dumps(str(folder.resolve())))
+    tell_ready(str(folder.resolve()), ranks)
 
 
-def follow(ranks: Ranks, train: Callable[[Path], None]) -> int:
-    """Trains as another rank than 0, which has the corpus and saves; gives its exit code.
+def tell_ready(what: str, ranks: Ranks) -> None:
+    """Rank 0 has read its data; ``what`` the others need to know of them."""
+    ranks.tell(READY, json.dumps(what))
 
-    ``train`` is called with the folder of the corpus, signals deferred.
+
+def follow(ranks: Ranks, train: Callable[[str], None]) -> int:
+    """Trains as another rank than 0, which has the data and saves; gives its exit code.
+
+    ``train`` is called with what rank 0 told of the data, signals deferred.
     """
     try:
-        corpus = _awaited(ranks)
-        if corpus is not None:
-            train(corpus)
+        told = _awaited(ranks)
+        if told is not None:
+            train(told)
     except (Interrupted, NlpcliError):  # rank 0 says why, if it can
         pass
     with interrupts.deferred():
@@ -93,10 +98,10 @@ def follow(ranks: Ranks, train: Callable[[Path], None]) -> int:
     return int(code or 0)  # without a word, it is the signal that ends this process
 
 
-def _awaited(ranks: Ranks) -> Path | None:
-    """The folder of the corpus; None when rank 0 ended before."""
-    while (told := ranks.heard(CORPUS)) is None:
+def _awaited(ranks: Ranks) -> str | None:
+    """What rank 0 told of its data; None when it ended before."""
+    while (told := ranks.heard(READY)) is None:
         if ranks.heard(END) is not None:
             return None
         time.sleep(LOOK_SECONDS)
-    return Path(json.loads(told))
+    return str(json.loads(told))

@@ -247,7 +247,8 @@ def _number(value: float) -> float | None:
 def follow_pretraining(request: PretrainRequest, ranks: Ranks) -> int:
     """Trains as another rank than 0; gives the exit code."""
 
-    def train(folder: Path) -> None:
+    def train(told: str) -> None:
+        folder = Path(told)
         tokenizer = read_tokenizer(folder / TOKENIZER, lowercase=True)
         stream = mapped_stream(folder, tokenizer.n_pieces)
         parts = make_training(request, stream, tokenizer, ranks)

@@ -309,4 +309,5 @@ def _evidence(parts: Parts, bags: Bags, fitting: Fitting, half: TextClassifier) 
     at = ragged_positions(bags.indptr[texts], sizes)
     indptr = np.concatenate(([0], np.cumsum(sizes)))
     logits = half.scorer.logits(indptr, bags.ids[at], bags.weights[at])
-    return Evidence(logits, [parts.train.labels[i] for i in texts.tolist()])
+    numbers, train = texts.tolist(), parts.train
+    return Evidence(logits, [train.labels[i] for i in numbers], [train.texts[i] for i in numbers])

@@ -6,22 +6,29 @@ import os
 
 from nlpcli.data.conll import TAGS, TOKENS
 from nlpcli.data.rows import RowFormat, open_rows
+from nlpcli.data.squad import CONTEXT, QUESTION, SQUAD
 from nlpcli.data.tagged import CONLL
 
 
 def guessed_task(path: str, fmt: RowFormat) -> str:
     """``token`` for a CoNLL file, and for columns tokens and tags where there is no text with a
-    label; else ``sequence``.
+    label; ``qa`` for SQuAD's JSON, and likewise for columns context and question; else
+    ``sequence``.
 
     Only a regular file is looked into: what comes through a pipe can be read once. Raises
     InputMissing, DataError.
     """
     if fmt.for_path(path) == CONLL:
         return "token"
+    if fmt.for_path(path) == SQUAD:
+        return "qa"
     if not os.path.isfile(path) or not fmt.header:
         return "sequence"
     rows = open_rows(path, fmt)
     rows.close()
     there = set(rows.header)
-    is_token = {TOKENS, TAGS} <= there and not {"text", "label"} <= there
-    return "token" if is_token else "sequence"
+    if {"text", "label"} <= there:
+        return "sequence"
+    if {TOKENS, TAGS} <= there:
+        return "token"
+    return "qa" if {CONTEXT, QUESTION} <= there else "sequence"

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from nlpcli.batching.word_rows import WordRows
     from nlpcli.data.labelled import Labelled
     from nlpcli.store.draft import Draft
-    from nlpcli.training.finetuning import Finetuning, Objective
+    from nlpcli.training.finetuning import Finetuning
+    from nlpcli.training.micro_batches import Objective
 
 METRICS = (
     "entity_precision", "entity_recall", "entity_f1", "macro_f1", "accuracy", "sentence_accuracy",
@@ -53,6 +54,13 @@ class TokenRequest(FinetuneRequest):
             "label_pieces": self.label_pieces, "word_decoding": self.word_decoding,
             "crf": self.crf,
         }  # fmt: skip
+
+    def n_head_parameters(self, n_labels: int) -> int:
+        """Numbers of what stands above the encoder, less its pooler, which words have no use
+        for."""
+        hidden = self.base.encoder.config.hidden
+        field = n_labels * (n_labels + 2) if self.crf else 0
+        return super().n_head_parameters(n_labels) + field - hidden * (hidden + 1)
 
 
 class TokenRun(FinetuneRun):

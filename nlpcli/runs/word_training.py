@@ -231,13 +231,13 @@ class WordRun:
 def follow_words(request: WordRequest, ranks: Ranks) -> int:
     """Learns word vectors as another rank than 0; gives the exit code."""
 
-    def train(folder: Path) -> None:
+    def train(told: str) -> None:
         from nlpcli.data.id_corpus import taken_over
         from nlpcli.models.word2vec_config import Word2VecConfig
 
         assert isinstance(request.recipe, Word2VecConfig)
         prediction = make_prediction(
-            taken_over(folder), request.recipe, seed=request.seed,
+            taken_over(Path(told)), request.recipe, seed=request.seed,
             threads=threads_of_rank(request.threads, ranks.size), device=request.device,
             ranks=ranks, stop=interrupts.pending,
         )  # fmt: skip

@@ -24,6 +24,7 @@ class InputFormat(StrEnum):
     text = "text"
     fasttext = "fasttext"
     conll = "conll"
+    squad = "squad"
 
 
 class OnError(StrEnum):

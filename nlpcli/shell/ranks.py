@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nlpcli.errors import UsageError
 
-SHARED = ("train-w2v", "pretrain-bert")
+SHARED = ("train-w2v", "pretrain-bert", "finetune")
 """Commands that several processes run as one; to all others their number means nothing."""
 _NEEDED = ("MASTER_ADDR", "MASTER_PORT")
 

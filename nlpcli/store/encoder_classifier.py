@@ -16,15 +16,17 @@ KEY = "classifier"
 ARCHITECTURE = "BertForSequenceClassification"
 SHORTEST = 4
 """Positions of a row: [CLS], a piece, and a [SEP] behind each text of a pair."""
-LONG = ("truncate-tail", "truncate-head", "head-tail")
+LONG = ("truncate-tail", "truncate-head", "head-tail", "window")
+ADDED = {"window_overlap"}
+"""Keys that models of earlier versions lack; they take the defaults."""
 
 
 @dataclass(frozen=True)
 class Answering:
     """How logits become answers: ``pair``: a row is two texts. ``separator`` and ``threshold``
     where a row may have several labels. Probabilities are those of ``scale * logits + offset``.
-    ``max_length`` positions are read, of longer texts as ``long`` says. ``abstention`` as a
-    TextClassifier has it."""
+    ``max_length`` positions are read, of longer texts as ``long`` says; windows share
+    ``window_overlap`` pieces. ``abstention`` as a TextClassifier has it."""
 
     pair: bool = False
     separator: str | None = None
@@ -34,6 +36,7 @@ class Answering:
     max_length: int = 128
     long: str = "truncate-tail"
     abstention: tuple[tuple[float, float, float], ...] = ()
+    window_overlap: int = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +66,10 @@ def read_encoder_classifier(folder: ModelFolder) -> StoredClassifier:
     if encoder.architecture != ARCHITECTURE or not encoder.labels:
         raise DataError(f"{where}: no classifier of texts: {shown(encoder.architecture)}")
     about = folder.manifest.config.get(KEY)
-    if not isinstance(about, dict) or set(about) != set(asdict(Answering())):
+    known = asdict(Answering())
+    if not isinstance(about, dict) or not set(known) - ADDED <= set(about) <= set(known):
         raise DataError(f"{where}: config.{KEY} is missing or has other keys")
+    about = {**{name: known[name] for name in ADDED}, **about}
     _check(about, encoder, where)
     if about["pair"] and encoder.config.type_vocab < 2:
         raise DataError(f"{where}: knows one segment, wanted 2 for pairs")
@@ -88,6 +93,7 @@ def _check(about: dict[str, Any], encoder: Encoder, where: str) -> None:
         "offset": number(about["offset"], -1e6, 1e6),
         "max_length": type(longest) is int and SHORTEST <= longest <= encoder.config.max_positions,
         "long": about["long"] in LONG,
+        "window_overlap": type(about["window_overlap"]) is int and about["window_overlap"] >= 0,
         "abstention": isinstance(points, list)
         and all(isinstance(p, list) and len(p) == 3 for p in points)
         and all(number(value, 0, 1) for p in points for value in p),

@@ -13,17 +13,27 @@ DEPTH = 64
 def parse_object(data: bytes, where: str) -> dict[str, Any]:
     """Parses UTF-8 JSON. Raises DataError naming ``where``."""
     try:
-        document = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant
-        )
+        text = data.decode("utf-8")
+    except ValueError as error:
+        raise _damaged(error, where) from None
+    return parse_text(text, where)
+
+
+def parse_text(text: str, where: str) -> dict[str, Any]:
+    """The same of a text."""
+    try:
+        document = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        reason = shown(str(error), 120)
-        raise DataError(f"{where}: no JSON, truncated or damaged: {reason}") from None
+        raise _damaged(error, where) from None
     if not isinstance(document, dict):
         raise DataError(f"{where}: no JSON object")
     if _too_deep(document, DEPTH):
         raise DataError(f"{where}: nested deeper than {DEPTH} levels")
     return document
+
+
+def _damaged(error: Exception, where: str) -> DataError:
+    return DataError(f"{where}: no JSON, truncated or damaged: {shown(str(error), 120)}")
 
 
 def _too_deep(value: Any, left: int) -> bool:

@@ -13,9 +13,7 @@ from torch import Tensor
 
 from nlpcli.batching.framing import Rows, Specials, batches_of_one_width, padded
 from nlpcli.models.encoder_heads import EncoderModel, SequenceModel, sequence_loss
-
-ANSWER_TOKENS = {"cpu": 2048, "cuda": 16_384}
-"""Computed at once, padding included."""
+from nlpcli.training.frozen_features import gathered, remembered, tokens_at_once
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -47,12 +45,16 @@ def answers(model: EncoderModel, rows: Rows, specials: Specials) -> Iterator[tup
     """Row numbers int64 [B] and what the model says of these rows, [B, ...], batch by batch.
 
     Rows are computed with others of their own width, so they do not come in order, and what is
-    said of a row does not depend on its company: in bf16 other widths round otherwise.
+    said of a row does not depend on its company: in bf16 other widths round otherwise. Of a frozen
+    encoder features are kept, where they have room.
     """
     model.eval()
     device = model.bert.words.device
-    tokens = ANSWER_TOKENS.get(device.type, ANSWER_TOKENS["cpu"])
-    for chosen in batches_of_one_width(rows.lengths, specials, tokens):
+    kept = remembered(model, rows, specials)
+    for chosen in batches_of_one_width(rows.lengths, specials, tokens_at_once(device)):
+        if kept is not None:
+            yield chosen, model.head(gathered(model, kept, rows, chosen, specials))
+            continue
         batch = padded(rows, chosen, specials)
         ids, segments, mask = (
             torch.from_numpy(array).to(device) for array in (batch.ids, batch.segments, batch.mask)
@@ -61,8 +63,12 @@ def answers(model: EncoderModel, rows: Rows, specials: Specials) -> Iterator[tup
 
 
 def logits_of(model: SequenceModel, rows: Rows, specials: Specials) -> F64:
-    """Logits of all rows, float64 [N, K], in their order."""
+    """Logits of all texts, float64 [N, K], in their order; of windows of a text the mean.
+
+    The mean of logits, which is a number itself where the model gives one, and to which what is
+    calibrated on dev rows applies as it is.
+    """
     found = np.zeros((len(rows), model.classifier.out_features))
     for chosen, logits in answers(model, rows, specials):
         found[chosen] = logits.double().cpu().numpy()
-    return found
+    return found if rows.windows is None else rows.windows.means(found)

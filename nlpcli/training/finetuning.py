@@ -1,27 +1,33 @@
-"""The training loop of fine-tuning: rows of about one length, and the best epoch kept."""
+"""The training loop of fine-tuning: rows of about one length, on one or more ranks, and the best
+epoch kept."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nlpcli.batching.framing import Padded, Rows, Specials, padded, shuffled_batches
+from nlpcli.batching.framing import Rows, Specials, shuffled_batches
 from nlpcli.errors import NegativeAnswer
 from nlpcli.models.encoder_heads import EncoderModel
 from nlpcli.training.encoder_optimizers import EncoderOptimizer
 from nlpcli.training.finetuning_config import ALL, FinetuneConfig
+from nlpcli.training.flops import flops_per_row
+from nlpcli.training.freezing import frozen_names, layer_of
+from nlpcli.training.frozen_features import has_room, remembering
 from nlpcli.training.lazy_rows import LazyRows
 from nlpcli.training.master_weights import MasterWeights
+from nlpcli.training.micro_batches import MicroBatches, Objective
+from nlpcli.training.ranks import Ranks, from_first_rank, sum_gradients, sum_rows
 
 WORDS = "embeddings.word_embeddings.weight"
-ENCODER = ("embeddings.", "encoder.", "pooler.")
 MICRO_TOKENS = {"cpu": 4096, "cuda": 65_536}
 """Of a batch that are computed at once."""
 MOST_BAD = 5
@@ -32,19 +38,12 @@ Score = Callable[[], float]
 """How good the model is on dev rows, as it is now; more is better."""
 
 
-class Objective(Protocol):
-    """What a model is to learn about the training rows."""
-
-    def loss(self, outputs: Tensor, chosen: npt.NDArray[np.int64]) -> Tensor:
-        """The mean loss of the rows ``chosen`` int64 [B], of which ``outputs`` [B, ...] are what
-        the model says; float32."""
-
-
 @dataclass(frozen=True)
 class FinetuneStep:
     """Where training stands: ``step`` of ``total``, ``epoch`` from 1, mean ``loss`` of this
     epoch's steps that were taken; ``dev_score`` at its end, where there are dev rows. ``rows``
-    seen in all."""
+    seen in all. ``note``: what went wrong. ``stop``: this rank, or another one, is asked to end.
+    """
 
     step: int
     total: int
@@ -52,6 +51,8 @@ class FinetuneStep:
     loss: float
     rows: int
     dev_score: float | None = None
+    note: str | None = None
+    stop: bool = False
 
 
 class Finetuning:
@@ -59,7 +60,9 @@ class Finetuning:
 
     With dev rows the weights of the best epoch are kept, and after ``patience`` epochs without a
     better one it ends. On the CPU the result has the same bits for the same seed, rows,
-    configuration and threads. Raises NegativeAnswer when gradients are not finite.
+    configuration and threads. Of an encoder that is frozen as a whole features are computed once
+    and kept, where ``keeps_features``. Raises NegativeAnswer when gradients are not finite,
+    Unavailable when a GPU's memory does not hold a row.
     """
 
     def __init__(
@@ -72,8 +75,11 @@ class Finetuning:
         self._specials, self._seed = specials, seed
         self._score, self._patience = score, patience
         self.device, self.precision = device, precision
-        frozen = self._frozen()
+        frozen = frozen_names(model, config)
         self.masters = MasterWeights(model, precision)
+        self.masters.freeze(frozen)
+        if config.freeze == ALL and model.splits:
+            model.remembered = {}
         moving = {n: t for n, t in self.masters.tensors.items() if n not in frozen}
         words = moving.pop(WORDS, None)
         self._words = None if words is None else LazyRows(words.detach())
@@ -88,22 +94,35 @@ class Finetuning:
         self.best_epoch = 0
         self._kept: dict[str, Tensor] | None = None
         self._plan: tuple[int, list[npt.NDArray[np.int64]]] | None = None
+        self._micro = MicroBatches(
+            model, self.masters, rows, specials, config, seed=seed, apart=WORDS,
+            tokens=MICRO_TOKENS.get(device.type, MICRO_TOKENS["cpu"]),
+        )  # fmt: skip
+        self._ranks: Ranks | None = None
+        self._stop: Callable[[], bool] = bool
+        self._stopping = False
+        self.step_seconds = 0.0
+        """In steps since it was built, without looks at the dev rows."""
 
-    def _frozen(self) -> set[str]:
-        """Names of parameters that stay; their tensors ask for no gradient."""
-        below = self.config.frozen_layers(self.model.bert.config.n_layers)
-        found = set()
-        for part in self.model.parts():
-            layer = layer_of(part.name, self.model.bert.config.n_layers)
-            stays = layer < below or (layer == -1 and below >= 0)
-            if self.config.freeze == ALL:
-                stays = part.name.startswith(ENCODER)
-            if stays:
-                found.add(part.name)
-        for part in self.model.parts():
-            if part.name in found:
-                part.parameter.requires_grad_(False)
-        return found
+    def join(self, ranks: Ranks | None, stop: Callable[[], bool]) -> None:
+        """Before it begins: ``ranks``, of which each computes its share of every step, and the
+        first one looks at the dev rows. ``stop``: whether to end early."""
+        self._ranks, self._stop = ranks, stop
+        if ranks is not None:
+            self._micro.rank, self._micro.n_ranks = ranks.rank, ranks.size
+
+    @property
+    def keeps_features(self) -> bool:
+        """Whether the encoder is frozen, and what it says of the training rows has room."""
+        return has_room(self.model, self._rows)
+
+    def remember(self) -> Iterator[tuple[int, int]]:
+        """Computes the features of the training rows, if they are kept; yields (rows done, of so
+        many). Begin with it to show how it goes; else it is part of the first step."""
+        self.masters.hand_down(frozen=True)
+        every = self._ranks.size if self._ranks else 1
+        for done in remembering(self.model, self._rows, self._specials, self._ranks):
+            yield min(done * every, len(self._rows)), len(self._rows)
 
     def _scale(self, name: str) -> float:
         """Of the rate: less for layers below."""
@@ -122,14 +141,30 @@ class Finetuning:
         """Whole epochs so far."""
         return self._step // self.steps_per_epoch
 
+    @property
+    def rows_done(self) -> int:
+        """Rows so far, each as often as it was learnt from."""
+        within = self._seen if self._step % self.steps_per_epoch else 0
+        return self.epochs_done * len(self._rows) + within
+
+    @property
+    def flops_per_row(self) -> float:
+        """Of products, while the encoder is at work."""
+        return flops_per_row(self.model.bert.config, self.config, self._rows.lengths)
+
     def __iter__(self) -> Iterator[FinetuneStep]:
-        self.masters.hand_down()
+        self._begin_together()
+        for _ in self.remember():
+            pass
+        self._micro.look_up()
         while self._step < self.total and not self._is_over():
             epoch, at = divmod(self._step, self.steps_per_epoch)
             if not at:
                 self._sum, self._seen, self._counted = 0.0, 0, 0
-            rows = self._batch(epoch, at)
+            rows, tokens = self._batch(epoch, at), self._micro.tokens
+            begun = time.perf_counter()
             loss = self._learn(rows)
+            self.step_seconds += time.perf_counter() - begun
             self._seen += len(rows)
             if math.isfinite(loss):
                 self._sum += loss * len(rows)
@@ -139,10 +174,26 @@ class Finetuning:
             found = self._look(epoch + 1) if ended else None
             yield FinetuneStep(
                 self._step, self.total, epoch + 1, self._sum / max(self._counted, 1),
-                epoch * len(self._rows) + self._seen, found,
+                self.rows_done, found, self._shrunk(tokens), self._stopping,
             )  # fmt: skip
         if self._kept is not None:
             self._put_back(self._kept)
+
+    def _begin_together(self) -> None:
+        """All ranks from where rank 0 is, which may have taken up a state."""
+        if self._ranks is not None:
+            shared = from_first_rank(self._ranks, *self.state())
+            if self._ranks.rank:
+                self.load(*shared)
+
+    def _shrunk(self, before: int) -> str | None:
+        """What to say when parts of a batch had to become smaller."""
+        if self._micro.tokens == before:
+            return None
+        return (
+            f"step {self._step}: too little GPU memory, {self._micro.tokens:,} pieces are computed "
+            "at once from here on"
+        )
 
     def _is_over(self) -> bool:
         if self._patience is None or self.best is None:
@@ -158,35 +209,25 @@ class Finetuning:
 
     def _learn(self, chosen: npt.NDArray[np.int64]) -> float:
         """One step; gives the mean loss of its rows."""
-        batch = padded(self._rows, chosen, self._specials)
-        per_micro = max(1, MICRO_TOKENS.get(self.device.type, 4096) // batch.ids.shape[1])
-        torch.manual_seed(
-            int(np.random.SeedSequence((self._seed, self._step)).generate_state(1)[0])
-        )
-        self.model.train()
-        loss = 0.0
-        for first in range(0, len(chosen), per_micro):
-            part = slice(first, first + per_micro)
-            share = len(chosen[part]) / len(chosen)
-            ids, segments, mask = self._tensors(batch, part)
-            found = share * self._objective.loss(self.model(ids, segments, mask), chosen[part])
-            found.backward()  # type: ignore[no-untyped-call]
-            self.masters.collect(without=WORDS)  # sums of several are float32
-            loss += float(found.detach())
+        loss = self._micro.learn(self._objective, self._step, chosen)
+        rows, values = self._rows_of_words()
+        if self._ranks is None:
+            self._stopping = self._stop()
+        else:
+            loss, wishes = self._ranks.sum(
+                torch.tensor([loss, float(self._stop())], dtype=torch.float64)
+            ).tolist()
+            self._stopping = wishes > 0
+            sum_gradients(self._ranks, list(self._moving.values()))
+            if rows is not None and values is not None:
+                rows, values = sum_rows(self._ranks, rows, values, len(self.model.bert.words))
         rate = self.config.lr * self.config.share_of_rate(self._step, self.total)
-        self._move(rate)
+        self._move(rate, rows, values)
         return loss
 
-    def _tensors(self, batch: Padded, part: slice) -> tuple[Tensor, Tensor, Tensor]:
-        ids, segments, mask = (
-            torch.from_numpy(array[part]).to(self.device, non_blocking=True)
-            for array in (batch.ids, batch.segments, batch.mask)
-        )
-        return ids, segments, mask
-
-    def _move(self, rate: float) -> None:
-        """Clips the gradients and takes a step, unless they are not finite."""
-        rows, values = self._rows_of_words()
+    def _move(self, rate: float, rows: Tensor | None, values: Tensor | None) -> None:
+        """Clips the gradients, ``values`` of ``rows`` of the table of pieces among them, and takes
+        a step, unless they are not finite."""
         gradients = [t.grad for t in self._moving.values() if t.grad is not None]
         gradients += [] if values is None else [values]
         norm = torch.nn.utils.get_total_norm(gradients)
@@ -200,9 +241,10 @@ class Finetuning:
                 )
             return
         self._bad = 0
-        shrink = min(1.0, self.config.clip / (float(norm) + 1e-6))
-        for gradient in gradients:
-            gradient.mul_(shrink)
+        shrink = self.config.clip / (float(norm) + 1e-6)
+        if shrink < 1:
+            for gradient in gradients:
+                gradient.mul_(shrink)
         self._optimizer.step(rate)
         if self._words is not None and rows is not None and values is not None:
             self._words.step(rows, values, rate * self._scale(WORDS))
@@ -211,10 +253,13 @@ class Finetuning:
 
     def _rows_of_words(self) -> tuple[Tensor | None, Tensor | None]:
         """Rows of the table of pieces that occurred, distinct, and their gradients, float32."""
-        gradient = self.model.bert.words.grad
-        self.model.bert.words.grad = None
-        if gradient is None or self._words is None:
+        words = self.model.bert.words
+        gradient, words.grad = words.grad, None
+        if self._words is None:
             return None, None
+        if gradient is None:  # this rank has none of the rows of the step
+            none = torch.empty(0, dtype=torch.int64, device=words.device)
+            return none, torch.empty(0, words.shape[1], device=words.device)
         rows, place = torch.unique(gradient._indices()[0], return_inverse=True)
         values = gradient._values().float()
         summed = torch.zeros(len(rows), values.shape[1], device=values.device)
@@ -234,20 +279,25 @@ class Finetuning:
         """Score of the dev rows; the weights are kept when it is the best."""
         if self._score is None:
             return None
-        self.model.eval()
-        found = self._score()
+        found = math.nan
+        if self._ranks is None or self._ranks.rank == 0:
+            self.model.eval()
+            found = self._score()
+        if self._ranks is not None:
+            found = float(self._ranks.from_first(torch.tensor([found], dtype=torch.float64)))
         if self.best is None or found > self.best:
             self.best, self.best_epoch, self._since_best = found, epoch, 0
-            self._kept = {n: t.detach().clone() for n, t in self.masters.tensors.items()}
+            names = [*self._moving, *([] if self._words is None else [WORDS])]
+            self._kept = {n: self.masters.tensors[n].detach().clone() for n in names}
         else:
             self._since_best += 1
         return found
 
     @torch.no_grad()
     def _put_back(self, kept: dict[str, Tensor]) -> None:
-        for name, tensor in self.masters.tensors.items():
-            tensor.copy_(kept[name])
-        self.masters.hand_down()
+        for name, tensor in kept.items():
+            self.masters.tensors[name].copy_(tensor)
+        self.masters.hand_down(frozen=True)
 
     def weights(self) -> dict[str, npt.NDArray[np.float32]]:
         """In float32."""
@@ -264,7 +314,7 @@ class Finetuning:
         return arrays, {
             "step": self._step, "sum": self._sum, "seen": self._seen, "counted": self._counted,
             "best": self.best, "best_epoch": self.best_epoch, "since_best": self._since_best,
-            "bad": self._bad,
+            "bad": self._bad, "micro_tokens": self._micro.tokens,
         }  # fmt: skip
 
     def load(self, arrays: dict[str, npt.NDArray[Any]], numbers: dict[str, Any]) -> None:
@@ -277,7 +327,7 @@ class Finetuning:
         for name, tensor in self.masters.tensors.items():
             if name not in own or own[name].shape != tuple(tensor.shape):
                 raise ValueError(f"{name} is missing or of another shape")
-        self._put_back({n: torch.from_numpy(a) for n, a in own.items()})
+        self._put_back({n: torch.from_numpy(own[n]) for n in self.masters.tensors})
         self._optimizer.load(parts.get("optimizer", {}))
         if self._words is not None:
             self._words.load(parts["words"])
@@ -285,14 +335,7 @@ class Finetuning:
             self._kept = {n: torch.from_numpy(a).to(self.device) for n, a in parts["best"].items()}
         self._step, self._seen = int(numbers["step"]), int(numbers["seen"])
         self._sum, self._counted = float(numbers["sum"]), int(numbers["counted"])
-        self._bad = int(numbers["bad"])
+        self._bad, self._micro.tokens = int(numbers["bad"]), int(numbers["micro_tokens"])
         self.best = None if numbers["best"] is None else float(numbers["best"])
         self.best_epoch = int(numbers["best_epoch"])
         self._since_best = int(numbers["since_best"])
-
-
-def layer_of(name: str, n_layers: int) -> int:
-    """Number of a parameter's layer; -1 for embeddings, ``n_layers`` for what is above."""
-    if name.startswith("embeddings."):
-        return -1
-    return int(name.split(".")[2]) if name.startswith("encoder.layer.") else n_layers

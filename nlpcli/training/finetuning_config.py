@@ -15,7 +15,9 @@ class FinetuneConfig:
     """``batch_size`` rows a step; ``lr`` rises over the share ``warmup`` of all steps, then falls
     linearly. ``layer_decay``: each layer below has so much of the rate of the one above (Sun et
     al. 2019, §5.3.4). ``freeze``: the embeddings, the embeddings and so many layers, or all but
-    the head. Raises ValueError.
+    the head. ``window_overlap``: pieces that windows of a long text share. ``fgm``: how far
+    the vectors of a row's pieces are moved against it (Miyato et al. 2017), 0: not at all. Raises
+    ValueError.
     """
 
     epochs: int = 3
@@ -29,8 +31,10 @@ class FinetuneConfig:
     freeze: str = "none"
     label_smoothing: float = 0.0
     focal: float = 0.0
+    fgm: float = 0.0
     max_length: int = 128
     long: Long = "truncate-tail"
+    window_overlap: int = 32
     optimizer: Literal["adamw"] = "adamw"
 
     def __post_init__(self) -> None:
@@ -42,6 +46,12 @@ class FinetuneConfig:
                 raise ValueError(f"{name}: {getattr(self, name)!r}, wanted 0 to below 1")
         if not 0 < self.layer_decay <= 1:
             raise ValueError(f"layer_decay: {self.layer_decay!r}, wanted above 0, at most 1")
+        if self.window_overlap < 0:
+            raise ValueError(f"window_overlap: {self.window_overlap!r}, wanted 0 or more")
+        if not 0 <= self.fgm < float("inf"):
+            raise ValueError(f"fgm: {self.fgm!r}, wanted 0 or more")
+        if self.fgm and self.freeze == ALL:
+            raise ValueError(f"fgm: {self.fgm!r}, and no layer learns with freeze: all")
         if self.freeze not in ("none", EMBEDDINGS, ALL) and not self.freeze.isdecimal():
             raise ValueError(f"freeze: {self.freeze!r}, not none, embeddings, all or a number")
 

@@ -17,6 +17,7 @@ class MasterWeights:
         self._parts = list(model.all_parts())
         exact = {part.name: part.view.float() for part in self._parts}
         model.to(precision)
+        self._live = self._parts
         self._shared = precision == torch.float32
         self.tensors: dict[str, Tensor] = {}
         for part in self._parts:
@@ -26,7 +27,7 @@ class MasterWeights:
     def collect(self, without: str | None = None) -> None:
         """Adds what backward left in the model to the gradients here, and clears it there; what
         the parameter named ``without`` has stays where it is."""
-        for part in self._parts:
+        for part in self._live:
             master, gradient = self.tensors[part.name], part.gradient
             if gradient is None or part.name == without:
                 continue
@@ -34,9 +35,16 @@ class MasterWeights:
                 master.grad = gradient.float() if gradient.dtype != torch.float32 else gradient
             else:
                 master.grad += gradient
-        for part in self._parts:
+        for part in self._live:
             if part.name != without:
                 part.parameter.grad = None
+
+    def freeze(self, names: set[str]) -> None:
+        """Those stay as they are: they ask for no gradient, and steps need not hand them down."""
+        self._live = [part for part in self._parts if part.name not in names]
+        for part in self._parts:
+            if part.name in names:
+                part.parameter.requires_grad_(False)
 
     @property
     def n_numbers(self) -> int:
@@ -53,9 +61,10 @@ class MasterWeights:
             tensor.grad = None
 
     @torch.no_grad()
-    def hand_down(self, without: str | None = None) -> None:
-        """The model's parameters become these, rounded, but for the one named ``without``."""
+    def hand_down(self, without: str | None = None, *, frozen: bool = False) -> None:
+        """The model's parameters become these, rounded, but for the one named ``without`` and,
+        unless they are asked for, those that are ``frozen``."""
         if not self._shared:
-            for part in self._parts:
+            for part in self._parts if frozen else self._live:
                 if part.name != without:
                     part.view.copy_(self.tensors[part.name])

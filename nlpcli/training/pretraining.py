@@ -22,7 +22,7 @@ from nlpcli.training.encoder_optimizers import EncoderOptimizer
 from nlpcli.training.guard import Guard, Verdict
 from nlpcli.training.master_weights import MasterWeights
 from nlpcli.training.pretraining_config import PretrainingConfig
-from nlpcli.training.ranks import Ranks, from_first_rank
+from nlpcli.training.ranks import Ranks, from_first_rank, sum_gradients
 
 QUANTUM = 8
 """Rows that are drawn together, so that masks do not depend on ranks or micro-batches."""
@@ -252,18 +252,9 @@ class Pretraining:
             for name, loss in losses.items():
                 sums[name] += float(loss.detach())
         if self._ranks is not None:
-            self._add_up_gradients(self._ranks)
+            sum_gradients(self._ranks, list(self.masters.tensors.values()))
         sums = self._summed(sums)
         return {name: sums[name] / counts[name] for name in self._asked if counts[name]}
-
-    def _add_up_gradients(self, ranks: Ranks) -> None:
-        """Those of all ranks, of which one may have no span in its rows, or no rows at all."""
-        tensors = list(self.masters.tensors.values())
-        found = ranks.sum(torch.tensor([int(tensor.grad is not None) for tensor in tensors]))
-        for tensor, n in zip(tensors, found.tolist(), strict=True):
-            if n:
-                tensor.grad = torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
-                ranks.sum(tensor.grad)
 
     def _summed(self, numbers: dict[str, float]) -> dict[str, float]:
         """Over ranks."""

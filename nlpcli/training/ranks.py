@@ -106,6 +106,26 @@ def from_first_rank(
     return found, numbers
 
 
+def sum_gradients(ranks: Ranks, tensors: list[Tensor]) -> None:
+    """Gradients of all ranks, of which one may have none of a tensor."""
+    found = ranks.sum(torch.tensor([int(tensor.grad is not None) for tensor in tensors]))
+    for tensor, n in zip(tensors, found.tolist(), strict=True):
+        if n:
+            tensor.grad = torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
+            ranks.sum(tensor.grad)
+
+
+def sum_rows(ranks: Ranks, rows: Tensor, values: Tensor, n_rows: int) -> tuple[Tensor, Tensor]:
+    """Of rows int64 [u] of a table of ``n_rows``, distinct in each rank, those that any rank has,
+    and the sums of their values [u, D]."""
+    touched = torch.zeros(n_rows, dtype=torch.int32)
+    touched[rows] = 1
+    union = ranks.sum(touched).nonzero()[:, 0]
+    summed = values.new_zeros(len(union), values.shape[1])
+    summed[torch.searchsorted(union, rows)] = values
+    return union, ranks.sum(summed)
+
+
 class SharedTable:
     """A table, float32 [R, D] on the CPU, that ranks move apart and bring together again.
 

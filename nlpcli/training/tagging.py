@@ -6,6 +6,7 @@ Shapes: B rows of a batch, T positions, K tags; W words.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,16 @@ class TokenObjective:
     smoothing: float = 0.0
     focal: float = 0.0
 
+    @cached_property
+    def _labelled(self) -> I64:
+        """Positions with a label before each place, int64 [sum of lengths + 1]."""
+        return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.targets != UNLABELLED)])
+
+    def weight(self, chosen: I64) -> float:
+        """How many positions of the rows ``chosen`` [B] have a label."""
+        ends = self._labelled[self.rows.indptr[chosen + 1]]
+        return float((ends - self._labelled[self.rows.indptr[chosen]]).sum())
+
     def loss(self, outputs: Tensor, chosen: I64) -> Tensor:
         """The mean loss of the labelled positions of the rows ``chosen``; ``outputs`` [B, T, K]."""
         place = np.arange(outputs.shape[1])
@@ -56,6 +67,10 @@ class CrfObjective:
     tags: I64
     crf: Crf
     pooled: bool = False
+
+    def weight(self, chosen: I64) -> float:
+        """How many words the rows ``chosen`` [B] answer."""
+        return float((self.words.words[chosen + 1] - self.words.words[chosen]).sum())
 
     def loss(self, outputs: Tensor, chosen: I64) -> Tensor:
         """-log p of the tags of the rows ``chosen`` by word; ``outputs`` [B, T, K]."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nlpcli.batching.framing import (
     MULTIPLE,
-    Long,
+    Cut,
     Rows,
     Specials,
     batches_of_one_width,
@@ -20,7 +20,7 @@ from nlpcli.batching.framing import (
 from nlpcli.text.wordpiece import Ragged
 
 CLS, SEP, PAD = 101, 102, 100
-LONGS: tuple[Long, ...] = ("truncate-tail", "truncate-head", "head-tail")
+LONGS: tuple[Cut, ...] = ("truncate-tail", "truncate-head", "head-tail")
 texts = st.lists(st.lists(st.integers(0, 99), max_size=14), min_size=1, max_size=8)
 
 
@@ -29,7 +29,7 @@ def ragged(lists: list[list[int]]) -> Ragged:
     return Ragged(ids, np.concatenate([[0], np.cumsum([len(each) for each in lists])]))
 
 
-def cut(pieces: list[int], kept: int, long: Long) -> list[int]:
+def cut(pieces: list[int], kept: int, long: Cut) -> list[int]:
     head = {"truncate-tail": kept, "truncate-head": 0, "head-tail": kept // 4}[long]
     if kept >= len(pieces):
         return pieces
@@ -42,7 +42,7 @@ def one(rows: Rows, i: int) -> list[int]:
 
 
 @given(texts, st.integers(3, 12), st.sampled_from(LONGS))
-def test_a_text_stands_between_its_marks(lists: list[list[int]], longest: int, long: Long) -> None:
+def test_a_text_stands_between_its_marks(lists: list[list[int]], longest: int, long: Cut) -> None:
     rows = framed(ragged(lists), None, Specials(CLS, SEP, PAD, longest), long)
     assert len(rows) == len(lists)
     for i, pieces in enumerate(lists):
@@ -53,7 +53,7 @@ def test_a_text_stands_between_its_marks(lists: list[list[int]], longest: int, l
 
 @given(texts, texts, st.integers(4, 16), st.sampled_from(LONGS))
 def test_of_a_pair_the_longer_text_is_cut(
-    first: list[list[int]], second: list[list[int]], longest: int, long: Long
+    first: list[list[int]], second: list[list[int]], longest: int, long: Cut
 ) -> None:
     count = min(len(first), len(second))
     first, second = first[:count], second[:count]

@@ -5,14 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from nlpcli.commands.finetune_tasks import among_ranks
+from nlpcli.errors import UsageError
 
 from .conftest import PROGRAM, SAMPLES, Run, environment, run_program
 
@@ -101,8 +107,6 @@ def test_columns_that_are_asked_for(program: Run) -> None:
     }  # fmt: skip
     done = program("predict", "-m", "one", NEW, "--abstain-error", "0.99")
     assert done.code == 2 and "fewer than 30 held-out rows" in done.err
-    done = program("predict", "-m", "one", NEW, "--explain", 2)
-    assert (done.code, done.out) == (2, "") and "--explain" in done.err
 
 
 def test_however_rows_are_chunked(program: Run) -> None:
@@ -132,8 +136,10 @@ def test_several_labels(program: Run) -> None:
 
 def test_pairs(program: Run, tuned: Path) -> None:
     pairs = tuned.parent / "pairs.csv"
-    done = program("predict", "-m", "pairs", pairs, *PAIR)
-    assert (done.code, done.err) == (0, "")
+    done = program("predict", "-m", "pairs", pairs, *PAIR, "--explain", 1)
+    cut = int(done.err.removeprefix("longer than 16 pieces and cut: ").partition(" of 60 rows")[0])
+    assert done.code == 0 and 0 < cut <= 60
+    assert {json.loads(row["predicted_explanation"])[0][2] for row in table(done.out)} == {"a", "b"}
     found = table(done.out)
     assert [row["id"] for row in found] == list(map(str, range(60)))
     assert "\x1e" not in done.out and found[0].keys() >= {"text_a", "text_b", "label"}
@@ -239,6 +245,7 @@ LINES = {
         (None, ["--max-length", "33"], 2, "--max-length 33: ./encoder has 32 positions"),
         (None, ["--max-length", "3"], 2, "--max-length 3"),
         (None, ["--freeze", "some"], 2, "freeze: 'some'"),
+        (None, ["--freeze", "all", "--fgm", "0.5"], 2, "fgm: 0.5"),
         (None, ["--label-separator", ""], 2, "--label-separator: wanted a character"),
         (None, ["--text-b-column", "txet"], 65, "no column txet; there: text, label"),
         (None, ["--from", "./none"], 66, "none: no such folder"),
@@ -327,6 +334,72 @@ def test_nights(place: Run, tmp_path: Path) -> None:
     done = place("finetune", TRAIN, *QUICK, "--from", "m", "-o", "m", "--keep", "2", "--seed", "2")
     assert done.code == 0, done.err
     assert not (store / "2").exists() and (store / "4").exists() and (store / "5").exists()
+
+
+def test_a_frozen_encoder_reads_once(place: Run, tmp_path: Path) -> None:
+    line = ["finetune", TRAIN, "--from", "./encoder", *QUICK[2:], "--freeze", "all", "--json"]
+    done = place(*line, "-o", "m")
+    report = json.loads(done.out)
+    assert report["epochs"] == 30 and report["encoding_seconds"] > 0
+    assert report["share_of_peak"] is None and report["train_seconds"] > 0
+    assert {"path", "metrics", "seconds", "rows_per_second", "peak_memory_mb"} <= report.keys()
+    assert "the encoder is frozen, its features are computed once" in done.err
+    shown = json.loads(place("models", "show", "m", "--json").out)["config"]["run"]
+    assert (shown["epochs"], shown["lr"], shown["fgm"], shown["ranks"]) == (30, 1e-3, 0.0, 1)
+    plan = json.loads(place(*line, "-o", "n", "--epochs", "2", "--dry-run").out)
+    assert plan["epochs"] == 2
+
+
+def start_ranks(place: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    line = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
+            "--master-port", port, "-m", "nlpcli", "finetune", *arguments]  # fmt: skip
+    return subprocess.Popen(
+        line, env=environment(place / "store"), cwd=place, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_ranks_learn_what_one_process_does_and_go_on_after_a_signal(
+    place: Run, tmp_path: Path
+) -> None:
+    line = [TRAIN, "--from", "./encoder", "--threads", "1", "--epochs", "20", "--batch-size", "8",
+            "--precision", "fp32", "--dropout", "0", "--json"]  # fmt: skip
+    done = place("finetune", *line, "-o", "./alone")
+    alone = json.loads(done.out)
+    out, said = start_ranks(tmp_path, *line, "-o", "./whole").communicate(timeout=100)
+    report = json.loads(out)  # one document: the other rank is silent
+    assert report["ranks"] == 2 and report["steps"] == alone["steps"]
+    wanted, found = (
+        [float(loss) for loss in re.findall(r"^epoch \d+: loss ([\d.]+), dev", text, re.M)]
+        for text in (done.err, said.decode())
+    )
+    assert len(wanted) == 20 and found == pytest.approx(wanted, abs=1e-3)
+    run = start_ranks(tmp_path, *line, "-o", "./again", "--save-every", "0")
+    states = tmp_path / ".again.state"
+    while run.poll() is None and not list(states.glob("*.state")):
+        time.sleep(0.02)
+    run.send_signal(signal.SIGTERM)
+    run.communicate(timeout=60)
+    assert run.returncode != 0 and list(states.glob("*.state"))
+    out, _ = start_ranks(tmp_path, *line, "-o", "./again", "--resume").communicate(timeout=100)
+    assert json.loads(out)["resumed_after_step"] > 0
+    files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "again")]
+    assert files[0] == files[1]
+
+
+def test_ranks_read_files_on_the_cpu(tmp_path: Path) -> None:
+    given = {"train": TRAIN, "dev": None, "device": "auto", "threads": 3}
+    assert among_ranks(given, 2) == {**given, "device": "cpu", "threads": 3, "ranks": 2}
+    assert among_ranks(given, 1) == {**given, "ranks": 1}
+    with pytest.raises(UsageError, match="--device cuda: ranks train on the CPU"):
+        among_ranks({**given, "device": "cuda"}, 2)
+    for name, what in (("train", "TRAIN -"), ("dev", "--dev -")):
+        with pytest.raises(UsageError, match=f"{what}: each rank reads it, wanted a file"):
+            among_ranks({**given, name: "-"}, 2)
 
 
 def test_a_version_in_use_that_does_not_classify(place: Run, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from safetensors.numpy import load
 
 from nlpcli.formats.hf_folder import hf_files
 
@@ -71,8 +72,10 @@ def table(text: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("crf", [[], ["--crf"]])
 def test_from_conll_to_tags(place: Run, tmp_path: Path, crf: list[str]) -> None:
-    done = place("finetune", "train.conll", "--from", "./encoder", "-o", "tagger", "--dev",
-                 "dev.conll", "--epochs", "3", *FAST, *crf, "--json")  # fmt: skip
+    line = ["finetune", "train.conll", "--from", "./encoder", "-o", "tagger", "--dev",
+            "dev.conll", "--epochs", "3", *FAST, *crf, "--json"]  # fmt: skip
+    planned = json.loads(place(*line, "--dry-run").out)
+    done = place(*line)
     assert done.code == 0, done.err
     assert "--task token, by the input's columns" in done.err and "tags: BIO" in done.err
     assert "sentences of more than 12 pieces, read in parts" in done.err
@@ -80,6 +83,8 @@ def test_from_conll_to_tags(place: Run, tmp_path: Path, crf: list[str]) -> None:
     assert report["metrics"]["entity_f1"] > 0.9 and report["rows"] == 70
     folder = tmp_path / "store" / "tagger" / "1"
     assert (folder / "crf.safetensors").exists() == bool(crf)
+    files = [load(path.read_bytes()) for path in folder.glob("*.safetensors")]
+    assert planned["parameters"] == sum(array.size for file in files for array in file.values())
     config = json.loads((folder / "config.json").read_text())
     assert config["id2label"] == {"0": "B-KIND", "1": "I-KIND", "2": "O"}
 

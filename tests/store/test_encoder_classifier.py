@@ -30,6 +30,7 @@ CURVE = ((0.9, 0.25, 0.0), (0.5, 1.0, 0.125))
         {},
         {"pair": True, "scale": 1.5, "abstention": CURVE, "long": "head-tail", "max_length": 7},
         {"separator": ";", "threshold": 0.0, "offset": -2.5, "long": "truncate-head"},
+        {"long": "window", "window_overlap": 5},
     ],
 )
 def test_it_comes_back(tmp_path: Path, answering: dict[str, Any]) -> None:
@@ -39,6 +40,12 @@ def test_it_comes_back(tmp_path: Path, answering: dict[str, Any]) -> None:
     assert found.encoder.labels == made.encoder.labels
     for name, array in made.encoder.weights.items():
         np.testing.assert_array_equal(found.encoder.weights[name], array)
+
+
+def test_models_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    made = small_classifier(long="head-tail", window_overlap=7)
+    found = read_encoder_classifier(store_classifier(tmp_path, made, window_overlap=...))
+    assert found.answering == dataclasses.replace(made.answering, window_overlap=32)
 
 
 def test_it_is_a_hugging_face_folder_and_an_encoder(tmp_path: Path) -> None:
@@ -68,7 +75,9 @@ def test_it_is_a_hugging_face_folder_and_an_encoder(tmp_path: Path) -> None:
         ({"max_length": 25}, "max_length: 25"),
         ({"max_length": 3}, "max_length: 3"),
         ({"max_length": 8.0}, "max_length: 8.0"),
-        ({"long": "window"}, "long: window"),
+        ({"long": "windows"}, "long: windows"),
+        ({"window_overlap": -1}, "window_overlap: -1"),
+        ({"window_overlap": 3.0}, "window_overlap: 3.0"),
         ({"long": ["truncate-tail"]}, "long"),
         ({"abstention": [[0.5, 1]]}, "abstention"),
         ({"abstention": [[0.5, 1, 2]]}, "abstention"),

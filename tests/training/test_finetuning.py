@@ -17,8 +17,9 @@ from nlpcli.errors import NegativeAnswer
 from nlpcli.models.encoder_heads import SequenceModel
 from nlpcli.training import finetuning as loop
 from nlpcli.training.answers import SequenceObjective, logits_of
-from nlpcli.training.finetuning import WORDS, Finetuning, layer_of
+from nlpcli.training.finetuning import WORDS, Finetuning
 from nlpcli.training.finetuning_config import FinetuneConfig
+from nlpcli.training.freezing import layer_of
 
 from .small_bert import SPECIALS, small_model, small_rows
 
@@ -54,11 +55,21 @@ def same(first: Weights, second: Weights) -> bool:
     return all(np.array_equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_the_same_bits_twice_and_from_the_middle(precision: torch.dtype) -> None:
-    options: dict[str, Any] = {"precision": precision, "dropout": 0.2, "layer_decay": 0.8}
+@pytest.mark.parametrize(
+    ("precision", "more"),
+    [
+        (torch.float32, {}), (torch.bfloat16, {}), (torch.bfloat16, {"fgm": 0.5}),
+        (torch.float32, {"freeze": "all"}), (torch.float32, {"fgm": 0.5, "freeze": "1"}),
+    ],
+)  # fmt: skip
+def test_the_same_bits_twice_and_from_the_middle(
+    precision: torch.dtype, more: dict[str, Any]
+) -> None:
+    options: dict[str, Any] = {"precision": precision, "dropout": 0.2, "layer_decay": 0.8, **more}
     wanted = trained(**options)
     assert same(wanted, trained(**options))
+    if "fgm" in more:
+        assert not same(wanted, trained(**options | {"fgm": 0.0}))
     first = tuning(**options)
     for now in first:
         if now.step == 4:  # in the second epoch
@@ -178,9 +189,11 @@ def test_gradients_that_are_not_finite() -> None:
     assert all(np.isfinite(array).all() for array in training.weights().values())
 
 
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("precision", "fgm"), [(torch.float32, 0.0), (torch.bfloat16, 0.0), (torch.float32, 0.3)]
+)
 def test_micro_batches_do_not_change_the_step(
-    monkeypatch: pytest.MonkeyPatch, precision: torch.dtype
+    monkeypatch: pytest.MonkeyPatch, precision: torch.dtype, fgm: float
 ) -> None:
     rows, targets = small_rows()
     weights = np.linspace(0.1, 1.9, 20).astype(np.float32)
@@ -189,7 +202,7 @@ def test_micro_batches_do_not_change_the_step(
         monkeypatch.setattr(loop, "MICRO_TOKENS", {"cpu": tokens})
         training = tuning(
             small_model(), rows, targets, precision=precision, weights=weights, batch_size=20,
-            warmup=0.0, weight_decay=0.0,
+            warmup=0.0, weight_decay=0.0, fgm=fgm,
         )  # fmt: skip
         seen: list[dict[str, torch.Tensor]] = []
         real = training._optimizer.step
@@ -247,7 +260,8 @@ def test_answers_do_not_depend_on_the_company() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [{"lr": 0}, {"warmup": 1}, {"layer_decay": 0}, {"layer_decay": 1.5}, {"freeze": "some"},
-     {"freeze": "²"}, {"freeze": "-1"}, {"epochs": 0}, {"max_length": -1}, {"dropout": 1.0}],
+     {"freeze": "²"}, {"freeze": "-1"}, {"epochs": 0}, {"max_length": -1}, {"dropout": 1.0},
+     {"fgm": -1}, {"fgm": math.nan}, {"fgm": 1, "freeze": "all"}],
 )  # fmt: skip
 def test_configurations_that_cannot_be(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
