@@ -100,7 +100,7 @@ def measure_training(place: Path) -> dict[str, Any]:
         report, found = by_nlpcli(name, place, seed=1, epochs=1, more=[], looks=False)
         rates["nlpcli"].append(report["rows_per_second"])
         row["nlpcli_accuracy"] = measured(name, parts["test"], found)
-        row["nlpcli_peak_mb"] = round(report["peak_memory_bytes"] / 1e6)
+        row["nlpcli_peak_mb"] = report["peak_memory_mb"]
         row["nlpcli_share_of_peak"] = report.get("share_of_peak")
         for key, best in (("trainer", False), ("trainer_best", True)):
             report, found = by_trainer(name, place, best=best, lr=5e-5, seed=1, epochs=1,

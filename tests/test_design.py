@@ -46,6 +46,8 @@ TORCH_FREE_FILES = {
 }
 SHARED_COMMAND_FILES = {
     "opening",
+    "predict_answers",
+    "predict_output",
     "asking",
     "pretraining_options",
     "after_training",
@@ -56,12 +58,14 @@ SHARED_COMMAND_FILES = {
     "eval_candidates",
     "eval_kinds",
     "eval_options",
+    "eval_robustness",
     "eval_tables",
     "finetune_options",
     "finetune_tasks",
     "configuring",
     "ngram_options",
     "plotting",
+    "selecting",
     "tagging",
 }  # command files may import these
 COMMAND_REGISTRY = "app"  # and this one may import every command

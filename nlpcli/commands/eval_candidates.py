@@ -27,10 +27,11 @@ Options = dict[str, Any]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model, or a file of predictions, and how it did."""
+    """A model (``opened``), or a file of predictions, and how it did."""
 
     name: str
     measured: Measured
+    opened: Any = None
 
 
 def check_candidates(options: Options) -> None:
@@ -47,6 +48,8 @@ def check_candidates(options: Options) -> None:
     inputs = [*files, *([test] if test is not None else [])]
     if inputs.count("-") > 1:
         raise UsageError("- stands for stdin, which can be read once")
+    if options["robustness"] and (len(models) != 1 or files):
+        raise UsageError("--robustness: wanted one model")
     if options["require_better"] and len(models) + len(files) < 2:
         raise UsageError("--require-better: one model, wanted two or more to compare")
     for name in ("predicted_column", "probability_column"):
@@ -81,8 +84,18 @@ def measure_all(context: typer.Context, console: Console, reject: RejectFile) ->
             measured.document["cost"] = cost
             if cost["startup_seconds"] is None:
                 console.warn(f"{model}: a fresh predict failed, so start-up is not known")
-        found.append(Candidate(model, measured))
+        found.append(Candidate(model, measured, opened))
     return [*found, *(_from_file(path, options, reject) for path in files)]
+
+
+def tell_unknown(candidates: list[Candidate], console: Console) -> None:
+    """Warns of labels that a model does not know."""
+    for candidate in candidates:
+        unknown = candidate.measured.document.get("unknown_labels")
+        if unknown:
+            who = f"{candidate.name}: " if len(candidates) > 1 else ""
+            some = ", ".join(unknown[:5])
+            console.warn(f"{who}{len(unknown)} labels the model does not know: {some}")
 
 
 def _from_file(path: str, options: Options, reject: RejectFile) -> Candidate:
@@ -90,8 +103,8 @@ def _from_file(path: str, options: Options, reject: RejectFile) -> Candidate:
     from nlpcli.runs.comparing import answered_before
     from nlpcli.runs.predictions import score_predictions
 
-    for name in ("threshold", "vocab_limit"):
-        if options[name] is not None and not options["model"]:
+    for name in ("threshold", "vocab_limit", "slices", "slice_by"):
+        if options[name] and not options["model"]:
             raise UsageError(f"--{name.replace('_', '-')} has no meaning for --predictions")
     separator = options["label_separator"]
     column = "predicted_label" if separator is None else "predicted_labels"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nlpcli.commands.asking import answer_table, is_answerer, question_columns
-from nlpcli.commands.eval_tables import language_table, rows_table, word_table
-from nlpcli.commands.tagging import is_tagger, word_columns
+from nlpcli.commands.eval_tables import language_table, rows_table, slices_table, word_table
+from nlpcli.commands.tagging import is_span_finder, is_tagger, span_columns, word_columns
 from nlpcli.errors import UsageError
 from nlpcli.shell.console import RejectFile
 
@@ -28,6 +28,7 @@ Options = dict[str, Any]
 
 SOME_HEED: Options = {
     "threshold": None, "label_separator": None, "format": None, "vocab_limit": None,
+    "robustness": False, "slices": False, "slice_by": None, "slice_rows": 20,
 }  # fmt: skip
 """Options that have no meaning for some kinds, as they are where they are not given."""
 
@@ -147,6 +148,17 @@ def _tagged(opened: Any, rows: Labelled, options: Options) -> Measured:
     return Measured(document, rows_table(document), rows, None, asked, answers)
 
 
+def _span_finder(opened: Any, options: Options, reject: RejectFile) -> Measured:
+    from nlpcli.runs.span_model import score_spans
+
+    names = span_columns(options["text_column"], options["label_column"])
+    document = score_spans(
+        opened, options["test"], row_format(options), **names, resamples=options["resamples"],
+        seed=options["seed"], on_reject=reject,
+    )  # fmt: skip
+    return Measured(document, rows_table(document))
+
+
 def _answerer(opened: Any, options: Options, reject: RejectFile) -> Measured:
     from nlpcli.runs.question_answerer import score_questions
 
@@ -165,7 +177,7 @@ def _classifier(opened: Any, options: Options, reject: RejectFile) -> Measured:
     columns = {name: options[name] for name in ("text_column", "text_b_column", "label_column")}
     rows = read_labelled(
         options["test"], fmt, **columns, label_separator=separator, keep_blank=True,
-        on_reject=reject,
+        other_columns=options["slice_by"] or (), on_reject=reject,
     )  # fmt: skip
     return _classified(opened, rows, options)
 
@@ -185,6 +197,15 @@ def _classified(opened: Any, rows: Labelled, options: Options) -> Measured:
     before = ece_uncalibrated(opened, probabilities, rows.labels, **drawing)
     if before is not None:
         document["ece_uncalibrated"] = before
+    table = rows_table(document)
+    if options["slices"] or options["slice_by"]:
+        from nlpcli.runs.slicing import find_slices
+
+        document["slices"] = find_slices(
+            opened, probabilities, rows, threshold=options["threshold"],
+            min_rows=options["slice_rows"],
+        )  # fmt: skip
+        table += slices_table(document["slices"])
     labels = given_labels(opened, probabilities, options["threshold"])
     pairs = options["text_b_column"] is not None
     asked = Asked(
@@ -194,7 +215,7 @@ def _classified(opened: Any, rows: Labelled, options: Options) -> Measured:
         ["--text-column", "text", *(["--text-b-column", "text_b"] if pairs else [])],
     )  # fmt: skip
     return Measured(
-        document, rows_table(document), rows, probabilities, asked,
+        document, table, rows, probabilities, asked,
         answered([tuple(sorted(row)) for row in rows.labels], labels, several=opened.multi_label),
     )  # fmt: skip
 
@@ -203,9 +224,14 @@ KINDS = (
     Kind("word vectors", _is_word_vectors, frozenset({"vocab_limit"}), _word_vectors),
     Kind("a language model", _is_language_model, frozenset({"format"}), _language_model),
     Kind("a tagger of words", is_tagger, frozenset({"format"}), _tagger, _tagged),
+    Kind("a model of spans", is_span_finder, frozenset({"format"}), _span_finder),
     Kind("a model that answers questions", is_answerer, frozenset({"format"}), _answerer),
     Kind(
-        "a classifier", lambda opened: True, frozenset({"threshold", "label_separator", "format"}),
+        "a classifier", lambda opened: True,
+        frozenset({
+            "threshold", "label_separator", "format", "robustness", "slices", "slice_by",
+            "slice_rows",
+        }),
         _classifier, _classified,
     ),
 )  # fmt: skip
@@ -222,7 +248,8 @@ def check_heeded(kind: Kind, model: str, options: Options) -> None:
     for name, value in SOME_HEED.items():
         if options[name] != value and name not in kind.heeds:
             flag = name.replace("_", "-")
-            raise UsageError(f"--{flag} {options[name]}: {model} is {kind.name}")
+            given = "" if options[name] is True else f" {options[name]}"
+            raise UsageError(f"--{flag}{given}: {model} is {kind.name}")
 
 
 def measure(opened: Any, model: str, options: Options, reject: RejectFile) -> Measured:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -56,3 +57,28 @@ VocabLimit = Annotated[
     typer.Option(min=1, help="Word vectors: only the first N words are known, and answer."),
 ]
 Resamples = Annotated[int, typer.Option(min=10, max=100000, help="Of the bootstrap intervals.")]
+Robustness = Annotated[
+    bool, typer.Option("--robustness", help="Perturb the texts, and attack some of them.")
+]
+Strengths = Annotated[str, typer.Option(help="Robustness: shares of the words to change.")]
+Perturbations = Annotated[
+    str | None, typer.Option(help="Robustness: of what kinds, joined by commas [default: all].")
+]
+RobustnessRows = Annotated[int, typer.Option(min=1, help="Robustness: rows to perturb, at most.")]
+AttackRows = Annotated[
+    int, typer.Option(min=0, help="Robustness: rows to search the worst change for.")
+]
+AttackQueries = Annotated[
+    int, typer.Option(min=10, help="Robustness: texts that an attack asks about, for each row.")
+]
+WriteAdversarial = Annotated[
+    Path | None,
+    typer.Option(help="Robustness: write changed texts that go wrong (CSV, to train on)."),
+]
+Slices = Annotated[
+    bool, typer.Option("--slices", help="Where it fails: by length, by words and pairs of them.")
+]
+SliceBy = Annotated[
+    list[str] | None, typer.Option(help="And by the values of this column; may be repeated.")
+]
+SliceRows = Annotated[int, typer.Option(min=2, help="Of a slice, at least.")]

@@ -7,6 +7,10 @@ from typing import Any
 from nlpcli.errors import shown
 
 _HEADLINE = (
+    "span_precision", "span_recall", "span_f1", "identification_precision",
+    "identification_recall", "identification_f1", "relation_precision", "relation_recall",
+    "relation_f1", "relation_strict_precision", "relation_strict_recall", "relation_strict_f1",
+    "row_accuracy",
     "entity_precision", "entity_recall", "entity_f1", "accuracy", "sentence_accuracy",
     "macro_precision", "macro_recall", "macro_f1", "micro_f1", "weighted_f1",
     "balanced_accuracy", "mcc", "cohen_kappa", "top_3_accuracy", "top_5_accuracy", "roc_auc",
@@ -15,15 +19,17 @@ _HEADLINE = (
     "label_ranking_average_precision", "subset_accuracy", "hamming_loss", "precision_at_1",
     "recall_at_1", "precision_at_3", "recall_at_3", "precision_at_5", "recall_at_5",
 )  # fmt: skip
+_COUNTS = ("words", "entities", "spans", "relations")
 _LONGEST_TABLE = 40
+_MOST_SLICES = 10
 
 
 def rows_table(document: dict[str, Any]) -> str:
     """The document for people: headline metrics with intervals, then a line a label."""
-    more = "".join(f", {document[k]:,} {k}" for k in ("words", "entities") if k in document)
+    more = "".join(f", {document[k]:,} {k}" for k in _COUNTS if k in document)
     lines = [f"{document['n']:,} rows{more}; 95 % intervals by bootstrap", ""]
     metrics = {name: document[name] for name in _HEADLINE if document.get(name) is not None}
-    width = max(16, *map(len, metrics))
+    width = max([16, *map(len, metrics)])
     for name, metric in metrics.items():
         if metric["value"] is not None or not name.startswith("top_"):
             lines.append(metric_line(name, metric, width))
@@ -48,6 +54,40 @@ def metric_line(name: str, metric: dict[str, Any], width: int = 16) -> str:
     if metric["low"] is None:
         return f"{name:<{width}} {metric['value']:7.4f}"
     return f"{name:<{width}} {metric['value']:7.4f}  {metric['low']:.4f} – {metric['high']:.4f}"
+
+
+def slices_table(document: dict[str, Any]) -> str:
+    """The ``slices`` part for people: the worst, then every range and value."""
+    looked, least = document["looked_at"], document["min_rows"]
+    what = f"{looked:,} slices of {least:,} rows or more"
+    worse = document["worse"]
+    lines = ["", f"{what}: none is worse than the other rows beyond chance"]
+    if worse:
+        lines = ["", f"{what}: {len(worse):,} worse than the other rows beyond chance"]
+        lines += _slice_lines(worse[:_MOST_SLICES])
+    if len(worse) > _MOST_SLICES:
+        lines.append(f"… {len(worse) - _MOST_SLICES} more: --json has them all")
+    for kind, parts in document["by"].items():
+        lines += ["", f"by {kind.removeprefix('column ')}"]
+        shown_parts = sorted(parts, key=lambda part: -part["rows"]) if len(parts) > 20 else parts
+        lines += _slice_lines(shown_parts[:20])
+        if len(parts) > 20:
+            lines.append(f"… {len(parts) - 20} more: --json has them all")
+    return "\n".join(lines) + "\n"
+
+
+def _slice_lines(parts: list[dict[str, Any]]) -> list[str]:
+    names = [shown(part["name"], 40) or "(empty)" for part in parts]
+    kinds = [part["kind"] for part in parts]
+    if len(set(kinds)) > 1 or "ngram" in kinds:
+        pairs = zip(names, kinds, strict=True)
+        names = [f'"{n}"' if kind == "ngram" else f"{kind}: {n}" for n, kind in pairs]
+    width = max([5, *map(len, names)])
+    return [f"{'slice':<{width}}  accuracy  95 % interval       rows   errors"] + [
+        f"{name:<{width}}  {part['accuracy']['value']:8.4f}  {part['accuracy']['low']:.4f} – "
+        f"{part['accuracy']['high']:.4f}  {part['rows']:7,}  {part['errors']:7,}"
+        for name, part in zip(names, parts, strict=True)
+    ]
 
 
 def language_table(document: dict[str, Any]) -> str:

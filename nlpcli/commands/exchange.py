@@ -141,8 +141,10 @@ def export_model(
 def _export_encoder(
     src: str, target: Path, store: Path | None, console: Console, *, force: bool
 ) -> None:
-    from nlpcli.runs.encoder_exchange import export_encoder
+    from nlpcli.runs.encoder_exchange import export_encoder, head_beside
 
-    for head in export_encoder(open_encoder(src, store, console).encoder, target, force=force):
+    opened = open_encoder(src, store, console)
+    left_out = export_encoder(opened.encoder, target, force=force) + head_beside(opened)
+    for head in left_out:
         console.warn(f"{src}: the {head} head is left out, transformers has no class for it")
     write_path(target)

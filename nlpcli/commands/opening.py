@@ -17,6 +17,7 @@ from nlpcli.shell.options import store_root
 if TYPE_CHECKING:
     from nlpcli.models.word_vectors import WordVectors
     from nlpcli.runs.question_answerer import QuestionAnswerer
+    from nlpcli.runs.span_model import SpanFinder
     from nlpcli.runs.token_tagger import TokenTagger
     from nlpcli.store.classifier import Classifier
     from nlpcli.store.encoder import OpenedEncoder
@@ -132,7 +133,7 @@ def model_place(model: str, store: Path | None) -> Path:
 
 def open_measurable(
     model: str, store: Path | None, console: Console, **asked: Any
-) -> Classifier | WordVectors | LanguageModel | TokenTagger | QuestionAnswerer:
+) -> Classifier | WordVectors | LanguageModel | TokenTagger | SpanFinder | QuestionAnswerer:
     """Whatever ``eval`` can measure; ``asked`` as ``open_answering`` has it. Raises InputMissing,
     DataError, UsageError, Unavailable."""
     tagger = _plain_tagger(model, console, asked)
@@ -159,7 +160,7 @@ def open_measurable(
 
 def open_answerer(
     model: str, store: Path | None, console: Console, **asked: Any
-) -> Classifier | LanguageModel | TokenTagger | QuestionAnswerer:
+) -> Classifier | LanguageModel | TokenTagger | SpanFinder | QuestionAnswerer:
     """Whatever ``predict`` can ask; ``asked`` as ``open_answering`` has it. Raises InputMissing,
     DataError, UsageError, Unavailable."""
     tagger = _plain_tagger(model, console, asked)
@@ -205,9 +206,9 @@ def _told_tagger(
 
 def _stored_answerer(
     folder: ModelFolder, console: Console, asked: dict[str, Any]
-) -> Classifier | LanguageModel | TokenTagger | QuestionAnswerer:
-    """A classifier, a tagger of words, what answers questions, or a language model that has no
-    labels."""
+) -> Classifier | LanguageModel | TokenTagger | SpanFinder | QuestionAnswerer:
+    """A classifier, a tagger of words, what finds spans or answers questions, or a language model
+    that has no labels."""
     answerer = _stored_questions(folder)
     if answerer is not None:
         return _told_answerer(folder.path, answerer, console, asked)
@@ -217,6 +218,13 @@ def _stored_answerer(
 
         tagger = TokenTagger(read_token_tagger(folder))
         return _told_tagger(folder.path, tagger, console, asked)
+    if folder.manifest.kind == "bert-spans":
+        from nlpcli.runs.span_model import SpanFinder
+        from nlpcli.store.span_model import read_span_model
+
+        finder = SpanFinder(read_span_model(folder))
+        console.detail(f"model {folder.path}: {len(finder.labels):,} labels of spans")
+        return finder.on(**{name: asked[name] for name in FOR_ENCODERS if name in asked})
     if folder.manifest.kind != "ngram-lm" or folder.manifest.labels:
         return _stored_classifier(folder, console, asked)
     from nlpcli.store.language_model import read_language_model

@@ -13,9 +13,11 @@ from nlpcli.runs.memory import free_memory
 from nlpcli.store.encoder import KIND, Encoder, open_plain, write_encoder
 from nlpcli.store.folder import MANIFEST
 from nlpcli.store.plain_folder import check_folder_free, write_plain_folder
+from nlpcli.store.span_model import HEAD as SPAN_HEAD
 
 if TYPE_CHECKING:
     from nlpcli.store.draft import Draft
+    from nlpcli.store.encoder import OpenedEncoder
 
 _SOURCES = (".safetensors", ".json", ".txt")
 
@@ -78,3 +80,9 @@ def export_encoder(encoder: Encoder, target: Path, *, force: bool) -> list[str]:
     check_folder_free(target, set(files), force=force)
     write_plain_folder(target, files, force=force)
     return [] if encoder.span_boundary is None else ["span-boundary"]
+
+
+def head_beside(opened: OpenedEncoder) -> list[str]:
+    """The head of a fine-tuned model that lies in a file beside its encoder, if one does."""
+    there = opened.folder is not None and SPAN_HEAD in opened.folder.manifest.files
+    return ["span"] if there else []

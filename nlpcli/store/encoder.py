@@ -26,7 +26,7 @@ from nlpcli.store.tensors import Arrays, load_tensors, write_tensors
 from nlpcli.store.validation import LARGEST
 
 KIND = "bert-encoder"
-FINE_TUNED = ("bert-classifier", "bert-qa")
+FINE_TUNED = ("bert-classifier", "bert-qa", "bert-spans")
 """Kinds of models that are an encoder with a head for a task."""
 KEY = "encoder"
 SPAN_BOUNDARY = "span_boundary.safetensors"
@@ -142,7 +142,9 @@ def read_encoder(folder: ModelFolder, kind: str = KIND) -> Encoder:
         raise DataError(f"{where}: config.{KEY}: wanted {', '.join(sorted(_ABOUT))}")
     found = read_hf_bytes(folder.read, set(manifest.files), where)
     encoder = _encoder(found, _span_boundary(folder))
-    if about_encoder(encoder) != about or encoder.labels != manifest.labels:
+    # labels of a head in a second file are the manifest's alone
+    own_labels = kind == KIND or encoder.architecture in hf_names.LABELLED
+    if about_encoder(encoder) != about or (own_labels and encoder.labels != manifest.labels):
         raise DataError(f"{where}: the manifest says another thing than the files")
     return encoder
 
