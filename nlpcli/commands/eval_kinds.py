@@ -246,7 +246,8 @@ def kind_of(opened: Any) -> Kind:
 def check_heeded(kind: Kind, model: str, options: Options) -> None:
     """Raises UsageError for an option that the model's kind does not heed."""
     for name, value in SOME_HEED.items():
-        if options[name] != value and name not in kind.heeds:
+        # what may be repeated and is not given is an empty tuple
+        if options[name] not in (value, ()) and name not in kind.heeds:
             flag = name.replace("_", "-")
             given = "" if options[name] is True else f" {options[name]}"
             raise UsageError(f"--{flag}{given}: {model} is {kind.name}")
