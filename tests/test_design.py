@@ -55,6 +55,7 @@ SHARED_COMMAND_FILES = {
     "cascading",
     "drifting",
     "embedding",
+    "eval_candidates",
     "eval_kinds",
     "eval_options",
     "eval_robustness",

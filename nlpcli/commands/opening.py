@@ -124,6 +124,14 @@ def open_word_vectors(model: str, store: Path | None, console: Console) -> tuple
     return vectors, path
 
 
+def model_place(model: str, store: Path | None) -> Path:
+    """Where the model that is meant lies, a folder or a file. Raises as ``open_model``."""
+    from nlpcli.store.store import Store
+
+    path = hf_folder_meant(model) or file_meant(model, store)
+    return path or Store(store_root(store)).open(model)[0].path
+
+
 def open_measurable(
     model: str, store: Path | None, console: Console, **asked: Any
 ) -> (
@@ -308,12 +316,12 @@ def for_encoders(options: dict[str, Any]) -> dict[str, Any]:
     return {"pair": pair, **{name: options[name] for name in FOR_ENCODERS}}
 
 
-def check_asked(opened: object, context: typer.Context) -> None:
+def check_asked(opened: object, model: str, context: typer.Context) -> None:
     """Raises UsageError where texts are given for pairs or the other way round, and for what was
-    typed and only an encoder heeds."""
+    typed and only an encoder heeds. ``model``: its name in messages."""
     if is_answerer(opened):
         return
-    model, other = context.params["model"], context.params["text_b_column"]
+    other = context.params["text_b_column"]
     pair = getattr(opened, "pair", None)
     if pair and other is None:
         raise UsageError(f"--text-b-column is missing: {model} answers pairs of texts",
