@@ -46,6 +46,7 @@ TORCH_FREE_FILES = {
 }
 SHARED_COMMAND_FILES = {
     "opening",
+    "opening_tasks",
     "predict_answers",
     "predict_output",
     "asking",
