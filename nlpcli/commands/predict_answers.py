@@ -48,7 +48,7 @@ def answers_of(context: typer.Context, store: Path | None, console: Console) -> 
         refuse_options(options, unused, "not with vectors of an encoder")
         return Vectors(options, store, console, PREFIX)
     opened = open_answerer(options["model"], store, console, **for_encoders(options))
-    check_asked(opened, context)
+    check_asked(opened, options["model"], context)
     if is_marker(opened):
         refuse_options(options, FOR_LABELS, "the model tags words or finds spans")
         return mark_columns(opened, options["prefix"])
