@@ -69,7 +69,9 @@ class StoredTasks:
         if pools and "pooler.dense.weight" not in self.encoder.weights:
             raise DataError(f"{where}: a head above a pooler, which the encoder lacks")
         shapes = {
-            of_task(name, n): shape for name in self.tasks for n, shape in self._shapes(name).items()
+            of_task(name, n): shape
+            for name in self.tasks
+            for n, shape in self._shapes(name).items()
         }
         check_head_tensors(self.heads, shapes, where)
 
