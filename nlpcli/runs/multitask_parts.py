@@ -83,6 +83,9 @@ class SeveralParts(Parts):
 def read_tasks(request: MultitaskRequest, reject: Rejects, say: Say) -> SeveralParts:
     """The rows of all tasks. Raises InputMissing, and DataError for bad rows, fewer labels than a
     classifier needs, or labels that are in dev rows alone."""
+    for path in (*request.tasks.values(), *request.devs.values()):
+        if not os.path.exists(path):  # found before the first file is read
+            open_rows(path, request.fmt)
     tasks = {name: _read(request, name, reject, say) for name in request.tasks}
     reject.close()
     held = {name: rows.parts.dev for name, rows in tasks.items()}
