@@ -188,7 +188,7 @@ def measure(opened: Any, model: str, options: Options, reject: RejectFile) -> Me
     its kind does not heed, InputMissing, DataError."""
     kind = kind_of(opened)
     for name, value in SOME_HEED.items():
-        if options[name] != value and name not in kind.heeds:
+        if options[name] not in (value, (), []) and name not in kind.heeds:
             flag = name.replace("_", "-")
             given = "" if options[name] is True else f" {options[name]}"
             raise UsageError(f"--{flag}{given}: {model} is {kind.name}")
