@@ -4,7 +4,7 @@
         [--sets sst2 ...] [--seeds 1 2 3] [--lrs 5e-5 1e-4] [--peer-lr 5e-5] [--most N]
 
 Jobs: train (sst2, batch 32, one epoch: rows a second of the training loops and peak memory, twice,
-the better of each, but the slow Trainer once), predict (agnews, CSV to CSV, whole processes, twice),
+the better of each, but the slow Trainer once), predict (agnews, CSV to CSV, processes, twice),
 tune (scores on the dev part for each learning rate, one seed, both programs), quality (mean and
 spread of the test part's metric over seeds; the weights of the best epoch on dev).
 The Trainer as people run it: float32, random batches; at its best: bfloat16, batches of about one
