@@ -288,6 +288,28 @@ def pretraining_table() -> str:
     return "\n".join(lines)
 
 
+def robustness_table() -> str:
+    """A row a model of a set."""
+    lines = [
+        "| set | model | accuracy | mean over kinds and strengths | worst kind at 0.4 "
+        "| under attack | words to flip it |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, models in result("robustness")["sets"].items():
+        for command, row in models.items():
+            last = {kind: points[-1] for kind, points in row["robustness"].items()}
+            worst = min(last, key=lambda kind: last[kind]["accuracy"]["value"])
+            attack, mean = row["attack"], row["perturbed_accuracy"]
+            lines.append(
+                f"| {name} | `{command}` | {row['accuracy']['value']:.3f} | {mean['value']:.3f} "
+                f"({mean['low']:.3f}–{mean['high']:.3f}) "
+                f"| {last[worst]['accuracy']['value']:.3f} ({worst}) "
+                f"| {attack['accuracy_under_attack']['value']:.3f} of "
+                f"{attack['accuracy']['value']:.3f} | {attack['words_changed']:.1f} |"
+            )
+    return "\n".join(lines)
+
+
 def finetuning_table() -> str:
     """Rows a second of fine-tuning and of prediction, beside the peers."""
     found = result("finetuning")
@@ -364,6 +386,7 @@ def main() -> None:
         "ngrams": ngrams_table, "ways": ways_table, "chosen": chosen_table,
         "language": language_table, "pretraining": pretraining_table,
         "finetuning": finetuning_table, "tuned": tuned_table, "tuning": tuning_choices_table,
+        "robustness": robustness_table,
     }  # fmt: skip
     for name, make in tables.items():
         table = make()

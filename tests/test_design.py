@@ -46,6 +46,9 @@ TORCH_FREE_FILES = {
 }
 SHARED_COMMAND_FILES = {
     "opening",
+    "opening_tasks",
+    "predict_answers",
+    "predict_output",
     "asking",
     "pretraining_options",
     "after_training",
@@ -53,8 +56,10 @@ SHARED_COMMAND_FILES = {
     "cascading",
     "drifting",
     "embedding",
+    "eval_candidates",
     "eval_kinds",
     "eval_options",
+    "eval_robustness",
     "eval_tables",
     "finetune_options",
     "finetune_tasks",
@@ -62,6 +67,7 @@ SHARED_COMMAND_FILES = {
     "ngram_options",
     "plotting",
     "regression",
+    "selecting",
     "tagging",
 }  # command files may import these
 COMMAND_REGISTRY = "app"  # and this one may import every command

@@ -20,8 +20,8 @@ UNCHANGED = "nothing to do: data, options and program are as in the newest versi
 def in_short(metrics: dict[str, Any]) -> str:
     """The metrics that people ask for first, where they are there."""
     names = (
-        "exact_match", "f1", "entity_f1", "accuracy", "macro_f1", "micro_f1", "precision_at_1",
-        "perplexity", "pearson", "spearman", "rmse",
+        "exact_match", "f1", "entity_f1", "span_f1", "relation_f1", "accuracy", "macro_f1",
+        "micro_f1", "precision_at_1", "perplexity", "pearson", "spearman", "rmse",
     )  # fmt: skip
     return ", ".join(f"{n} {metrics[n]:.4f}" for n in names if metrics.get(n) is not None)
 

@@ -10,6 +10,7 @@ import typer
 from nlpcli import __version__
 from nlpcli.commands import (
     completion,
+    doctor,
     exchange,
     finetune,
     manual,
@@ -77,6 +78,7 @@ def build_app() -> typer.Typer:
     app.command("finetune", epilog=finetune.EXAMPLES)(finetune.finetune)
     app.command("predict", epilog=predict.EXAMPLES)(predict.predict)
     app.command("eval", epilog=eval_command.EXAMPLES)(eval_command.evaluate)
+    app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
     app.command("ngrams", epilog=ngrams.EXAMPLES)(ngrams.ngrams)
     app.command("neighbors", epilog=neighbors.EXAMPLES)(neighbors.neighbors)
     store = models.build()

@@ -100,9 +100,11 @@ def _chosen(
         f"{point.together:.4f}"
     )
     if point.share:
+        lost, most = (
+            100 * max(share, 0.0) for share in (point.large - point.together, point.most_loss)
+        )
         console.say(
-            "chosen on these rows, so on others it may lose more: here "
-            f"{100 * (point.large - point.together):.2f} points, with 95 % confidence at most "
-            f"{100 * max(point.most_loss, 0):.2f}"
+            f"chosen on these rows, so on others it may lose more: here {lost:.2f} points, with "
+            f"95 % confidence at most {most:.2f}"
         )
     return point.above

@@ -92,6 +92,7 @@ class Vectors:
         self.numeric: list[str] = []
         own = "" if options["prefix"] == prefix else options["prefix"]
         self.columns = [f"{own}embedding"]
+        self.json_columns = set(self.columns)
 
     def __call__(self, texts: list[str]) -> list[list[str]]:
         """One cell a text: a JSON list."""

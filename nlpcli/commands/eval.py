@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from json import dumps
 from typing import Any
 
 import typer
 
 from nlpcli.commands import eval_options as own
-from nlpcli.commands.eval_kinds import measure
-from nlpcli.commands.opening import (
-    check_asked,
-    for_encoders,
-    open_measurable,
-    refuse_same_file,
-    tell_long,
+from nlpcli.commands.eval_candidates import (
+    check_candidates,
+    expect_better,
+    measure_all,
+    rendered,
+    tell_unknown,
 )
+from nlpcli.commands.eval_robustness import (
+    STRENGTHS,
+    adversarial_file,
+    asked_robustness,
+    with_robustness,
+)
+from nlpcli.commands.opening import refuse_same_file
 from nlpcli.errors import NegativeAnswer
 from nlpcli.runs.conditions import Condition, check_metric, parse_condition
 from nlpcli.shell import options as opt
@@ -26,6 +33,12 @@ Examples:
   nlpcli eval -m reviews sample_data/reviews_en_test.csv
   nlpcli eval -m reviews sample_data/reviews_en_test.csv --json \\
       --fail-under 'macro_f1=0.5'
+  nlpcli eval -m reviews@1 -m reviews sample_data/reviews_en_test.csv
+  nlpcli eval --predictions sample_data/predictions_en.csv
+  nlpcli eval -m reviews sample_data/reviews_en_test.csv --robustness \\
+      --write-adversarial hard.csv
+  nlpcli eval -m reviews sample_data/reviews_en_test.csv --slices \\
+      --slice-by label
   nlpcli eval -m reviews-lm sample_data/reviews_en_test.csv
   nlpcli eval -m sample_data/words_en.vec sample_data/word_pairs_en.tsv
   nlpcli eval -m sample_data/words_en.vec sample_data/analogies_en.txt
@@ -33,17 +46,32 @@ Examples:
 
 
 def evaluate(
-    test: own.Test,
+    test: own.Test = None,
     *,
-    model: opt.Model,
+    model: own.Models = None,
+    predictions: own.PredictionFiles = None,
     store: opt.Store = None,
     text_column: opt.TextColumn = "text",
     text_b_column: opt.TextBColumn = None,
     label_column: opt.LabelColumn = "label",
     label_separator: opt.LabelSeparator = None,
+    predicted_column: own.PredictedColumn = None,
+    probability_column: own.ProbabilityColumn = None,
     threshold: own.Threshold = None,
     fail_under: own.FailUnder = None,
+    require_better: own.RequireBetter = False,
+    measure_cost: own.MeasureCost = None,
     vocab_limit: own.VocabLimit = None,
+    robustness: own.Robustness = False,
+    strengths: own.Strengths = STRENGTHS,
+    perturbations: own.Perturbations = None,
+    robustness_rows: own.RobustnessRows = 5000,
+    attack_rows: own.AttackRows = 200,
+    attack_queries: own.AttackQueries = 200,
+    write_adversarial: own.WriteAdversarial = None,
+    slices: own.Slices = False,
+    slice_by: own.SliceBy = None,
+    slice_rows: own.SliceRows = 20,
     resamples: own.Resamples = 1000,
     seed: opt.Seed = 1,
     format: opt.Format = None,
@@ -66,24 +94,43 @@ def evaluate(
     Word vectors are measured by analogies (four words a line, sections begin with a colon; as
     questions-words.txt) or by pairs of words with a score (as WordSim-353), case set aside. A
     language model is measured by its perplexity on texts, a sentence a line or row. A tagger of
-    words is measured by the entities that it finds, as conlleval does; a regression by Pearson's
-    and Spearman's correlation and its errors; a model that answers questions by exact match and F1
-    of its answers as SQuAD's script does, of Chinese by characters as that of CMRC 2018.
+    words is measured by the entities that it finds, as conlleval does; a model of spans by those
+    whose borders and label are right, by borders alone (identification), and by its relations; a
+    regression by Pearson's and Spearman's correlation and its errors; a model that answers
+    questions by exact match and F1 of its answers as SQuAD's script does, of Chinese by characters
+    as that of CMRC 2018. --slices tells of rows in which a classifier is worse than in the others
+    beyond chance (Fisher's exact test, by Holm).
+
+    Several -m, or files of --predictions (they come after the models), are compared on the same
+    rows: exact McNemar by Holm for all pairs, paired bootstrap, and what each model costs.
+
+    --robustness asks a classifier again about texts with one edit in a share of the words: typos,
+    keyboard (a key beside), case, spaces, homoglyphs, punctuation, order, deletion, same-sound and
+    same-shape (Chinese). The same file and --seed give the same texts, whatever the model. Then it
+    searches the worst change of some rows, a word at a time, and counts the words that matter.
     """
     conditions = [parse_condition(text, "--fail-under") for text in fail_under or []]
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
-    refuse_same_file({"TEST": test, "--model": model}, {"--rejects": rejects})
+    check_candidates(context.params)
+    asked = asked_robustness(context.params)
+    outputs = {"--rejects": rejects, "--write-adversarial": write_adversarial}
+    inputs = {"TEST": test, **{f"--model {n}": n for n in model or []}}
+    inputs |= {f"--predictions {n}": n for n in predictions or []}
+    refuse_same_file(inputs, outputs)
     reject = RejectFile(rejects, console)
-    opened = open_measurable(model, store, console, **for_encoders(context.params))
-    check_asked(opened, context)
-    found = measure(opened, model, context.params, reject)
-    reject.close()
-    tell_long(opened, console)
-    unknown = found.document.get("unknown_labels")
-    if unknown:
-        console.warn(f"{len(unknown)} labels the model does not know: {', '.join(unknown[:5])}")
-    typer.echo(dumps(found.document, allow_nan=False) if json else found.table, nl=json)
-    _check_conditions(found.document, conditions)
+    with adversarial_file(context.params) as stream:
+        candidates = measure_all(context, console, reject)
+        reject.close()
+        if asked is not None:
+            opened, found = candidates[0].opened, candidates[0].measured
+            found = with_robustness(opened, found, asked, context.params, stream, console)
+            candidates = [replace(candidates[0], measured=found)]
+    tell_unknown(candidates, console)
+    document, table = rendered(candidates, context.params)
+    typer.echo(dumps(document, allow_nan=False) if json else table, nl=json)
+    _check_conditions(candidates[-1].measured.document, conditions)
+    if require_better:
+        expect_better(document)
 
 
 def _check_conditions(document: dict[str, Any], conditions: list[Condition]) -> None:

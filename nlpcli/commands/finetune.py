@@ -31,6 +31,7 @@ Examples:
   nlpcli finetune sample_data/reviews_en.csv --from encoder -o tuned
   nlpcli finetune sample_data/tags_en.csv --from encoder -o tuned-tags \\
       --label-column labels --label-separator ';' --epochs 1
+  nlpcli finetune sample_data/spans_en.jsonl --from encoder -o tuned-spans
   nlpcli finetune sample_data/questions_en.json --from encoder -o answers
   nlpcli finetune sample_data/ratings_en.csv --from encoder -o stars \\
       --task regression --label-column stars
@@ -63,6 +64,11 @@ def finetune(
     label_pieces: own.LabelPiecesOption = own.LabelPieces.first,
     word_decoding: own.WordDecodingOption = own.WordDecoding.first,
     crf: own.Crf = False,
+    span_head: own.SpanHeadOption = own.SpanHeadName.boundary,
+    span_decoding: own.SpanDecodingOption = own.SpanDecoding.auto,
+    max_span: own.MaxSpan = 10,
+    negatives: own.Negatives = None,
+    identify: own.Identify = False,
     doc_stride: own.DocStride = 128,
     max_question_length: own.MaxQuestionLength = 64,
     max_answer_length: own.MaxAnswerLength = 30,
@@ -103,18 +109,23 @@ def finetune(
     verbose: opt.Verbose = False,
     no_color: opt.NoColor = False,
 ) -> None:
-    """Fine-tune an encoder on labelled texts or pairs, on tagged words or on answered questions.
+    """Fine-tune an encoder on labelled texts or pairs, tagged words, spans or answered questions.
 
     Of the epochs the best one on the dev rows is kept: by accuracy, or with --label-separator by
-    micro F1, of words by entity F1, of answers by F1, of numbers by the mean of Pearson's and
-    Spearman's correlation. --from takes a fine-tuned model too; its head is drawn anew, but for
+    micro F1, of words by entity F1, of spans and answers by F1, of numbers by the mean of Pearson's
+    and Spearman's correlation. --from takes a fine-tuned model too; its head is drawn anew, but for
     questions, if it was one for them: that goes on. The model is at the same time a folder that
     transformers loads as BertForSequenceClassification, BertForTokenClassification or
-    BertForQuestionAnswering; with --head mlp or --pooling mean, for which it has no class, as
-    BertModel, the head beside it. Words come as CoNLL files, or in columns tokens and tags: lists
-    as JSON, or joined by blanks. Questions come as SQuAD's JSON, or in columns context, question,
-    answer and answer_start (--text-column, --text-b-column and --label-column for the first
-    three). Under torchrun, on one machine, each process computes a share of every step.
+    BertForQuestionAnswering; with --head mlp, --pooling mean or spans, for which it has no class,
+    as BertModel, the head beside it.
+
+    Words come as CoNLL files, or in columns tokens and tags: lists as JSON, or joined by blanks.
+    Questions come as SQuAD's JSON, or in columns context, question, answer and answer_start
+    (--text-column, --text-b-column and --label-column for the first three). Spans come as words
+    and tags do, or in a column spans beside text or tokens, a list of {"start", "end", "label"} as
+    JSON (code points of a text, else words; ends exclusive; nested or not), and relations, if any,
+    in a list of {"head", "tail", "label"} by the numbers of two spans from 0. Under torchrun, on
+    one machine, each process computes a share of every step.
     """
     from nlpcli.store.store import Store
     from nlpcli.training.finetuning_config import FinetuneConfig

@@ -14,6 +14,7 @@ class TaskName(StrEnum):
     sequence = "sequence"
     pair = "pair"
     token = "token"
+    span = "span"
     regression = "regression"
     qa = "qa"
 
@@ -57,6 +58,21 @@ class WordDecoding(StrEnum):
     mean = "mean"
 
 
+class SpanHeadName(StrEnum):
+    """What a span's vector is made of."""
+
+    boundary = "boundary"
+    attention = "attention"
+
+
+class SpanDecoding(StrEnum):
+    """Which spans may stand together."""
+
+    auto = "auto"
+    flat = "flat"
+    nested = "nested"
+
+
 class LongName(StrEnum):
     """What is read of a text that is too long."""
 
@@ -69,7 +85,7 @@ class LongName(StrEnum):
 Task = Annotated[
     TaskName | None,
     typer.Option(
-        help="A label of a text, a pair, each word; answers; a number of a text or pair "
+        help="A label of a text, a pair, each word; spans; answers; a number of a text or pair "
         "[default: by the columns, but for numbers]."
     ),
 ]
@@ -100,6 +116,19 @@ WordDecodingOption = Annotated[
 ]
 Crf = Annotated[
     bool, typer.Option("--crf", help="Words: a field that learns which tags follow which.")
+]
+SpanHeadOption = Annotated[
+    SpanHeadName, typer.Option(help="Spans: by their ends and mean, or by attention within.")
+]
+SpanDecodingOption = Annotated[
+    SpanDecoding, typer.Option(help="Spans: may they overlap? auto: where training spans do.")
+]
+MaxSpan = Annotated[int, typer.Option(min=1, max=512, help="Spans: words of the longest.")]
+Negatives = Annotated[
+    int | None, typer.Option(min=1, help="Spans: a row's others to learn from [default: all].")
+]
+Identify = Annotated[
+    bool, typer.Option("--identify", help="Spans: set labels aside, is it one or not.")
 ]
 DocStride = Annotated[
     int, typer.Option(min=0, max=8192, help="Questions: pieces that windows of a context share.")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlpcli.commands.asking import question_columns
 from nlpcli.commands.configuring import has_dev_part
-from nlpcli.commands.tagging import word_columns
+from nlpcli.commands.tagging import span_columns, word_columns
 from nlpcli.errors import UsageError
 from nlpcli.shell.console import Console
 
@@ -26,8 +26,9 @@ SOME_HEED: Options = {
     "text_b_column": None, "weight_column": None, "label_separator": None, "class_weight": None,
     "threshold": None, "long": "truncate-tail", "tag_scheme": "auto", "label_pieces": "first",
     "word_decoding": "first", "crf": False, "doc_stride": 128, "max_question_length": 64,
-    "max_answer_length": 30, "window_overlap": 32, "head": "linear", "pooling": "cls",
-    "binary_sigmoid": False,
+    "max_answer_length": 30, "window_overlap": 32, "span_head": "boundary",
+    "span_decoding": "auto", "max_span": 10, "negatives": None, "identify": False,
+    "head": "linear", "pooling": "cls", "binary_sigmoid": False,
 }  # fmt: skip
 """Options that have no meaning for some tasks, as they are where they are not given."""
 WITHOUT_NUMBERS: Options = {"label_smoothing": 0.0, "focal": 0.0}
@@ -79,6 +80,16 @@ def _of_words(given: Options, options: Options) -> tuple[Any, Any]:
     return TokenRequest(**given, **own, scheme=options["tag_scheme"]), TokenRun
 
 
+def _of_spans(given: Options, options: Options) -> tuple[Any, Any]:
+    from nlpcli.models.span_config import SpanConfig
+    from nlpcli.runs.span_finetuning import SpanRequest, SpanRun
+
+    given = {**given, "columns": span_columns(options["text_column"], options["label_column"])}
+    spans = SpanConfig(head=options["span_head"], max_span=options["max_span"])
+    own = {name: options[name] for name in ("negatives", "identify")}
+    return SpanRequest(**given, **own, spans=spans, decoding=options["span_decoding"]), SpanRun
+
+
 def _of_questions(given: Options, options: Options) -> tuple[Any, Any]:
     from nlpcli.runs.question_finetuning import QuestionRequest, QuestionRun
 
@@ -107,6 +118,12 @@ def _word_metrics(options: Options) -> tuple[str, ...]:
     return METRICS
 
 
+def _span_metrics(options: Options) -> tuple[str, ...]:
+    from nlpcli.runs.span_finetuning import METRICS
+
+    return METRICS
+
+
 def _answer_metrics(options: Options) -> tuple[str, ...]:
     from nlpcli.runs.question_finetuning import GATE
 
@@ -127,6 +144,11 @@ TASKS = {
     ),
     "token": Task(
         frozenset({"tag_scheme", "label_pieces", "word_decoding", "crf"}), _of_words, _word_metrics
+    ),
+    "span": Task(
+        frozenset({"span_head", "span_decoding", "max_span", "negatives", "identify"}),
+        _of_spans,
+        _span_metrics,
     ),
     "qa": Task(
         frozenset({"text_b_column", "doc_stride", "max_question_length", "max_answer_length"}),

@@ -4,68 +4,31 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from nlpcli.commands import cascading, drifting
-from nlpcli.commands.abstaining import abstain_from
-from nlpcli.commands.asking import answer_writer, is_answerer, is_asked, question_columns
-from nlpcli.commands.embedding import Pooling, Vectors, refuse_options
-from nlpcli.commands.opening import (
-    check_asked,
-    for_encoders,
-    open_answerer,
-    refuse_same_file,
-    tell_long,
-)
-from nlpcli.commands.regression import is_regressor, score_column
-from nlpcli.commands.tagging import answered_column, is_tagger, row_writer
-from nlpcli.errors import DataError
+from nlpcli.commands.embedding import Pooling, Vectors
+from nlpcli.commands.opening import refuse_same_file, tell_long
+from nlpcli.commands.predict_answers import EXPLAINED, PREFIX, answers_of
+from nlpcli.commands.predict_output import OutputFormat, Sink, column_of, sink_for
+from nlpcli.commands.selecting import Select, batches_of
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
 
 if TYPE_CHECKING:
-    from nlpcli.data.conll import ConllWriter
-    from nlpcli.data.output import RowWriter
-    from nlpcli.data.rows import RowStream
-    from nlpcli.data.squad import AnswerWriter
-    from nlpcli.runs.answer_columns import Answers
-    from nlpcli.runs.encoder_regressor import ScoreColumn
-    from nlpcli.runs.language_scoring import SentenceScores
-    from nlpcli.runs.question_answerer import AnswerColumns
-    from nlpcli.runs.token_tagger import TagColumn
-    from nlpcli.store.classifier import Classifier
-
-    Columns = Answers | AnswerColumns | ScoreColumn | SentenceScores | TagColumn | Vectors
+    from nlpcli.data.rows import RowBatch
 
 EXAMPLES = """\b
 Examples:
   nlpcli predict -m reviews sample_data/new_messages.csv
   nlpcli predict -m reviews --top-k 2 --only < sample_data/new_messages.csv
+  nlpcli predict -m reviews --select 5 sample_data/new_messages.csv
 """
-
-PREFIX = "predicted_"
-EXPLAINED = 128
-"""Rows that are written together where each is asked about many times."""
-FOR_LABELS = {
-    "top_k": 1, "threshold": None, "probabilities": False, "abstain_below": 0.0,
-    "abstain_error": None, "explain": 0, "cascade": None, "drift": None,
-    "fail_on_drift": False,
-}  # fmt: skip
-"""Options that mean nothing without labels, as they are where they are not given."""
-
-
-class OutputFormat(StrEnum):
-    """Formats of predictions."""
-
-    csv = "csv"
-    jsonl = "jsonl"
-    conll = "conll"
-    squad = "squad"
 
 
 def predict(
@@ -101,6 +64,7 @@ def predict(
     cascade_dev: cascading.Dev = None,
     label_column: opt.LabelColumn = "label",
     cascade_loss: cascading.Loss = cascading.LOSS,
+    select: Select = None,
     embed: Annotated[
         Pooling | None, typer.Option(help="Of an encoder: add the text's vector, embedding.")
     ] = None,
@@ -137,16 +101,21 @@ def predict(
 
     A regression adds predicted_score, a language model log10_probability and perplexity, a tagger
     predicted_tags, one a word: a list as JSON where the words are one, else joined by blanks. A
-    model that answers questions (columns question and context) adds predicted_answer,
-    answer_start, in code points, and predicted_probability; no answer is empty and starts at -1.
-    --explain adds predicted_explanation: what n-grams add to the label's logit, of an encoder how
-    far its log-odds fall with a word masked (runs of words where there are more than 64).
+    model of spans adds predicted_spans, a list as JSON (start, end, label, score: code points of a
+    text, else words), and predicted_relations where it knows some. A model that answers questions
+    (columns question and context) adds predicted_answer, answer_start, in code points, and
+    predicted_probability; no answer is empty and starts at -1. --explain adds
+    predicted_explanation: what n-grams add to the label's logit, or of an encoder how far the
+    label's log-odds fall with a word masked (with runs of words where a text has more than 64).
     --cascade adds predicted_by, small or encoder.
 
     An encoder gives vectors: --embed cls is the last layer's first position, mean the mean of the
     last layer over all pieces, [CLS] and [SEP] too, last4 (which --words takes) the same of the
     mean of the last four layers; a word's vector is the mean over its pieces. -o FILE.npy: vectors
     alone, float32.
+
+    --select reads all rows and writes the N most worth a label: the model is unsure of them, and
+    they are unlike each other.
     """
     from nlpcli.data.rows import RowFormat, open_rows
 
@@ -158,7 +127,7 @@ def predict(
         {"--output": output, "--rejects": rejects, "--drift": drift},
     )
     cascading.check_cascading(context.params)
-    answers = _answers(context, store, console)
+    answers = answers_of(context, store, console)
     with ExitStack() as stack:
         reject = RejectFile(rejects, console)
         stream: BinaryIO = sys.stdout.buffer
@@ -172,10 +141,11 @@ def predict(
             label_prefix=label_prefix,
         )  # fmt: skip
         rows = open_rows(input, fmt, reject)
-        sink = _sink(answers, rows, _column(rows, answers, context.params), stream, context.params)
+        at = column_of(rows, answers, context.params)
+        sink = sink_for(answers, rows, at, stream, context.params)
         count = _write_answers(
-            rows, sink, stream, header=header, line_buffered=line_buffered,
-            at_once=EXPLAINED if explain else 0,
+            batches_of(rows, answers, at, context.params), sink, stream, header=header,
+            line_buffered=line_buffered, at_once=EXPLAINED if explain else 0,
         )  # fmt: skip
         reject.close()
     if isinstance(answers, Vectors):
@@ -185,153 +155,8 @@ def predict(
     console.detail(f"{count:,} rows in {time.monotonic() - begun:.2f} s")
 
 
-def _answers(context: typer.Context, store: Path | None, console: Console) -> Columns:
-    """What makes the columns. Raises UsageError for an option that the model has no use for."""
-    options = context.params
-    if options["embed"] or options["words"]:
-        unused = {**FOR_LABELS, "text_b_column": None}
-        refuse_options(options, unused, "not with vectors of an encoder")
-        return Vectors(options, store, console, PREFIX)
-    opened = open_answerer(options["model"], store, console, **for_encoders(options))
-    check_asked(opened, context)
-    if is_tagger(opened):
-        from nlpcli.runs.token_tagger import TagColumn
-
-        refuse_options(options, FOR_LABELS, "the model tags words")
-        return TagColumn(opened, options["prefix"])
-    if is_answerer(opened):
-        from nlpcli.runs.question_answerer import AnswerColumns
-
-        unused = {name: value for name, value in FOR_LABELS.items() if name != "top_k"}
-        refuse_options(options, unused, "the model answers questions")
-        prefix = options["prefix"]
-        return AnswerColumns(opened, prefix, usual=prefix == PREFIX, top_k=options["top_k"])
-    if is_regressor(opened):
-        return score_column(opened, options, FOR_LABELS)
-    if not opened.labels:
-        from nlpcli.runs.language_scoring import SentenceScores
-        from nlpcli.store.language_model import LanguageModel
-
-        assert isinstance(opened, LanguageModel)
-        refuse_options(options, FOR_LABELS, "the model has no labels, it is a language model")
-        prefix = options["prefix"]
-        return SentenceScores(opened, "" if prefix == PREFIX else prefix)
-    return _label_columns(opened, options, store, console)
-
-
-def _label_columns(
-    opened: Classifier, options: dict[str, Any], store: Path | None, console: Console
-) -> Answers:
-    from nlpcli.runs.answer_columns import Answers
-
-    abstain_below = options["abstain_below"]
-    if options["abstain_error"] is not None:
-        abstain_below = max(abstain_below, abstain_from(opened, options["abstain_error"], console))
-    given = {
-        **{name: options[name] for name in ("prefix", "top_k", "threshold", "explain")},
-        "all_probabilities": options["probabilities"], "abstain_below": abstain_below,
-    }  # fmt: skip
-    if options["cascade"] is None:
-        monitor = drifting.monitor_for(options, opened, store, console)
-        return Answers(opened, **given, monitor=monitor)
-    from nlpcli.runs.cascade import CascadeAnswers
-
-    return CascadeAnswers(cascading.open_cascade(opened, options, store, console), **given)
-
-
-def _column(rows: RowStream, answers: Columns, options: dict[str, Any]) -> int:
-    """Position of the texts, words or contexts. Raises DataError."""
-    if is_asked(answers):
-        columns = question_columns(options)
-        return answers.column(rows, columns["context"], str(columns["question"]))
-    return answered_column(rows, options["text_column"], answers)
-
-
-def _checked(kept: list[str], added: list[str], name: str) -> list[str]:
-    clash = sorted(set(kept) & set(added))
-    if clash:
-        raise DataError(f"{name}: the input has a column {clash[0]} already", hint="--prefix NAME_")
-    return kept
-
-
-class _Sink(Protocol):
-    """Takes rows and writes what is answered to them."""
-
-    def begin(self) -> None: ...
-
-    def write(self, rows: list[list[str]]) -> None: ...
-
-    def end(self) -> None: ...
-
-
-def _sink(
-    answers: Columns,
-    rows: RowStream,
-    text: int,
-    stream: BinaryIO,
-    options: dict[str, Any],
-) -> _Sink:
-    own = answers.sink(stream, options, text) if isinstance(answers, Vectors) else None
-    return own or _Columns(answers, rows, text, stream, options)
-
-
-class _Columns:
-    """The rows, with columns of answers behind them."""
-
-    def __init__(
-        self,
-        answers: Columns,
-        rows: RowStream,
-        text: int,
-        stream: BinaryIO,
-        options: dict[str, Any],
-    ) -> None:
-        self._answers, self._text, self._only = answers, text, options["only"]
-        self._writer: RowWriter | ConllWriter | AnswerWriter
-        if options["output_format"] == OutputFormat.squad:
-            self._writer, self._only = answer_writer(stream, rows, answers), False
-            return
-        other = options["text_b_column"]
-        self._other = None if other is None else rows.column(other)
-        kept = [] if self._only else rows.header
-        self._writer = row_writer(
-            stream,
-            _checked(kept, answers.columns, rows.name) + answers.columns,
-            options["output_format"],
-            words=rows.format == "conll" and type(answers).__name__ == "TagColumn",
-            numeric_columns=set(answers.numeric),
-            json_columns=_json_columns(answers),
-            spreadsheet_safe=options["spreadsheet_safe"],
-        )
-
-    def begin(self) -> None:
-        self._writer.write_header()
-
-    def write(self, rows: list[list[str]]) -> None:
-        from nlpcli.data.pairs import texts_of
-
-        if is_asked(self._answers):
-            columns = self._answers.of_rows(rows)
-        else:
-            columns = self._answers(texts_of(rows, self._text, self._other))
-        self._writer.write([[] for _ in rows] if self._only else rows, columns)
-
-    def end(self) -> None:
-        from nlpcli.data.squad import AnswerWriter
-
-        if isinstance(self._writer, AnswerWriter):
-            self._writer.end()
-
-
-def _json_columns(answers: Columns) -> set[str] | None:
-    """Columns whose cells are JSON."""
-    if is_asked(answers):
-        return set(answers.whole)
-    return set(answers.columns) if isinstance(answers, Vectors) else None
-
-
 def _write_answers(
-    rows: RowStream, sink: _Sink, stream: BinaryIO, *, header: bool, line_buffered: bool,
+    batches: Iterator[RowBatch], sink: Sink, stream: BinaryIO, *, header: bool, line_buffered: bool,
     at_once: int = 0,
 ) -> int:  # fmt: skip
     """Reads, answers and writes batch by batch; each is flushed before the next is awaited."""
@@ -339,7 +164,7 @@ def _write_answers(
         sink.begin()
         stream.flush()
     count = 0
-    for batch in rows.batches():
+    for batch in batches:
         step = 1 if line_buffered else at_once or max(1, len(batch.rows))
         for at in range(0, len(batch.rows), step):
             part = batch.rows[at : at + step]

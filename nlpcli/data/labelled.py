@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -26,6 +27,7 @@ class Labelled:
     """Texts with their label tuples (one label each, unless multi-label) and where they stood.
 
     ``label_twins``: pairs of labels that differ in their Unicode normal form alone.
+    ``columns``: the cells of other columns that were asked for.
     """
 
     texts: list[str]
@@ -38,6 +40,7 @@ class Labelled:
     n_skipped: int
     n_conflicts: int
     label_twins: list[tuple[str, str]] = field(default_factory=list)
+    columns: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -122,6 +125,7 @@ def read_labelled(
     weight_column: str | None = None,
     label_separator: str | None = None,
     keep_blank: bool = False,
+    other_columns: Sequence[str] = (),
     numbers: bool = False,
     on_reject: Reject | None = None,
 ) -> Labelled:
@@ -135,14 +139,21 @@ def read_labelled(
     text, label = rows.column(text_column), rows.column(label_column)
     other = None if text_b_column is None else rows.column(text_b_column)
     weight = None if weight_column is None else rows.column(weight_column)
+    more = {name: rows.column(name) for name in other_columns}
+    cells: dict[str, list[str]] = {name: [] for name in more}
     kept = _Collector(label_separator, keep_blank, numbers)
     skipped = 0
     for batch in rows.batches():
         texts = texts_of(batch.rows, text, other)
-        if weight is None and kept.add_all(texts, [row[label] for row in batch.rows], batch.lines):
+        plain = weight is None and not more
+        if plain and kept.add_all(texts, [row[label] for row in batch.rows], batch.lines):
             continue
         for row, whole, line in zip(batch.rows, texts, batch.lines, strict=True):
+            before = len(kept.texts)
             reason = kept.add(whole, row[label], None if weight is None else row[weight], line)
+            if len(kept.texts) > before:
+                for name, at in more.items():
+                    cells[name].append(row[at])
             if reason is None:
                 continue
             if fmt.on_error != "skip":
@@ -165,6 +176,7 @@ def read_labelled(
         rows.skipped + skipped,
         _conflicts(kept.texts, kept.labels),
         _twins(kept.labels),
+        cells,
     )
 
 

@@ -223,11 +223,10 @@ def _parsed(cell: str) -> list[Given]:
     except (ValueError, RecursionError):
         raise ValueError(f"answers {shown(cell, 40)!r}, wanted JSON") from None
     if isinstance(value, dict):
-        texts, starts = value.get("text"), value.get(START)
-        lists = isinstance(texts, list) and isinstance(starts, list)
-        if not lists or len(texts) != len(starts):
+        lists: list[Any] = [value.get("text"), value.get(START)]
+        if not all(isinstance(one, list) for one in lists) or len({*map(len, lists)}) > 1:
             raise ValueError("answers: wanted text and answer_start, two lists of one length")
-        value = [{"text": t, START: s} for t, s in zip(texts, starts, strict=True)]
+        value = [{"text": text, START: start} for text, start in zip(*lists, strict=True)]
     if not isinstance(value, list):
         raise ValueError(f"answers {shown(cell, 40)!r}, wanted a list")
     return [_given(answer) for answer in value]

@@ -99,7 +99,9 @@ def read_tagged(
         for row, line in zip(batch.rows, batch.lines, strict=True):
             n_rows += 1
             try:
-                words, found = _checked(row[at_words], row[at_tags], lists=rows.format != CONLL)
+                words, found = words_and_tags(
+                    row[at_words], row[at_tags], lists=rows.format != CONLL
+                )
             except ValueError as error:
                 if fmt.on_error != "skip":
                     raise DataError(
@@ -122,7 +124,7 @@ def read_tagged(
     )
 
 
-def _checked(words: str, tags: str, *, lists: bool) -> tuple[list[str], list[str]]:
+def words_and_tags(words: str, tags: str, *, lists: bool) -> tuple[list[str], list[str]]:
     """Words and as many tags. Raises ValueError with the reason."""
     tokens, labels = (words_of_cell(cell, lists=lists)[0] for cell in (words, tags))
     if len(tokens) != len(labels):

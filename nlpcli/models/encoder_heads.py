@@ -30,6 +30,8 @@ class EncoderModel(Named):
     """Whether it is ``head`` of ``features``, of which a frozen encoder has always the same."""
     by_position: ClassVar[bool] = False
     """Whether features are of each position, [B, T, D], and not of a row, [B, D]."""
+    reads_first = False
+    """Whether the head looks at the first position alone."""
     remembered: dict[str, Tensor] | None = None
     """Features of rows by their content, while the encoder is frozen and they have room."""
 
@@ -89,6 +91,7 @@ class SequenceModel(EncoderModel):
         else:
             self.classifier = Mlp(config.hidden, n_outputs, dropout)
         self._pooling, self._dropout = pooling, dropout
+        self.reads_first = pooling == CLS
 
     @torch.no_grad()
     def initialize(self, scale: float, generator: torch.Generator) -> None:
@@ -102,9 +105,10 @@ class SequenceModel(EncoderModel):
 
     def features(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
         """A vector of each text, [B, D]."""
-        hidden = self.bert(ids, segments, None if bool(mask.all()) else mask)
+        seen = None if bool(mask.all()) else mask
         if self._pooling == CLS:
-            return self.bert.pooled(hidden)
+            return self.bert.pooled(self.bert(ids, segments, seen, only_first=True))
+        hidden = self.bert(ids, segments, seen)
         return pool_texts(hidden.float(), mask, self._pooling).to(hidden.dtype)
 
     def head(self, features: Tensor) -> Tensor:

@@ -17,15 +17,21 @@ class QuestionModel(EncoderModel):
     """An encoder without pooler and a linear layer above each position, one score for the start and
     one for the end: ``BertForQuestionAnswering``."""
 
+    splits = by_position = True
+
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
         self.bert = Bert(config, pooler=False)
         self.qa_outputs = linear(config.hidden, 2)
 
-    def forward(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
+    def features(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
+        """Hidden states of the last layer, [B, T, D]."""
+        hidden: Tensor = self.bert(ids, segments, None if bool(mask.all()) else mask)
+        return hidden
+
+    def head(self, features: Tensor) -> Tensor:
         """Logits [B, T, 2] of start and end, float32."""
-        hidden = self.bert(ids, segments, None if bool(mask.all()) else mask)
-        logits: Tensor = self.qa_outputs(hidden)
+        logits: Tensor = self.qa_outputs(features)
         return logits.float()
 
     def parts(self) -> Iterator[Part]:

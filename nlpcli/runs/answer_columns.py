@@ -66,6 +66,13 @@ class Answers:
             columns.append(self._reasons(texts, probabilities))
         return columns
 
+    def doubts(self, texts: list[str]) -> npt.NDArray[np.float64]:
+        """How unsure the model is of each text, 0 to 1."""
+        from nlpcli.evaluation.selection import doubt
+
+        threshold = self._threshold if self._multi else None
+        return doubt(self.model.probabilities(texts), threshold)
+
     def _reasons(self, texts: list[str], probabilities: npt.NDArray[np.float64]) -> list[str]:
         """JSON lists of n-gram, or of an encoder word, and what it adds to the logit of the most
         probable label; of pairs which text the word is of, too."""

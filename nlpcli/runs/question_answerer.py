@@ -243,7 +243,7 @@ class AnswerColumns:
         names = (f"{prefix}answer", start, f"{prefix}probability")
         self.columns = [name + tail for tail in tails for name in names]
         self.numeric = [name for name in self.columns if name.startswith(names[2])]
-        self.whole = [name for name in self.columns if name.startswith(start)]
+        self.json_columns = {name for name in self.columns if name.startswith(start)}
         self._context = self._question = 0
 
     def column(self, rows: RowStream, context: str | None, question: str) -> int:

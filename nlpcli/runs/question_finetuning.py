@@ -59,6 +59,11 @@ class QuestionRequest(FinetuneRequest):
             self.max_answer_length,
         )  # fmt: skip
 
+    def n_head_parameters(self, n_labels: int) -> int:
+        """Numbers of what stands above the encoder, less its pooler, which has no use here."""
+        hidden = self.base.encoder.config.hidden
+        return (2 - hidden) * (hidden + 1)
+
     def record(self, parts: Parts, program: str) -> dict[str, Any]:
         """Everything that the model depends on, as plain JSON values."""
         return {
@@ -80,9 +85,8 @@ class QuestionRun(FinetuneRun):
         parts, request = self._read(), self._request
         cut, _, _ = self._learnable(self._question_cutter(), _questions(parts.train))
         windows = len(cut.windows.rows)
-        found = make_plan(request, parts, n_cut=cut.windows.rows.n_cut)
-        steps = request.config.epochs * -(-windows // request.config.batch_size)
-        return {**found, "labels": None, "windows": windows, "steps": steps}
+        found = make_plan(request, parts, n_cut=cut.windows.rows.n_cut, n_read=windows)
+        return {**found, "labels": None, "windows": windows}
 
     def _read(self) -> Parts:
         request = self._request
@@ -212,6 +216,8 @@ class QuestionRun(FinetuneRun):
         report: dict[str, Any],
     ) -> Any:  # fmt: skip
         """The model to keep, its threshold tuned; its metrics go into the report."""
+        from nlpcli.models.question_heads import QuestionModel
+
         encoder = replace(
             self._request.base.encoder, weights=training.weights(), architecture=ARCHITECTURE,
             labels=[], span_boundary=None, classifier_dropout=None, problem_type=None,
@@ -220,6 +226,7 @@ class QuestionRun(FinetuneRun):
         asking = self._asking
         if parts.dev is not None and asking.null_threshold is not None:
             dev = _questions(parts.dev)
+            assert isinstance(training.model, QuestionModel)
             found = find_candidates(training.model, cutter.cut(_pairs(dev)), cutter)
             limit = _threshold(found, dev, asking)
             asking = replace(asking, null_threshold=None if limit is None else round(limit, 6))

@@ -1,0 +1,226 @@
+"""A fine-tuned encoder that finds spans in texts, and what predict and eval ask of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nlpcli.data.conll import TOKENS
+from nlpcli.data.spanned import RELATIONS, SPANS, cell_of_objects, read_spanned, words_of_row
+from nlpcli.data.tagged import CONLL, token_column
+from nlpcli.evaluation.spans import SpanSet, evaluate_spans
+from nlpcli.runs.span_cutting import CutTexts, Place, SpanCutter, Text, spans_in_words, texts_of
+from nlpcli.store.span_model import StoredSpans
+from nlpcli.text.wordpiece import WordPieceTokenizer
+
+if TYPE_CHECKING:
+    from nlpcli.data.rows import Reject, RowFormat, RowStream
+    from nlpcli.data.spanned import Span, Spanned
+    from nlpcli.models.span_heads import SpanModel
+    from nlpcli.training.spans import FoundSpans
+
+IDENTIFIED = "entity"
+"""The label of all spans where their own are set aside."""
+_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class TextSpans:
+    """What is found in a text: ``spans`` in words by place, with ``scores``, probabilities;
+    ``relations``: numbers of two of them and a label, with ``relation_scores``."""
+
+    spans: list[Span]
+    scores: list[float]
+    relations: list[Span]
+    relation_scores: list[float]
+
+    def as_set(self) -> SpanSet:
+        """To be measured."""
+        return span_set(self.spans, self.relations)
+
+
+def span_set(spans: Sequence[Span], relations: Iterable[Span]) -> SpanSet:
+    """Of spans, and relations as numbers of two of them and a label."""
+    related = ((spans[head], spans[tail], label) for head, tail, label in relations)
+    return SpanSet(frozenset(spans), frozenset(related))
+
+
+def by_text(
+    found: FoundSpans, cut: CutTexts, labels: Sequence[str], relations: Sequence[str]
+) -> list[TextSpans]:
+    """What is found in each of the texts."""
+    import numpy as np
+
+    indptr = cut.rows.words.indptr
+    owner = np.searchsorted(indptr, found.begin, side="right") - 1
+    texts = [TextSpans([], [], [], []) for _ in cut.places]
+    first = np.searchsorted(owner, np.arange(len(texts))).tolist()
+    begin, behind = (found.begin - indptr[owner]).tolist(), (found.behind - indptr[owner]).tolist()
+    several = zip(
+        owner.tolist(), begin, behind, found.label.tolist(), found.score.tolist(), strict=True
+    )
+    for text, a, b, label, score in several:
+        texts[text].spans.append((a, b, labels[label]))
+        texts[text].scores.append(math.exp(score))
+    pairs = zip(
+        owner[found.head].tolist(), found.head.tolist(), found.tail.tolist(),
+        found.relation.tolist(), found.relation_score.tolist(), strict=True,
+    )  # fmt: skip
+    for text, head, tail, label, score in sorted(pairs):
+        own = first[text]
+        texts[text].relations.append((head - own, tail - own, relations[label]))
+        texts[text].relation_scores.append(math.exp(score))
+    return texts
+
+
+class SpanFinder:
+    """Texts -> spans, by a model that is loaded when the first text comes."""
+
+    def __init__(
+        self, stored: StoredSpans, *, device: str = "auto", precision: str = "auto",
+        threads: int | None = None,
+    ) -> None:  # fmt: skip
+        self.stored, self.labels = stored, stored.labels
+        self.relations = stored.spanning.relations
+        self._device, self._precision, self._threads = device, precision, threads
+        words = WordPieceTokenizer.from_json(stored.encoder.tokenizer_json, "the model")
+        self.cutter = SpanCutter(words, stored.spanning.max_length, stored.config.max_span)
+        self._model: SpanModel | None = None
+
+    @property
+    def pair(self) -> bool:
+        """It reads no pairs of texts."""
+        return False
+
+    def on(
+        self, *, device: str = "auto", precision: str = "auto", threads: int | None = None
+    ) -> SpanFinder:
+        """The same, computed elsewhere or otherwise."""
+        return SpanFinder(self.stored, device=device, precision=precision, threads=threads)
+
+    def find(self, texts: Sequence[Text]) -> list[tuple[TextSpans, list[Place]]]:
+        """What each text has, and where its words are; equal texts are answered once."""
+        from nlpcli.training.spans import find_spans
+
+        different = list(dict.fromkeys(texts))
+        cut = self.cutter.cut(different)
+        numbers = find_spans(
+            self._loaded(), cut.rows, self.cutter.specials, decoding=self.stored.spanning.decoding
+        )
+        each = by_text(numbers, cut, self.labels, self.relations)
+        found = dict(zip(different, zip(each, cut.places, strict=True), strict=True))
+        return [found[text] for text in texts]
+
+    def _loaded(self) -> SpanModel:
+        if self._model is None:
+            from nlpcli.models.span_heads import SpanModel
+            from nlpcli.training.device import choose_device, set_threads
+            from nlpcli.training.precision import choose_precision
+
+            set_threads(self._threads)
+            place, stored = choose_device(self._device), self.stored
+            model = SpanModel(
+                stored.encoder.config, stored.config, len(self.labels), len(self.relations), 0.0
+            )
+            model.load_all(stored.encoder.weights, stored.head)
+            self._model = model.to(place, choose_precision(self._precision, place)).eval()
+        return self._model
+
+
+class SpanColumn:
+    """Cells of texts or words -> cells of spans, and of relations where the model knows any: the
+    columns that predict adds, lists of objects as JSON."""
+
+    def __init__(self, finder: SpanFinder, prefix: str) -> None:
+        self._finder = finder
+        self.columns, self.numeric = [f"{prefix}{SPANS}"], list[str]()
+        if finder.relations:
+            self.columns.append(f"{prefix}{RELATIONS}")
+        self.json_columns = set(self.columns)
+        self._are_words, self._lists = False, True
+
+    def column(self, rows: RowStream, asked: str | None) -> int:
+        """Where the texts or words are; of CoNLL files no cell is a list."""
+        at = token_column(rows, asked)
+        self._lists = rows.format != CONLL
+        self._are_words = rows.format == CONLL or rows.header[at] == TOKENS
+        return at
+
+    def __call__(self, cells: list[str]) -> list[list[str]]:
+        """The columns. A blank cell has no spans."""
+        found = self._finder.find([self._read(cell) for cell in cells])
+        columns = [[cell_of_objects(_span_objects(*each)) for each in found]]
+        if self._finder.relations:
+            columns.append([cell_of_objects(_relation_objects(each)) for each, _ in found])
+        return columns
+
+    def _read(self, cell: str) -> Text:
+        try:
+            words = words_of_row(cell, are_words=self._are_words, lists=self._lists)
+        except ValueError:
+            return tuple(cell.split())
+        return cell if words is None else tuple(words)
+
+
+def _span_objects(found: TextSpans, places: list[Place]) -> list[dict[str, Any]]:
+    return [
+        {"start": places[a][0], "end": places[b - 1][1], "label": label,
+         "score": round(score, _DIGITS)}
+        for (a, b, label), score in zip(found.spans, found.scores, strict=True)
+    ]  # fmt: skip
+
+
+def _relation_objects(found: TextSpans) -> list[dict[str, Any]]:
+    return [
+        {"head": head, "tail": tail, "label": label, "score": round(score, _DIGITS)}
+        for (head, tail, label), score in zip(found.relations, found.relation_scores, strict=True)
+    ]
+
+
+def identified(spans: Sequence[Span]) -> list[Span]:
+    """With one label for all."""
+    return [(a, b, IDENTIFIED) for a, b, _ in spans]
+
+
+def true_sets(
+    rows: Spanned, texts: Sequence[Text], places: Sequence[Sequence[Place]], *, identify: bool
+) -> tuple[list[SpanSet], int]:
+    """What is to be found in each row, and how many spans the words cannot make up."""
+    spans, n_bad = spans_in_words(rows, texts, places)
+    if identify:
+        spans = [identified(own) for own in spans]
+    return [span_set(a, b) for a, b in zip(spans, rows.relations, strict=True)], n_bad
+
+
+def score_rows(
+    finder: SpanFinder, rows: Spanned, *, resamples: int, seed: int = 1
+) -> tuple[dict[str, Any], int]:
+    """The document of ``eval`` over rows, and how many spans the words cannot make up."""
+    texts = texts_of(rows)
+    found = finder.find(texts)
+    identify = finder.stored.spanning.identify
+    truth, n_bad = true_sets(rows, texts, [places for _, places in found], identify=identify)
+    document = evaluate_spans(
+        truth, [each.as_set() for each, _ in found], relations=bool(finder.relations),
+        resamples=resamples, seed=seed,
+    )  # fmt: skip
+    return document, n_bad
+
+
+def score_spans(
+    finder: SpanFinder, path: str, fmt: RowFormat, *, text: str | None, marks: str | None,
+    resamples: int, seed: int, on_reject: Reject,
+) -> dict[str, Any]:  # fmt: skip
+    """Measures on rows with spans; the document of ``eval``. Raises InputMissing, DataError."""
+    identify = finder.stored.spanning.identify
+    rows = read_spanned(
+        path, fmt, text=text, marks=marks, labelled=not identify, on_reject=on_reject
+    )
+    document, n_bad = score_rows(finder, rows, resamples=resamples, seed=seed)
+    unknown = {label for own in rows.labels for label in own} - set(finder.labels)
+    return {
+        **document, "decoding": finder.stored.spanning.decoding, "spans_across_words": n_bad,
+        "unknown_labels": [] if identify else sorted(unknown),
+    }  # fmt: skip
