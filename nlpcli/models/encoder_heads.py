@@ -93,6 +93,16 @@ class SequenceModel(EncoderModel):
         self._pooling, self._dropout = pooling, dropout
         self.reads_first = pooling == CLS
 
+    @torch.no_grad()
+    def initialize(self, scale: float, generator: torch.Generator) -> None:
+        """As of every module; rectified units so that they pass on the variance of what they are
+        given (He et al. 2015, "Delving deep into rectifiers", §2.2)."""
+        super().initialize(scale, generator)
+        if isinstance(self.classifier, Mlp):
+            weight = self.classifier.dense.weight
+            drawn = torch.empty(weight.shape)
+            weight.copy_(drawn.normal_(0.0, (2 / weight.shape[1]) ** 0.5, generator=generator))
+
     def features(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
         """A vector of each text, [B, D]."""
         seen = None if bool(mask.all()) else mask
