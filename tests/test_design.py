@@ -46,6 +46,7 @@ TORCH_FREE_FILES = {
 }
 SHARED_COMMAND_FILES = {
     "opening",
+    "opening_tasks",
     "predict_answers",
     "predict_output",
     "asking",
@@ -55,6 +56,7 @@ SHARED_COMMAND_FILES = {
     "cascading",
     "drifting",
     "embedding",
+    "eval_candidates",
     "eval_kinds",
     "eval_options",
     "eval_robustness",
@@ -64,6 +66,7 @@ SHARED_COMMAND_FILES = {
     "configuring",
     "ngram_options",
     "plotting",
+    "regression",
     "selecting",
     "tagging",
 }  # command files may import these

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from json import dumps
 from typing import Any
 
 import typer
 
 from nlpcli.commands import eval_options as own
-from nlpcli.commands.eval_kinds import measure
+from nlpcli.commands.eval_candidates import (
+    check_candidates,
+    expect_better,
+    measure_all,
+    rendered,
+    tell_unknown,
+)
 from nlpcli.commands.eval_robustness import (
     STRENGTHS,
     adversarial_file,
     asked_robustness,
     with_robustness,
 )
-from nlpcli.commands.opening import (
-    check_asked,
-    for_encoders,
-    open_measurable,
-    refuse_same_file,
-    tell_long,
-)
+from nlpcli.commands.opening import refuse_same_file
 from nlpcli.errors import NegativeAnswer
 from nlpcli.runs.conditions import Condition, check_metric, parse_condition
 from nlpcli.shell import options as opt
@@ -32,6 +33,8 @@ Examples:
   nlpcli eval -m reviews sample_data/reviews_en_test.csv
   nlpcli eval -m reviews sample_data/reviews_en_test.csv --json \\
       --fail-under 'macro_f1=0.5'
+  nlpcli eval -m reviews@1 -m reviews sample_data/reviews_en_test.csv
+  nlpcli eval --predictions sample_data/predictions_en.csv
   nlpcli eval -m reviews sample_data/reviews_en_test.csv --robustness \\
       --write-adversarial hard.csv
   nlpcli eval -m reviews sample_data/reviews_en_test.csv --slices \\
@@ -43,16 +46,21 @@ Examples:
 
 
 def evaluate(
-    test: own.Test,
+    test: own.Test = None,
     *,
-    model: opt.Model,
+    model: own.Models = None,
+    predictions: own.PredictionFiles = None,
     store: opt.Store = None,
     text_column: opt.TextColumn = "text",
     text_b_column: opt.TextBColumn = None,
     label_column: opt.LabelColumn = "label",
     label_separator: opt.LabelSeparator = None,
+    predicted_column: own.PredictedColumn = None,
+    probability_column: own.ProbabilityColumn = None,
     threshold: own.Threshold = None,
     fail_under: own.FailUnder = None,
+    require_better: own.RequireBetter = False,
+    measure_cost: own.MeasureCost = None,
     vocab_limit: own.VocabLimit = None,
     robustness: own.Robustness = False,
     strengths: own.Strengths = STRENGTHS,
@@ -88,9 +96,13 @@ def evaluate(
     language model is measured by its perplexity on texts, a sentence a line or row. A tagger of
     words is measured by the entities that it finds, as conlleval does; a model of spans by those
     whose borders and label are right, by borders alone (identification), and by its relations; a
-    model that answers questions by exact match and F1 of its answers as SQuAD's script does, of
-    Chinese by characters as that of CMRC 2018. --slices tells of rows in which a classifier is
-    worse than in the others beyond chance (Fisher's exact test, by Holm).
+    regression by Pearson's and Spearman's correlation and its errors; a model that answers
+    questions by exact match and F1 of its answers as SQuAD's script does, of Chinese by characters
+    as that of CMRC 2018. --slices tells of rows in which a classifier is worse than in the others
+    beyond chance (Fisher's exact test, by Holm).
+
+    Several -m, or files of --predictions (they come after the models), are compared on the same
+    rows: exact McNemar by Holm for all pairs, paired bootstrap, and what each model costs.
 
     --robustness asks a classifier again about texts with one edit in a share of the words: typos,
     keyboard (a key beside), case, spaces, homoglyphs, punctuation, order, deletion, same-sound and
@@ -99,23 +111,26 @@ def evaluate(
     """
     conditions = [parse_condition(text, "--fail-under") for text in fail_under or []]
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
+    check_candidates(context.params)
     asked = asked_robustness(context.params)
     outputs = {"--rejects": rejects, "--write-adversarial": write_adversarial}
-    refuse_same_file({"TEST": test, "--model": model}, outputs)
+    inputs = {"TEST": test, **{f"--model {n}": n for n in model or []}}
+    inputs |= {f"--predictions {n}": n for n in predictions or []}
+    refuse_same_file(inputs, outputs)
     reject = RejectFile(rejects, console)
-    opened = open_measurable(model, store, console, **for_encoders(context.params))
-    check_asked(opened, context)
     with adversarial_file(context.params) as stream:
-        found = measure(opened, model, context.params, reject)
+        candidates = measure_all(context, console, reject)
         reject.close()
-        tell_long(opened, console)
         if asked is not None:
+            opened, found = candidates[0].opened, candidates[0].measured
             found = with_robustness(opened, found, asked, context.params, stream, console)
-    unknown = found.document.get("unknown_labels")
-    if unknown:
-        console.warn(f"{len(unknown)} labels the model does not know: {', '.join(unknown[:5])}")
-    typer.echo(dumps(found.document, allow_nan=False) if json else found.table, nl=json)
-    _check_conditions(found.document, conditions)
+            candidates = [replace(candidates[0], measured=found)]
+    tell_unknown(candidates, console)
+    document, table = rendered(candidates, context.params)
+    typer.echo(dumps(document, allow_nan=False) if json else table, nl=json)
+    _check_conditions(candidates[-1].measured.document, conditions)
+    if require_better:
+        expect_better(document)
 
 
 def _check_conditions(document: dict[str, Any], conditions: list[Condition]) -> None:

@@ -5,12 +5,14 @@ A kind costs an entry in ``KINDS``, with a function that measures.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nlpcli.commands.asking import answer_table, is_answerer, question_columns
 from nlpcli.commands.eval_tables import language_table, rows_table, slices_table, word_table
+from nlpcli.commands.regression import is_regressor, number_table
 from nlpcli.commands.tagging import is_span_finder, is_tagger, span_columns, word_columns
 from nlpcli.errors import UsageError
 from nlpcli.shell.console import RejectFile
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from nlpcli.data.labelled import Labelled
     from nlpcli.data.rows import RowFormat
+    from nlpcli.runs.comparing import Answered
 
 Options = dict[str, Any]
 
@@ -32,31 +35,49 @@ SOME_HEED: Options = {
 
 
 @dataclass(frozen=True)
+class Asked:
+    """``seconds`` that all rows took; how to ask for one, by its number; and how a fresh
+    ``predict`` is asked: the names of columns, the cells of a row, and options."""
+
+    seconds: float
+    one: Callable[[int], object]
+    header: list[str]
+    cells: Callable[[int], list[str]]
+    arguments: list[str]
+
+
+@dataclass(frozen=True)
 class Measured:
     """What eval says of a model: the ``document`` of --json, and the ``table`` for people.
 
-    Of a classifier also the ``rows`` of the test and their ``probabilities`` [B, K].
+    Of a classifier also the ``rows`` of the test and their ``probabilities`` [B, K]; of what can be
+    compared how it is asked, and its answers.
     """
 
     document: dict[str, Any]
     table: str
     rows: Labelled | None = None
     probabilities: npt.NDArray[np.float64] | None = None
+    asked: Asked | None = None
+    answered: Answered | None = None
 
 
 @dataclass(frozen=True)
 class Kind:
     """``name``: as messages say it. ``fits``: whether a model that was opened is of this kind.
     ``heeds``: of ``SOME_HEED``. ``measure``: (the model, options, where bad rows go) -> what eval
-    says."""
+    says. ``again``: (another model, rows that were read, options) -> the same, where such models
+    can be compared."""
 
     name: str
     fits: Callable[[Any], bool]
     heeds: frozenset[str]
     measure: Callable[[Any, Options, RejectFile], Measured]
+    again: Callable[[Any, Labelled, Options], Measured] | None = None
 
 
-def _row_format(options: Options, **more: Any) -> RowFormat:
+def row_format(options: Options, **more: Any) -> RowFormat:
+    """How the input's rows are read."""
     from nlpcli.data.rows import RowFormat
 
     return RowFormat(
@@ -91,7 +112,7 @@ def _is_language_model(opened: Any) -> bool:
 def _language_model(opened: Any, options: Options, reject: RejectFile) -> Measured:
     from nlpcli.runs.language_scoring import score_language
 
-    fmt = _row_format(options, otherwise="text", label_prefix=options["label_prefix"])
+    fmt = row_format(options, otherwise="text", label_prefix=options["label_prefix"])
     document = score_language(
         opened, options["test"], fmt, text_column=options["text_column"],
         resamples=options["resamples"], seed=options["seed"], on_reject=reject,
@@ -100,14 +121,32 @@ def _language_model(opened: Any, options: Options, reject: RejectFile) -> Measur
 
 
 def _tagger(opened: Any, options: Options, reject: RejectFile) -> Measured:
-    from nlpcli.runs.token_tagger import score_tags
+    from nlpcli.runs.token_tagger import read_sentences
 
     names = word_columns(options["text_column"], options["label_column"])
+    rows = read_sentences(options["test"], row_format(options), **names, on_reject=reject)
+    return _tagged(opened, rows, options)
+
+
+def _tagged(opened: Any, rows: Labelled, options: Options) -> Measured:
+    """What a tagger makes of sentences that were read."""
+    from nlpcli.data.tagged import cell_of_words, parted_words
+    from nlpcli.runs.token_tagger import score_tags, tags_answered
+
+    sentences = [parted_words(text) for text in rows.texts]
+    opened.tags([["."]])  # it is loaded when it is first asked
+    begun = time.perf_counter()
+    found = opened.tags(sentences)
+    seconds = time.perf_counter() - begun
     document = score_tags(
-        opened, options["test"], _row_format(options), **names, resamples=options["resamples"],
-        seed=options["seed"], on_reject=reject,
+        opened, rows, found, options["test"], resamples=options["resamples"], seed=options["seed"]
+    )
+    asked = Asked(
+        seconds, lambda row: opened.tags([sentences[row]]), ["tokens"],
+        lambda row: [cell_of_words(sentences[row], True)], ["--text-column", "tokens"],
     )  # fmt: skip
-    return Measured(document, rows_table(document))
+    answers = tags_answered(opened, rows, found, options["test"])
+    return Measured(document, rows_table(document), rows, None, asked, answers)
 
 
 def _span_finder(opened: Any, options: Options, reject: RejectFile) -> Measured:
@@ -115,7 +154,7 @@ def _span_finder(opened: Any, options: Options, reject: RejectFile) -> Measured:
 
     names = span_columns(options["text_column"], options["label_column"])
     document = score_spans(
-        opened, options["test"], _row_format(options), **names, resamples=options["resamples"],
+        opened, options["test"], row_format(options), **names, resamples=options["resamples"],
         seed=options["seed"], on_reject=reject,
     )  # fmt: skip
     return Measured(document, rows_table(document))
@@ -125,24 +164,45 @@ def _answerer(opened: Any, options: Options, reject: RejectFile) -> Measured:
     from nlpcli.runs.question_answerer import score_questions
 
     document = score_questions(
-        opened, options["test"], _row_format(options), columns=question_columns(options),
+        opened, options["test"], row_format(options), columns=question_columns(options),
         resamples=options["resamples"], seed=options["seed"], on_reject=reject,
     )  # fmt: skip
     return Measured(document, answer_table(document))
 
 
+def _regressor(opened: Any, options: Options, reject: RejectFile) -> Measured:
+    from nlpcli.runs.encoder_regressor import score_numbers
+
+    fmt = row_format(options, label_prefix=options["label_prefix"])
+    names = ("text_column", "text_b_column", "label_column", "resamples", "seed")
+    given = {name: options[name] for name in names}
+    document = score_numbers(opened, options["test"], fmt, **given, on_reject=reject)
+    return Measured(document, number_table(document))
+
+
 def _classifier(opened: Any, options: Options, reject: RejectFile) -> Measured:
     from nlpcli.data.labelled import read_labelled
-    from nlpcli.runs.scoring import ece_uncalibrated, score
 
     separator = (options["label_separator"] or opened.separator) if opened.multi_label else None
-    fmt = _row_format(options, label_separator=separator, label_prefix=options["label_prefix"])
+    fmt = row_format(options, label_separator=separator, label_prefix=options["label_prefix"])
     columns = {name: options[name] for name in ("text_column", "text_b_column", "label_column")}
     rows = read_labelled(
         options["test"], fmt, **columns, label_separator=separator, keep_blank=True,
         other_columns=options["slice_by"] or (), on_reject=reject,
     )  # fmt: skip
+    return _classified(opened, rows, options)
+
+
+def _classified(opened: Any, rows: Labelled, options: Options) -> Measured:
+    """What a classifier makes of rows that were read."""
+    from nlpcli.data.pairs import parted
+    from nlpcli.runs.comparing import answered
+    from nlpcli.runs.scoring import ece_uncalibrated, given_labels, score
+
+    opened.probabilities([""])  # an encoder is loaded when it is first asked
+    begun = time.perf_counter()
     probabilities = opened.probabilities(rows.texts)
+    seconds = time.perf_counter() - begun
     drawing = {"resamples": options["resamples"], "seed": options["seed"]}
     document = score(opened, probabilities, rows.labels, threshold=options["threshold"], **drawing)
     before = ece_uncalibrated(opened, probabilities, rows.labels, **drawing)
@@ -157,14 +217,26 @@ def _classifier(opened: Any, options: Options, reject: RejectFile) -> Measured:
             min_rows=options["slice_rows"],
         )  # fmt: skip
         table += slices_table(document["slices"])
-    return Measured(document, table, rows, probabilities)
+    labels = given_labels(opened, probabilities, options["threshold"])
+    pairs = options["text_b_column"] is not None
+    asked = Asked(
+        seconds, lambda row: opened.probabilities([rows.texts[row]]),
+        ["text", "text_b"] if pairs else ["text"],
+        lambda row: [half[0] for half in parted(rows.texts[row : row + 1])][: 2 if pairs else 1],
+        ["--text-column", "text", *(["--text-b-column", "text_b"] if pairs else [])],
+    )  # fmt: skip
+    return Measured(
+        document, table, rows, probabilities, asked,
+        answered([tuple(sorted(row)) for row in rows.labels], labels, several=opened.multi_label),
+    )  # fmt: skip
 
 
 KINDS = (
     Kind("word vectors", _is_word_vectors, frozenset({"vocab_limit"}), _word_vectors),
     Kind("a language model", _is_language_model, frozenset({"format"}), _language_model),
-    Kind("a tagger of words", is_tagger, frozenset({"format"}), _tagger),
+    Kind("a tagger of words", is_tagger, frozenset({"format"}), _tagger, _tagged),
     Kind("a model of spans", is_span_finder, frozenset({"format"}), _span_finder),
+    Kind("a regression", is_regressor, frozenset({"format"}), _regressor),
     Kind("a model that answers questions", is_answerer, frozenset({"format"}), _answerer),
     Kind(
         "a classifier", lambda opened: True,
@@ -172,7 +244,7 @@ KINDS = (
             "threshold", "label_separator", "format", "robustness", "slices", "slice_by",
             "slice_rows",
         }),
-        _classifier,
+        _classifier, _classified,
     ),
 )  # fmt: skip
 """The first that fits is taken."""
@@ -183,13 +255,19 @@ def kind_of(opened: Any) -> Kind:
     return next(kind for kind in KINDS if kind.fits(opened))
 
 
+def check_heeded(kind: Kind, model: str, options: Options) -> None:
+    """Raises UsageError for an option that the model's kind does not heed."""
+    for name, value in SOME_HEED.items():
+        # what may be repeated and is not given is an empty tuple
+        if options[name] not in (value, ()) and name not in kind.heeds:
+            flag = name.replace("_", "-")
+            given = "" if options[name] is True else f" {options[name]}"
+            raise UsageError(f"--{flag}{given}: {model} is {kind.name}")
+
+
 def measure(opened: Any, model: str, options: Options, reject: RejectFile) -> Measured:
     """Measures a model, ``model`` being its name in messages. Raises UsageError for an option that
     its kind does not heed, InputMissing, DataError."""
     kind = kind_of(opened)
-    for name, value in SOME_HEED.items():
-        if options[name] != value and name not in kind.heeds:
-            flag = name.replace("_", "-")
-            given = "" if options[name] is True else f" {options[name]}"
-            raise UsageError(f"--{flag}{given}: {model} is {kind.name}")
+    check_heeded(kind, model, options)
     return kind.measure(opened, options, reject)

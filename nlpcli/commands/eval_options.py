@@ -8,16 +8,49 @@ from typing import Annotated
 import typer
 
 Test = Annotated[
-    str,
+    str | None,
     typer.Argument(
         help="Labelled rows; analogies or word pairs; texts, by the model; - for stdin."
+    ),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model", "-m",
+        help="A name, NAME@VERSION, a path with a /, or a fastText file; several are compared.",
+    ),
+]  # fmt: skip
+PredictionFiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--predictions", help="In place of a model: rows with the truth and a prediction."
+    ),
+]
+PredictedColumn = Annotated[
+    str | None,
+    typer.Option(help="Of --predictions [default: predicted_label, or predicted_labels]."),
+]
+ProbabilityColumn = Annotated[
+    str | None,
+    typer.Option(help="Of the prediction [default: predicted_probability, if there]."),
+]
+RequireBetter = Annotated[
+    bool,
+    typer.Option("--require-better", help="Exit 1 unless the last model is better than the first."),
+]
+MeasureCost = Annotated[
+    bool | None,
+    typer.Option(
+        "--measure-cost/--no-cost",
+        help="Speed, memory and disk of models [default: where several are compared].",
     ),
 ]
 Threshold = Annotated[
     float | None, typer.Option(min=0, max=1, help="Multi-label [default: the tuned one].")
 ]
 FailUnder = Annotated[
-    list[str] | None, typer.Option(help="METRIC=X: exit 1 below X; may be repeated.")
+    list[str] | None,
+    typer.Option(help="METRIC=X: exit 1 below X (the last model); may be repeated."),
 ]
 VocabLimit = Annotated[
     int | None,

@@ -12,8 +12,11 @@ _HEADLINE = (
     "relation_f1", "relation_strict_precision", "relation_strict_recall", "relation_strict_f1",
     "row_accuracy",
     "entity_precision", "entity_recall", "entity_f1", "accuracy", "sentence_accuracy",
-    "macro_precision", "macro_recall", "macro_f1", "micro_f1", "weighted_f1", "mcc",
-    "log_loss", "ece", "ece_uncalibrated", "subset_accuracy", "hamming_loss", "precision_at_1",
+    "macro_precision", "macro_recall", "macro_f1", "micro_f1", "weighted_f1",
+    "balanced_accuracy", "mcc", "cohen_kappa", "top_3_accuracy", "top_5_accuracy", "roc_auc",
+    "roc_auc_ovo", "average_precision", "log_loss", "brier", "ece", "ece_adaptive",
+    "ece_uncalibrated", "macro_roc_auc", "macro_average_precision", "micro_average_precision",
+    "label_ranking_average_precision", "subset_accuracy", "hamming_loss", "precision_at_1",
     "recall_at_1", "precision_at_3", "recall_at_3", "precision_at_5", "recall_at_5",
 )  # fmt: skip
 _COUNTS = ("words", "entities", "spans", "relations")
@@ -25,9 +28,11 @@ def rows_table(document: dict[str, Any]) -> str:
     """The document for people: headline metrics with intervals, then a line a label."""
     more = "".join(f", {document[k]:,} {k}" for k in _COUNTS if k in document)
     lines = [f"{document['n']:,} rows{more}; 95 % intervals by bootstrap", ""]
-    names = [name for name in _HEADLINE if document.get(name) is not None]
-    wide = max([16, *map(len, names)])
-    lines += [metric_line(name, document[name], wide) for name in names]
+    metrics = {name: document[name] for name in _HEADLINE if document.get(name) is not None}
+    width = max([16, *map(len, metrics)])
+    for name, metric in metrics.items():
+        if metric["value"] is not None or not name.startswith("top_"):
+            lines.append(metric_line(name, metric, width))
     per_label = document.get("per_label", {})
     ranked = sorted(per_label.items(), key=lambda item: (-item[1]["support"], item[0]))
     width = max([5, *(len(name) for name, _ in ranked[:_LONGEST_TABLE])])
@@ -128,3 +133,86 @@ def word_table(document: dict[str, Any]) -> str:
             f"{row['out_of_vocabulary']:17,}"
         )
     return "\n".join(lines) + "\n"
+
+
+_COMPARED = (
+    "entity_f1",
+    "accuracy",
+    "sentence_accuracy",
+    "subset_accuracy",
+    "macro_f1",
+    "micro_f1",
+    "mcc",
+    "log_loss",
+    "ece",
+)
+_COSTS = (
+    ("rows_per_second", "rows/s", 1.0, ",.0f"), ("latency_p50_ms", "ms a row", 1.0, ".3g"),
+    ("latency_p99_ms", "at most (p99)", 1.0, ".3g"), ("startup_seconds", "start, s", 1.0, ".2f"),
+    ("peak_memory_bytes", "memory, MB", 1e-6, ",.0f"), ("disk_bytes", "disk, MB", 1e-6, ",.2f"),
+)  # fmt: skip
+
+
+def cost_lines(document: dict[str, Any]) -> str:
+    """What one model costs; nothing where it was not measured."""
+    cost = document.get("cost")
+    if cost is None:
+        return ""
+    return "\n" + "".join(f"{title:<16} {text}\n" for title, text in _cost_cells(cost).items())
+
+
+def _cost_cells(cost: dict[str, Any] | None) -> dict[str, str]:
+    cells = {}
+    for name, title, scale, form in _COSTS:
+        value = (cost or {}).get(name)
+        cells[title] = "–" if value is None else format(value * scale, form)
+    return cells
+
+
+def comparison_table(document: dict[str, Any]) -> str:
+    """Several models for people: metrics side by side, what they cost, every pair in words."""
+    models = document["models"]
+    lines = [f"{document['n']:,} rows; 95 % intervals by bootstrap, paired for differences", ""]
+    rows = {name: _metric_cells(models, name) for name in _COMPARED}
+    if any(model.get("cost") for model in models):
+        costs = [_cost_cells(model.get("cost")) for model in models]
+        rows |= {title: [cells[title] for cells in costs] for title in costs[0]}
+    rows = {name: cells for name, cells in rows.items() if any(cell != "–" for cell in cells)}
+    names = [shown(model["model"], 40) for model in models]
+    width = max(map(len, rows))
+    widths = [max(map(len, column)) for column in zip(names, *rows.values(), strict=True)]
+    for name, cells in {"": names, **rows}.items():
+        row = "  ".join(f"{cell:>{size}}" for cell, size in zip(cells, widths, strict=True))
+        lines.append(f"{name:<{width}}  {row}")
+    for pair in document["comparisons"]:
+        lines += ["", shown(pair["says"], 300), *_pair_lines(pair)]
+    lines += ["", f"best: {shown(document['best'])}"]
+    if document["cheapest_as_good"] is not None:
+        lines.append(f"least time a row within its interval: {shown(document['cheapest_as_good'])}")
+    if any(pair["more_rows"] for pair in document["comparisons"]):
+        lines.append("rows to settle it: 80 % power, if what was seen is the difference")
+    return "\n".join(lines) + "\n"
+
+
+def _metric_cells(models: list[dict[str, Any]], name: str) -> list[str]:
+    cells = []
+    for model in models:
+        metric = model.get(name) or {"value": None, "low": None}
+        cell = "–" if metric["value"] is None else f"{metric['value']:.4f}"
+        if metric["low"] is not None:
+            cell += f" ({metric['low']:.4f} – {metric['high']:.4f})"
+        cells.append(cell)
+    return cells
+
+
+def _pair_lines(pair: dict[str, Any]) -> list[str]:
+    """Differences of the second from the first, and the rows that only one has right."""
+    lines = []
+    for name, gap in pair["difference"].items():
+        interval = f" ({gap['low']:+.4f} – {gap['high']:+.4f})" if gap["low"] is not None else ""
+        lines.append(f"  {name} {gap['value']:+.4f}{interval}, p {gap['p']:.3g}")
+    return [
+        *lines,
+        f"  {pair['only_first']:,} rows only the first has right, {pair['only_second']:,} only the "
+        f"second; p by Holm {pair['p_holm']:.3g}",
+    ]

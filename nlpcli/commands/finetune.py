@@ -33,6 +33,8 @@ Examples:
       --label-column labels --label-separator ';' --epochs 1
   nlpcli finetune sample_data/spans_en.jsonl --from encoder -o tuned-spans
   nlpcli finetune sample_data/questions_en.json --from encoder -o answers
+  nlpcli finetune sample_data/ratings_en.csv --from encoder -o stars \\
+      --task regression --label-column stars
 """
 
 
@@ -55,6 +57,9 @@ def finetune(
     label_column: opt.LabelColumn = "label",
     weight_column: own.WeightColumn = None,
     label_separator: opt.LabelSeparator = None,
+    head: own.Head = own.HeadName.linear,
+    pooling: own.PoolingOption = own.PoolingName.cls,
+    binary_sigmoid: own.BinarySigmoid = False,
     tag_scheme: own.TagScheme = own.SchemeName.auto,
     label_pieces: own.LabelPiecesOption = own.LabelPieces.first,
     word_decoding: own.WordDecodingOption = own.WordDecoding.first,
@@ -107,11 +112,14 @@ def finetune(
     """Fine-tune an encoder on labelled texts or pairs, tagged words, spans or answered questions.
 
     Of the epochs the best one on the dev rows is kept: by accuracy, or with --label-separator by
-    micro F1, of words by entity F1, of spans and answers by F1. --from takes a fine-tuned model
-    too; its head is drawn anew, but for questions, if it was one for them: that goes on. The model
-    is at the same time a folder that transformers loads as
-    BertForSequenceClassification, BertForTokenClassification or BertForQuestionAnswering. Words
-    come as CoNLL files, or in columns tokens and tags: lists as JSON, or joined by blanks.
+    micro F1, of words by entity F1, of spans and answers by F1, of numbers by the mean of Pearson's
+    and Spearman's correlation. --from takes a fine-tuned model too; its head is drawn anew, but for
+    questions, if it was one for them: that goes on. The model is at the same time a folder that
+    transformers loads as BertForSequenceClassification, BertForTokenClassification or
+    BertForQuestionAnswering; with --head mlp, --pooling mean or spans, for which it has no class,
+    as BertModel, the head beside it.
+
+    Words come as CoNLL files, or in columns tokens and tags: lists as JSON, or joined by blanks.
     Questions come as SQuAD's JSON, or in columns context, question, answer and answer_start
     (--text-column, --text-b-column and --label-column for the first three). Spans come as words
     and tags do, or in a column spans beside text or tokens, a list of {"start", "end", "label"} as

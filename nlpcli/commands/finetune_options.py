@@ -15,7 +15,22 @@ class TaskName(StrEnum):
     pair = "pair"
     token = "token"
     span = "span"
+    regression = "regression"
     qa = "qa"
+
+
+class HeadName(StrEnum):
+    """What stands above the text's vector."""
+
+    linear = "linear"
+    mlp = "mlp"
+
+
+class PoolingName(StrEnum):
+    """What a text's vector is made of."""
+
+    cls = "cls"
+    mean = "mean"
 
 
 class SchemeName(StrEnum):
@@ -70,7 +85,8 @@ class LongName(StrEnum):
 Task = Annotated[
     TaskName | None,
     typer.Option(
-        help="A label of a text, a pair, each word; spans; answers [default: by the columns]."
+        help="A label of a text, a pair, each word; spans; answers; a number of a text or pair "
+        "[default: by the columns, but for numbers]."
     ),
 ]
 Dev = Annotated[
@@ -80,6 +96,15 @@ DevFraction = Annotated[
     float, typer.Option(min=0, max=0.9, help="Or hold out so much of the rows.")
 ]
 WeightColumn = Annotated[str | None, typer.Option(help="Column that holds the weight of a row.")]
+Head = Annotated[
+    HeadName, typer.Option(help="Above the text's vector: a layer, or 256 units and a layer.")
+]
+PoolingOption = Annotated[
+    PoolingName, typer.Option(help="That vector: BERT's pooler over [CLS], or the mean of all.")
+]
+BinarySigmoid = Annotated[
+    bool, typer.Option("--binary-sigmoid", help="Two labels: learnt as one logit.")
+]
 TagScheme = Annotated[
     SchemeName, typer.Option(help="Words: tags to learn; auto: as they are, but BIO for IOB1.")
 ]

@@ -28,8 +28,10 @@ SOME_HEED: Options = {
     "word_decoding": "first", "crf": False, "doc_stride": 128, "max_question_length": 64,
     "max_answer_length": 30, "window_overlap": 32, "span_head": "boundary",
     "span_decoding": "auto", "max_span": 10, "negatives": None, "identify": False,
+    "head": "linear", "pooling": "cls", "binary_sigmoid": False,
 }  # fmt: skip
 """Options that have no meaning for some tasks, as they are where they are not given."""
+WITHOUT_NUMBERS: Options = {"label_smoothing": 0.0, "focal": 0.0}
 WITHOUT_CRF: Options = {"label_pieces": "first", "label_smoothing": 0.0, "focal": 0.0}
 SHARED = (
     "output", "train", "dev", "dev_fraction", "class_weight", "threshold", "patience", "seed",
@@ -58,7 +60,15 @@ def _of_texts(given: Options, options: Options) -> tuple[Any, Any]:
     from nlpcli.runs.finetuning import FinetuneRun
     from nlpcli.runs.finetuning_parts import FinetuneRequest
 
-    return FinetuneRequest(**given), FinetuneRun
+    own = {name: options[name] for name in ("head", "pooling", "binary_sigmoid")}
+    return FinetuneRequest(**given, **own), FinetuneRun
+
+
+def _of_numbers(given: Options, options: Options) -> tuple[Any, Any]:
+    from nlpcli.runs.regression_finetuning import RegressionRequest, RegressionRun
+
+    own = {name: options[name] for name in ("head", "pooling")}
+    return RegressionRequest(**given, **own), RegressionRun
 
 
 def _of_words(given: Options, options: Options) -> tuple[Any, Any]:
@@ -96,6 +106,12 @@ def _label_metrics(options: Options) -> tuple[str, ...]:
     return tuple(metric_names(options["label_separator"] is not None))
 
 
+def _number_metrics(options: Options) -> tuple[str, ...]:
+    from nlpcli.evaluation.regression import METRICS
+
+    return METRICS
+
+
 def _word_metrics(options: Options) -> tuple[str, ...]:
     from nlpcli.runs.token_finetuning import METRICS
 
@@ -116,10 +132,16 @@ def _answer_metrics(options: Options) -> tuple[str, ...]:
 
 FOR_TEXTS = frozenset({
     "weight_column", "label_separator", "class_weight", "threshold", "long", "window_overlap",
+    "head", "pooling", "binary_sigmoid",
 })  # fmt: skip
 TASKS = {
     "sequence": Task(FOR_TEXTS, _of_texts, _label_metrics),
     "pair": Task(FOR_TEXTS | {"text_b_column"}, _of_texts, _label_metrics),
+    "regression": Task(
+        frozenset({"text_b_column", "weight_column", "long", "window_overlap", "head", "pooling"}),
+        _of_numbers,
+        _number_metrics,
+    ),
     "token": Task(
         frozenset({"tag_scheme", "label_pieces", "word_decoding", "crf"}), _of_words, _word_metrics
     ),
@@ -200,10 +222,18 @@ def _refuse_useless(task: str, options: Options) -> None:
             )
     if options["window_overlap"] != SOME_HEED["window_overlap"] and options["long"] != "window":
         raise UsageError("--window-overlap has no meaning without --long window")
+    if task == "regression":
+        _refuse_others(WITHOUT_NUMBERS, options, "for --task regression")
     if options["crf"]:
-        for name, value in WITHOUT_CRF.items():
-            if options[name] != value:
-                raise UsageError(f"--{name.replace('_', '-')} has no meaning with --crf")
+        _refuse_others(WITHOUT_CRF, options, "with --crf")
+    if options["binary_sigmoid"]:
+        _refuse_others({"label_separator": None}, options, "with --binary-sigmoid")
+
+
+def _refuse_others(usual: Options, options: Options, where: str) -> None:
+    for name, value in usual.items():
+        if options[name] != value:
+            raise UsageError(f"--{name.replace('_', '-')} has no meaning {where}")
 
 
 def request_of(task: str, options: Options, config: Any, opened: Any) -> tuple[Any, Any]:
@@ -217,7 +247,8 @@ def request_of(task: str, options: Options, config: Any, opened: Any) -> tuple[A
     )  # fmt: skip
     given = {
         **{name: options[name] for name in SHARED}, "fmt": row_format(options),
-        "columns": {name: options[name] for name in COLUMNS}, "pair": task == "pair",
-        "base": opened, "config": config, "gate": gate,
+        "columns": {name: options[name] for name in COLUMNS},
+        "pair": options["text_b_column"] is not None, "base": opened, "config": config,
+        "gate": gate,
     }  # fmt: skip
     return chosen.request(given, options)

@@ -99,14 +99,15 @@ def predict(
 ) -> None:
     """Add predictions to rows: one output row for each input row, in order.
 
-    A language model adds log10_probability and perplexity, a tagger predicted_tags, one a word: a
-    list as JSON where the words are one, else joined by blanks. A model of spans adds
-    predicted_spans, a list as JSON (start, end, label, score: code points of a text, else words),
-    and predicted_relations where it knows some. A model that answers questions (columns question
-    and context) adds predicted_answer, answer_start, in code points, and predicted_probability; no
-    answer is empty and starts at -1. --explain adds predicted_explanation: what n-grams add to the
-    label's logit, or of an encoder how far the label's log-odds fall with a word masked (with runs
-    of words where a text has more than 64). --cascade adds predicted_by, small or encoder.
+    A regression adds predicted_score, a language model log10_probability and perplexity, a tagger
+    predicted_tags, one a word: a list as JSON where the words are one, else joined by blanks. A
+    model of spans adds predicted_spans, a list as JSON (start, end, label, score: code points of a
+    text, else words), and predicted_relations where it knows some. A model that answers questions
+    (columns question and context) adds predicted_answer, answer_start, in code points, and
+    predicted_probability; no answer is empty and starts at -1. --explain adds
+    predicted_explanation: what n-grams add to the label's logit, or of an encoder how far the
+    label's log-odds fall with a word masked (with runs of words where a text has more than 64).
+    --cascade adds predicted_by, small or encoder.
 
     An encoder gives vectors: --embed cls is the last layer's first position, mean the mean of the
     last layer over all pieces, [CLS] and [SEP] too, last4 (which --words takes) the same of the

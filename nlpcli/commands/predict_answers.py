@@ -12,18 +12,22 @@ from nlpcli.commands.abstaining import abstain_from
 from nlpcli.commands.asking import is_answerer
 from nlpcli.commands.embedding import Vectors, refuse_options
 from nlpcli.commands.opening import check_asked, for_encoders, open_answerer
+from nlpcli.commands.regression import is_regressor, score_column
 from nlpcli.commands.tagging import is_marker, mark_columns
 from nlpcli.shell.console import Console
 
 if TYPE_CHECKING:
     from nlpcli.runs.answer_columns import Answers
+    from nlpcli.runs.encoder_regressor import ScoreColumn
     from nlpcli.runs.language_scoring import SentenceScores
     from nlpcli.runs.question_answerer import AnswerColumns
     from nlpcli.runs.span_model import SpanColumn
     from nlpcli.runs.token_tagger import TagColumn
     from nlpcli.store.classifier import Classifier
 
-    Columns = Answers | AnswerColumns | SentenceScores | SpanColumn | TagColumn | Vectors
+    Columns = (
+        Answers | AnswerColumns | ScoreColumn | SentenceScores | SpanColumn | TagColumn | Vectors
+    )
 
 PREFIX = "predicted_"
 EXPLAINED = 128
@@ -44,7 +48,7 @@ def answers_of(context: typer.Context, store: Path | None, console: Console) -> 
         refuse_options(options, unused, "not with vectors of an encoder")
         return Vectors(options, store, console, PREFIX)
     opened = open_answerer(options["model"], store, console, **for_encoders(options))
-    check_asked(opened, context)
+    check_asked(opened, options["model"], context)
     if is_marker(opened):
         refuse_options(options, FOR_LABELS, "the model tags words or finds spans")
         return mark_columns(opened, options["prefix"])
@@ -55,6 +59,8 @@ def answers_of(context: typer.Context, store: Path | None, console: Console) -> 
         refuse_options(options, unused, "the model answers questions")
         prefix = options["prefix"]
         return AnswerColumns(opened, prefix, usual=prefix == PREFIX, top_k=options["top_k"])
+    if is_regressor(opened):
+        return score_column(opened, options, FOR_LABELS)
     if not opened.labels:
         from nlpcli.runs.language_scoring import SentenceScores
         from nlpcli.store.language_model import LanguageModel

@@ -1,7 +1,8 @@
-"""Probability metrics of single-label classifiers: log loss, Brier score, calibration.
+"""Probability metrics of single-label classifiers: log loss, Brier score, calibration, top k.
 
 Guo, Pleiss, Sun & Weinberger, "On Calibration of Modern Neural Networks" (ICML 2017) for
-the expected calibration error; Brier (1950) for the score of that name.
+the expected calibration error, Nixon et al., "Measuring Calibration in Deep Learning" (2019) for
+bins of equal mass; Brier (1950) for the score of that name.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ LARGE = 50_000
 LARGE_GROUPS = 20_000
 LARGE_RESAMPLES = 200
 CHUNK_ELEMENTS = 2_000_000
+TOP = (3, 5)
+"""The k of top-k accuracy."""
+PROBABILITY_METRICS = ("log_loss", "brier", "top_3_accuracy", "top_5_accuracy", "ece",
+                       "ece_adaptive")  # fmt: skip
 
 
 def confidence_bins(confidence: FloatArray, bins: int = BINS) -> NDArray[np.int64]:
@@ -38,6 +43,17 @@ def confidence_bins(confidence: FloatArray, bins: int = BINS) -> NDArray[np.int6
     """
     inner = np.linspace(0.0, 1.0, bins + 1)[1:-1]
     return np.searchsorted(inner, confidence.astype(np.float64), side="left").astype(np.int64)
+
+
+def adaptive_bins(confidence: FloatArray, bins: int = BINS) -> NDArray[np.int64]:
+    """The bin of each confidence between quantiles, so that bins hold equally many rows.
+
+    confidence: (B,), B > 0. Returns (B,) in [0, bins); equal confidences share a bin, which reaches
+    from above one quantile to the next, as in scikit-learn's ``calibration_curve``.
+    """
+    wide = confidence.astype(np.float64)
+    inner = np.percentile(wide, np.linspace(0.0, 1.0, bins + 1)[1:-1] * 100)
+    return np.searchsorted(inner, wide, side="left").astype(np.int64)
 
 
 def expected_calibration_error(
@@ -95,37 +111,91 @@ def _require_finite(block: FloatArray, start: int) -> None:
         raise DataError(f"prediction {row}: a probability is NaN or infinite, wanted 0 to 1")
 
 
+def true_ranks(true: IntArray, probabilities: FloatArray) -> Floats:
+    """How many labels go before the true one, by probability, ties by column: (B,), (B, K) to (B,).
+
+    Infinite for a label that the model does not know.
+    """
+    rows, columns = probabilities.shape
+    out = np.full(rows, np.inf)
+    step = max(1, CHUNK_ELEMENTS // columns)
+    for start in range(0, rows, step):
+        part = slice(start, min(start + step, rows))
+        block, label = probabilities[part], true[part]
+        known = np.flatnonzero(label < columns)
+        block, label = block[known], label[known]
+        of_true = block[np.arange(len(label)), label][:, None]
+        earlier = (block == of_true) & (np.arange(columns) < label[:, None])
+        out[start + known] = (block > of_true).sum(axis=1) + earlier.sum(axis=1)
+    return out
+
+
 def probability_metrics(
     true: IntArray,
     predicted: IntArray,
     probabilities: FloatArray,
     *,
+    confidence: FloatArray | None = None,
     resamples: int,
     seed: int,
 ) -> dict[str, Estimate]:
-    """log_loss, ece and brier with their intervals.
+    """log_loss, ece, ece_adaptive, brier and top_k_accuracy with their intervals.
 
-    true, predicted: (B,), B > 0; probabilities: (B, K). Undefined log loss (a true label
-    the model does not know) is null throughout. Up to LARGE rows the bootstrap is over
-    rows; beyond, over LARGE_GROUPS random groups with at most LARGE_RESAMPLES resamples.
+    true, predicted: (B,), B > 0; probabilities: (B, K); confidence: (B,) in what was predicted,
+    else the largest probability. Undefined log loss (a true label
+    the model does not know) is null throughout, and so is a top k of all labels. Up to LARGE rows
+    the bootstrap is over rows; beyond, over LARGE_GROUPS random groups with at most
+    LARGE_RESAMPLES resamples.
     """
     loss, brier, top = row_scores(true, probabilities)
-    correct = true == predicted
-    rows = len(true)
-    columns = np.zeros((rows, 3 + BINS), dtype=np.float64)
-    columns[:, 0], columns[:, 1], columns[:, 2] = 1.0, np.nan_to_num(loss), brier
-    columns[np.arange(rows), 3 + confidence_bins(top)] = correct - top
+    ranks, nothing = true_ranks(true, probabilities), np.full(len(true), np.nan)
+    hits: dict[str, Floats] = {f"top_{k}_accuracy": nothing for k in TOP}
+    for k in TOP:
+        if k < probabilities.shape[1]:
+            hits[f"top_{k}_accuracy"] = (ranks < k).astype(np.float64)
+    means: dict[str, Floats] = {"log_loss": loss, "brier": brier, **hits}
+    sure = top if confidence is None else confidence
+    return mean_estimates(means, sure, true == predicted, resamples=resamples, seed=seed)
+
+
+def mean_estimates(
+    means: dict[str, Floats],
+    top: FloatArray,
+    correct: NDArray[np.bool_],
+    *,
+    resamples: int,
+    seed: int,
+) -> dict[str, Estimate]:
+    """Means over rows, and both calibration errors, with their intervals.
+
+    means: name to (B,), NaN where it is not defined; top: (B,) the probability of the label that
+    was given; correct: (B,).
+    """
+    rows, first = len(top), 1 + len(means)
     rng = generator(seed, 1)
     large = rows > LARGE
     order, starts = row_groups(rows, LARGE_GROUPS if large else rows, rng)
-    grouped = columns if order is None else np.add.reduceat(columns[order], starts, axis=0)
+    group = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, rows)))
+    if order is not None:
+        group[order] = group.copy()
+    grouped = np.empty((len(starts), first + 2 * BINS), dtype=np.float64)
+    grouped[:, 0] = np.bincount(group)
+    for at, values in enumerate(means.values(), 1):
+        grouped[:, at] = np.bincount(group, np.nan_to_num(values))
+    gap: Floats = correct - top.astype(np.float64)
+    for begin, bins in ((first, confidence_bins(top)), (first + BINS, adaptive_bins(top))):
+        sums = np.bincount(group * BINS + bins, gap, minlength=len(starts) * BINS)
+        grouped[:, begin : begin + BINS] = sums.reshape(-1, BINS)
+    whole = grouped.sum(axis=0)[None, :]
     drawn = resampled_sums(grouped, min(resamples, LARGE_RESAMPLES) if large else resamples, rng)
-    size = drawn[:, 0]
-    loss_samples = drawn[:, 1] / size
-    return {
-        "log_loss": estimate(float(loss.mean()), loss_samples),
-        "ece": estimate(
-            expected_calibration_error(top, correct), np.abs(drawn[:, 3:]).sum(axis=1) / size
-        ),
-        "brier": estimate(float(brier.mean()), drawn[:, 2] / size),
+    out = {
+        name: estimate(float(values.mean()), drawn[:, at] / drawn[:, 0])
+        for at, (name, values) in enumerate(means.items(), 1)
     }
+    for name, begin in (("ece", first), ("ece_adaptive", first + BINS)):
+        value, samples = (
+            np.abs(sums[:, begin : begin + BINS]).sum(axis=1) / sums[:, 0]
+            for sums in (whole, drawn)
+        )
+        out[name] = estimate(float(value[0]), samples)
+    return out

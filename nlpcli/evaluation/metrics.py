@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nlpcli.errors import DataError
 from nlpcli.evaluation.bootstrap import (
     BINOMIAL_COST,
+    LEVEL,
     Counts,
     Estimate,
     FloatArray,
@@ -27,7 +28,14 @@ from nlpcli.evaluation.bootstrap import (
     estimate,
     generator,
 )
-from nlpcli.evaluation.calibration import probability_metrics
+from nlpcli.evaluation.calibration import (
+    LARGE,
+    LARGE_RESAMPLES,
+    PROBABILITY_METRICS,
+    mean_estimates,
+    probability_metrics,
+)
+from nlpcli.evaluation.ranking import METRICS, ranking_metrics
 
 
 @dataclass(frozen=True)
@@ -160,8 +168,7 @@ def confusion_estimates(cells: Cells, resamples: int, seed: int) -> dict[str, Es
     both huge; see ``bootstrap.affordable``.
     """
     values = confusion_metrics(count_labels(cells, cells.counts[None, :]))
-    cost = min(int(cells.counts.sum()), BINOMIAL_COST * len(cells.counts)) + len(cells.labels)
-    resamples = affordable(resamples, cost)
+    resamples = affordable(resamples, _cost(cells))
     drawn: dict[str, list[Floats]] = {name: [] for name in values}
     for block in count_blocks(cells.counts, resamples, generator(seed, 0)):
         for name, metric in confusion_metrics(count_labels(cells, block)).items():
@@ -169,6 +176,23 @@ def confusion_estimates(cells: Cells, resamples: int, seed: int) -> dict[str, Es
     return {
         name: estimate(float(value[0]), np.concatenate(drawn[name] or [np.empty(0)]))
         for name, value in values.items()
+    }
+
+
+def _cost(cells: Cells) -> int:
+    """Of one resample, in row draws."""
+    return min(int(cells.counts.sum()), BINOMIAL_COST * len(cells.counts)) + len(cells.labels)
+
+
+def interval_methods(cells: Cells, resamples: int) -> dict[str, Any]:
+    """How the intervals of a document were made: resamples of rows for the metrics of the
+    confusion matrix, for means of probabilities, and the metrics that have a formula."""
+    large = int(cells.counts.sum()) > LARGE
+    return {
+        "level": LEVEL,
+        "resamples": affordable(resamples, _cost(cells)),
+        "resamples_of_probabilities": min(resamples, LARGE_RESAMPLES) if large else resamples,
+        "by_formula": list(METRICS),
     }
 
 
@@ -226,15 +250,46 @@ def evaluate_single(
     NaN: what is not defined is None. DataError for B = 0 or a probability that is no number.
     """
     _check(true, predicted, probabilities, len(names))
+    return evaluate_answers(
+        true, predicted, names, probabilities=probabilities, resamples=resamples, seed=seed
+    )
+
+
+def evaluate_answers(
+    true: IntArray,
+    predicted: IntArray,
+    names: list[str],
+    *,
+    probabilities: FloatArray | None = None,
+    confidence: FloatArray | None = None,
+    resamples: int = 1000,
+    seed: int = 1,
+) -> dict[str, Any]:
+    """The same of answers that need not be the most probable label, nor have probabilities.
+
+    true, predicted: (B,) in [0, L), B > 0; probabilities: (B, K) of the first K labels;
+    confidence: (B,) in what was predicted. What cannot be told without them is None.
+    """
     cells = confusion_cells(true, predicted, len(names))
     document: dict[str, Any] = {"n": len(true)}
     document.update(confusion_estimates(cells, resamples, seed))
-    document.update(
-        probability_metrics(true, predicted, probabilities, resamples=resamples, seed=seed)
-    )
+    nothing = {"value": None, "low": None, "high": None}
+    document.update({name: dict(nothing) for name in (*PROBABILITY_METRICS, *METRICS)})
+    drawing = {"resamples": resamples, "seed": seed}
+    known = len(names)
+    if probabilities is not None:
+        known = probabilities.shape[1]
+        document.update(
+            probability_metrics(true, predicted, probabilities, confidence=confidence, **drawing)
+        )
+        document.update(ranking_metrics(true, probabilities, intervals=resamples > 0))
+        if known == 2:
+            document["positive_label"] = names[1]
+    elif confidence is not None:
+        document.update(mean_estimates({}, confidence, true == predicted, **drawing))
+    document["intervals"] = interval_methods(cells, resamples)
     present = [names[i] for i in cells.labels]
     document["per_label"] = label_table(count_labels(cells, cells.counts[None, :]), present)
     document["confusion"] = {"labels": present, "matrix": _matrix(cells)}
-    known = probabilities.shape[1]
     document["unknown_labels"] = [names[i] for i in cells.labels if i >= known]
     return document

@@ -33,6 +33,7 @@ from nlpcli.evaluation.metrics import (
     label_table,
     ratio,
 )
+from nlpcli.evaluation.multilabel_ranking import multilabel_ranking
 
 BoolArray = NDArray[np.bool_]
 
@@ -256,6 +257,7 @@ def evaluate_multilabel(
     sums = row_sums(true, scores, threshold, kept, ks, order, starts)
     estimates, counts = _estimates(sums, len(names), ks, resamples, rng)
     document: dict[str, Any] = {"n": len(true), "threshold": float(threshold), **estimates}
+    document.update(multilabel_ranking(true, scores, intervals=resamples > 0))
     document["per_label"] = label_table(counts, [names[i] for i in kept])
     document["unknown_labels"] = [names[i] for i in kept if i >= scores.shape[1]]
     return document

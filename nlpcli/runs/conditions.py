@@ -38,8 +38,10 @@ class Condition:
         return f"{self.metric} is {value:.6g}, wanted {words[self.sign]} {self.limit:g}"
 
 
-LESS_IS_BETTER = ("perplexity", "perplexity_without_unknown", "bits_per_character")
-"""Of a language model."""
+LESS_IS_BETTER = (
+    "perplexity", "perplexity_without_unknown", "bits_per_character", "mse", "rmse", "mae",
+)  # fmt: skip
+"""Of a language model, and of a regression."""
 
 
 def parse_condition(text: str, option: str) -> Condition:

@@ -42,6 +42,18 @@ def score(
     return evaluate_multilabel(sets, probabilities, limit, names, resamples=resamples, seed=seed)
 
 
+def given_labels(
+    model: Classifier, probabilities: npt.NDArray[np.float64], threshold: float | None = None
+) -> list[tuple[str, ...]]:
+    """The labels that the model gives each row; of several in the order of their names."""
+    if not model.multi_label:
+        single = [(name,) for name in model.labels]
+        return [single[i] for i in probabilities.argmax(axis=1).tolist()]
+    order = np.argsort(np.array(model.labels, dtype=object))
+    names, chosen = [model.labels[i] for i in order], probabilities >= model.limit(threshold)
+    return [tuple(names[i] for i in np.flatnonzero(row)) for row in chosen[:, order]]
+
+
 def ece_uncalibrated(
     model: Classifier,
     probabilities: npt.NDArray[np.float64],

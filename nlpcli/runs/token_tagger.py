@@ -14,13 +14,13 @@ from nlpcli.data.source import Source
 from nlpcli.data.tagged import (
     CONLL,
     cell_of_words,
-    parted_words,
     read_tagged,
     token_column,
     words_of_cell,
 )
 from nlpcli.errors import DataError
-from nlpcli.evaluation.entities import evaluate_entities
+from nlpcli.evaluation.entities import count_entities, evaluate_entities
+from nlpcli.runs.comparing import Answered, answered_right
 from nlpcli.store.encoder import open_plain
 from nlpcli.store.token_tagger import ARCHITECTURE, StoredTagger, Tagging
 from nlpcli.text.tag_schemes import converted, legal, scheme_of
@@ -135,16 +135,11 @@ def open_plain_tagger(path: Path) -> TokenTagger | None:
 
     Raises InputMissing, DataError, Unavailable without the memory.
     """
-    from nlpcli.formats.bounded import open_bounded
-    from nlpcli.formats.hf_config import parse_config
-    from nlpcli.formats.hf_folder import CONFIG, LARGEST_JSON
     from nlpcli.runs.memory import free_memory
+    from nlpcli.runs.plain_folders import plain_config
 
-    with open_bounded(path / CONFIG) as reader:
-        if reader.remaining > LARGEST_JSON:
-            return None
-        config = parse_config(reader.read(reader.remaining, "the file"), str(path / CONFIG))
-    if config.architecture != ARCHITECTURE:
+    config = plain_config(path)
+    if config is None or config.architecture != ARCHITECTURE:
         return None
     encoder = open_plain(path, room=free_memory()).encoder
     longest = min(512, encoder.config.max_positions)
@@ -184,25 +179,34 @@ class TagColumn:
             return split_blanks(cell), False
 
 
+def read_sentences(
+    path: str, fmt: RowFormat, *, tokens: str | None, tags: str | None, on_reject: Reject
+) -> Labelled:
+    """Tagged sentences to measure on. Raises InputMissing, DataError."""
+    return read_tagged(path, fmt, tokens=tokens, tags=tags or TAGS, on_reject=on_reject)
+
+
 def score_tags(
-    tagger: TokenTagger,
-    path: str,
-    fmt: RowFormat,
-    *,
-    tokens: str | None,
-    tags: str | None,
-    resamples: int,
-    seed: int,
-    on_reject: Reject,
+    tagger: TokenTagger, rows: Labelled, found: Sentences, path: str, *, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """Measures on tagged sentences; the document of ``eval``. Raises InputMissing, DataError."""
-    rows = read_tagged(path, fmt, tokens=tokens, tags=tags or TAGS, on_reject=on_reject)
+    """The document of ``eval`` for the tags ``found`` of sentences. Raises DataError."""
     truth = in_scheme(rows, tagger.scheme, path)
-    found = tagger.tags([parted_words(text) for text in rows.texts])
     document = evaluate_entities(truth, found, scheme=tagger.scheme, resamples=resamples, seed=seed)
     known = set(tagger.labels)
     unknown = sorted({tag for row in truth for tag in row} - known)
     return {**document, "scheme": tagger.scheme, "unknown_labels": unknown}
+
+
+def tags_answered(tagger: TokenTagger, rows: Labelled, found: Sentences, path: str) -> Answered:
+    """What taggers are compared by: sentences that are right as a whole, and counts of entities."""
+    truth = in_scheme(rows, tagger.scheme, path)
+    counts = count_entities(truth, found, tagger.scheme)
+    each = [part.sum(axis=1) for part in (counts.hits, counts.truth, counts.guess)]
+    right = [list(a) == list(b) for a, b in zip(truth, found, strict=True)]
+    return answered_right(
+        rows.labels, right, metric="sentence_accuracy",
+        counts={"entity_f1": np.stack(each, axis=1)},
+    )  # fmt: skip
 
 
 def in_scheme(rows: Labelled, scheme: str, path: str) -> list[list[str]]:

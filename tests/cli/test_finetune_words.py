@@ -132,6 +132,23 @@ def test_the_folder_of_another_program_answers_as_ours(trained: Run) -> None:
     assert json.loads(document.out)["scheme"] == "BIO"
 
 
+def test_taggers_are_compared(trained: Run) -> None:
+    done = trained("eval", "-m", "t", "-m", "t@1", "dev.conll", "--json", "--no-cost")
+    assert (done.code, done.err) == (0, "")
+    document = json.loads(done.out)
+    pair = document["comparisons"][0]
+    assert (pair["metric"], pair["verdict"]) == ("sentence_accuracy", "same answers")
+    assert pair["difference"]["entity_f1"] == {"value": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
+
+
+@pytest.mark.slow
+def test_what_a_tagger_costs(trained: Run) -> None:
+    done = trained("eval", "-m", "t", "dev.conll", "--json", "--measure-cost")
+    assert (done.code, done.err) == (0, "")
+    cost = json.loads(done.out)["cost"]
+    assert cost["startup_seconds"] > 0 and cost["disk_bytes"] > 1000
+
+
 def test_another_scheme_is_learnt_as_asked(place: Run, tmp_path: Path) -> None:
     (tmp_path / "iob1.conll").write_text(sentences(30, 3, first="I"))
     done = place("finetune", "iob1.conll", "--from", "./encoder", "-o", "t", "--epochs", "1",

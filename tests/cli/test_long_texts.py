@@ -127,6 +127,8 @@ def test_a_small_model_answers_first(program: Run, models: Path, tmp_path: Path)
         ("windows", ["--cascade", "SMALL", "--cascade-dev", "none.csv"], 66, "none.csv"),
         ("windows", ["--cascade", "SMALL", "--cascade-above", "0.5", "--explain", "2"], 2,
          "--explain: not with --cascade"),
+        ("windows", ["--cascade", "SMALL", "--cascade-above", "0.5", "--drift", "d.json"], 2,
+         "--drift: not with --cascade"),
         ("windows", ["--cascade", "TAGS", "--cascade-above", "0.5"], 2, "any number of labels"),
         ("SMALL", ["--cascade", "windows", "--cascade-above", "0.5"], 2, "is no encoder"),
         ("windows", ["--embed", "cls", "--cascade", "SMALL", "--cascade-above", "0.5"], 2,

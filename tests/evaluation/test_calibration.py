@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import top_k_accuracy_score
 
 from nlpcli.errors import DataError
 from nlpcli.evaluation.calibration import (
     LARGE,
+    adaptive_bins,
     confidence_bins,
     expected_calibration_error,
+    mean_estimates,
     probability_metrics,
     row_scores,
+    true_ranks,
 )
 
 ROWS = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40)
@@ -99,3 +105,55 @@ def test_large_data_agrees_with_normal_theory_in_time() -> None:
     assert entry["value"] == pytest.approx(loss.mean(), rel=1e-12)
     assert (entry["high"] - entry["low"]) / 2 == pytest.approx(half, rel=0.25)
     assert found == probability_metrics(true, predicted, probabilities, resamples=1000, seed=1)
+
+
+@settings(max_examples=100, deadline=None)
+@given(ROWS)
+def test_adaptive_ece_is_over_scikit_learns_quantile_bins(rows: list[tuple[float, bool]]) -> None:
+    confidence = np.array([p for p, _ in rows])
+    correct = np.array([c for _, c in rows])
+    bins = adaptive_bins(confidence)
+    counts = np.bincount(bins)[np.unique(bins)]
+    accuracy, mean = calibration_curve(correct, confidence, n_bins=15, strategy="quantile")
+    wanted = (counts * np.abs(accuracy - mean)).sum() / len(rows)
+    found = mean_estimates({}, confidence, correct, resamples=0, seed=1)["ece_adaptive"]
+    assert found["value"] == pytest.approx(wanted, abs=1e-9)
+
+
+def test_adaptive_bins_hold_equally_many() -> None:
+    confidence = np.random.default_rng(1).random(1500) ** 8
+    assert np.bincount(adaptive_bins(confidence)).tolist() == [100] * 15
+    tied = np.repeat([0.2, 0.9], 50)
+    assert len(np.unique(adaptive_bins(tied))) == 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 20), st.integers(6, 8), st.integers(0, 10**6), st.booleans())
+def test_top_k_is_scikit_learns_with_ties_the_other_way(
+    rows: int, labels: int, seed: int, tied: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    true, scores = rng.integers(0, labels, rows), rng.random((rows, labels))
+    scores = np.round(scores * 3) / 3 if tied else scores
+    found = probability_metrics(true, scores.argmax(axis=1), scores, resamples=0, seed=1)
+    for k in (3, 5):
+        wanted = top_k_accuracy_score(labels - 1 - true, scores[:, ::-1], k=k, labels=range(labels))
+        assert found[f"top_{k}_accuracy"]["value"] == pytest.approx(wanted, abs=1e-9)
+
+
+def test_top_k_edges() -> None:
+    scores = np.array([[0.1, 0.2, 0.3, 0.4]])
+    assert true_ranks(np.array([4]), scores).tolist() == [np.inf]
+    found = probability_metrics(np.array([0]), np.array([3]), scores, resamples=0, seed=1)
+    assert found["top_3_accuracy"]["value"] == 0.0
+    assert found["top_5_accuracy"]["value"] is None
+
+
+@pytest.mark.slow
+def test_on_a_thousand_cases() -> None:
+    adaptive: Any = test_adaptive_ece_is_over_scikit_learns_quantile_bins
+    top: Any = test_top_k_is_scikit_learns_with_ties_the_other_way
+    many = settings(max_examples=1000, deadline=None)
+    given(ROWS)(many(adaptive.hypothesis.inner_test))()
+    cases = st.integers(1, 20), st.integers(6, 8), st.integers(0, 10**6), st.booleans()
+    given(*cases)(many(top.hypothesis.inner_test))()

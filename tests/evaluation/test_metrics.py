@@ -140,6 +140,20 @@ def test_log_loss_and_brier_equal_to_sklearn(case: Case) -> None:
     assert close(document["brier"]["value"], brier)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("check", "unknown"),
+    [
+        (test_equal_to_sklearn, False),
+        (test_unknown_labels_are_always_wrong, True),
+        (test_log_loss_and_brier_equal_to_sklearn, False),
+    ],
+)
+def test_on_a_thousand_cases(check: Any, unknown: bool) -> None:
+    many = settings(max_examples=1000, deadline=None)(check.hypothesis.inner_test)
+    given(cases(unknown=unknown))(many)()
+
+
 def test_log_loss_of_float32_clips_as_sklearn() -> None:
     probabilities = np.array([[1.0, 0.0], [0.25, 0.75], [1.0, 0.0]], dtype=np.float32)
     true = np.array([1, 1, 0])
@@ -169,7 +183,7 @@ def test_same_seed_same_document_other_seed_other_interval() -> None:
     assert first["macro_f1"] != other["macro_f1"]
     assert first["macro_f1"]["value"] == other["macro_f1"]["value"]
     for entry in first.values():
-        if isinstance(entry, dict) and "low" in entry:
+        if isinstance(entry, dict) and entry.get("value") is not None:
             assert entry["low"] < entry["high"]
 
 

@@ -87,6 +87,12 @@ def test_equal_to_sklearn(case: Case) -> None:
     assert document["hamming_loss"]["value"] == pytest.approx((true != guess).mean(), abs=1e-9)
 
 
+@pytest.mark.slow
+def test_equal_to_sklearn_on_a_thousand_cases() -> None:
+    many: Any = test_equal_to_sklearn
+    given(cases())(settings(max_examples=1000, deadline=None)(many.hypothesis.inner_test))()
+
+
 @settings(max_examples=80, deadline=None)
 @given(cases())
 def test_at_k_is_fasttexts(case: Case) -> None:

@@ -1,0 +1,163 @@
+"""The models and files of predictions that eval was given: each measured, then compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from nlpcli.commands.eval_kinds import Asked, Measured, check_heeded, kind_of, measure, row_format
+from nlpcli.commands.eval_tables import comparison_table, cost_lines, rows_table
+from nlpcli.commands.opening import (
+    check_asked,
+    for_encoders,
+    model_place,
+    open_measurable,
+    tell_long,
+)
+from nlpcli.errors import NegativeAnswer, UsageError
+from nlpcli.shell.console import Console, RejectFile
+
+if TYPE_CHECKING:
+    from nlpcli.data.labelled import Labelled
+
+Options = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model (``opened``), or a file of predictions, and how it did."""
+
+    name: str
+    measured: Measured
+    opened: Any = None
+
+
+def check_candidates(options: Options) -> None:
+    """Raises UsageError for a command line without anything to measure, or with options that have
+    no meaning for it."""
+    models, files, test = options["model"] or [], options["predictions"] or [], options["test"]
+    if not models and not files:
+        raise UsageError("missing option --model / -m, or --predictions")
+    if models and test is None:
+        raise UsageError("missing argument TEST: labelled rows to measure the model on")
+    if not models and test is not None:
+        raise UsageError(f"TEST {test}: --predictions hold the truth themselves",
+                         hint=f"eval --predictions {files[0]}")  # fmt: skip
+    inputs = [*files, *([test] if test is not None else [])]
+    if inputs.count("-") > 1:
+        raise UsageError("- stands for stdin, which can be read once")
+    if options["robustness"] and (len(models) != 1 or files):
+        raise UsageError("--robustness: wanted one model")
+    if options["require_better"] and len(models) + len(files) < 2:
+        raise UsageError("--require-better: one model, wanted two or more to compare")
+    for name in ("predicted_column", "probability_column"):
+        if options[name] is not None and not files:
+            raise UsageError(f"--{name.replace('_', '-')} has no meaning without --predictions")
+
+
+def measure_all(context: typer.Context, console: Console, reject: RejectFile) -> list[Candidate]:
+    """Every model in the order given, then every file. Raises UsageError, InputMissing,
+    DataError, Unavailable."""
+    options = context.params
+    models, files = options["model"] or [], options["predictions"] or []
+    several = len(models) + len(files) > 1
+    wanted = several if options["measure_cost"] is None else options["measure_cost"]
+    found: list[Candidate] = []
+    rows: Labelled | None = None
+    for model in models:
+        opened = open_measurable(model, options["store"], console, **for_encoders(options))
+        check_asked(opened, model, context)
+        kind = kind_of(opened)
+        if several and kind.again is None:
+            raise UsageError(f"{model} is {kind.name}: models of this kind are not compared")
+        if rows is None or kind.again is None:
+            measured = measure(opened, model, options, reject)
+            rows = measured.rows
+        else:
+            check_heeded(kind, model, options)
+            measured = kind.again(opened, rows, options)
+        tell_long(opened, console)
+        if wanted and measured.asked is not None:
+            cost = _cost(opened, model, measured.asked, measured.document["n"], options)
+            measured.document["cost"] = cost
+            if cost["startup_seconds"] is None:
+                console.warn(f"{model}: a fresh predict failed, so start-up is not known")
+        found.append(Candidate(model, measured, opened))
+    return [*found, *(_from_file(path, options, reject) for path in files)]
+
+
+def tell_unknown(candidates: list[Candidate], console: Console) -> None:
+    """Warns of labels that a model does not know."""
+    for candidate in candidates:
+        unknown = candidate.measured.document.get("unknown_labels")
+        if unknown:
+            who = f"{candidate.name}: " if len(candidates) > 1 else ""
+            some = ", ".join(unknown[:5])
+            console.warn(f"{who}{len(unknown)} labels the model does not know: {some}")
+
+
+def _from_file(path: str, options: Options, reject: RejectFile) -> Candidate:
+    from nlpcli.data.predictions import read_predictions
+    from nlpcli.runs.comparing import answered_before
+    from nlpcli.runs.predictions import score_predictions
+
+    for name in ("threshold", "vocab_limit", "slices", "slice_by"):
+        if options[name] and not options["model"]:
+            raise UsageError(f"--{name.replace('_', '-')} has no meaning for --predictions")
+    separator = options["label_separator"]
+    column = "predicted_label" if separator is None else "predicted_labels"
+    found = read_predictions(
+        path, row_format(options, label_separator=separator), label_column=options["label_column"],
+        predicted_column=options["predicted_column"] or column,
+        probability_column=options["probability_column"], on_reject=reject,
+    )  # fmt: skip
+    document = score_predictions(
+        found, separator=separator, resamples=options["resamples"], seed=options["seed"]
+    )
+    answers = answered_before(found, separator)
+    return Candidate(found.name, Measured(document, rows_table(document), answered=answers))
+
+
+def _cost(opened: Any, model: str, asked: Asked, rows: int, options: Options) -> dict[str, Any]:
+    """Of a model that answered so many rows."""
+    from nlpcli.runs.costing import MOST_ROWS, disk_bytes, latency, start
+
+    arguments = ["-m", model, "-q", "--only", *asked.arguments]
+    if options["store"] is not None:
+        arguments += ["--store", str(options["store"])]
+    for name in ("device", "precision", "threads") if hasattr(opened, "pair") else ():
+        if options[name] is not None:
+            arguments += [f"--{name}", str(options[name])]
+    cells = [asked.cells(row) for row in range(min(rows, MOST_ROWS))]
+    return {
+        "rows_per_second": round(rows / max(asked.seconds, 1e-9), 1),
+        **latency(asked.one, rows), **start(arguments, asked.header, cells),
+        "disk_bytes": disk_bytes(model_place(model, options["store"])),
+    }  # fmt: skip
+
+
+def rendered(candidates: list[Candidate], options: Options) -> tuple[dict[str, Any], str]:
+    """The document of --json and the table for people. Raises DataError, UsageError for models
+    that did not answer the same rows."""
+    measured = [candidate.measured for candidate in candidates]
+    if len(candidates) == 1:
+        document = measured[0].document
+        return document, measured[0].table + cost_lines(document)
+    from nlpcli.runs.comparing import comparison, outcomes_of
+
+    models = [(c.name, c.measured.answered) for c in candidates if c.measured.answered]
+    document = comparison(
+        [name for name, _ in models], [m.document for m in measured], outcomes_of(models),
+        resamples=options["resamples"], seed=options["seed"],
+    )  # fmt: skip
+    return document, comparison_table(document)
+
+
+def expect_better(document: dict[str, Any]) -> None:
+    """Raises NegativeAnswer unless the last model is better than the first."""
+    first, last = document["models"][0]["model"], document["models"][-1]["model"]
+    pair = document["comparisons"][len(document["models"]) - 2]
+    if pair["verdict"] != "better":
+        raise NegativeAnswer(f"--require-better: {last} against {first}: {pair['says']}")

@@ -1,0 +1,79 @@
+"""Predictions made elsewhere -> the metrics document of ``eval``, as if a model had made them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nlpcli.data.predictions import Predictions
+from nlpcli.evaluation.metrics import evaluate_answers
+from nlpcli.evaluation.multilabel import evaluate_multilabel
+from nlpcli.evaluation.multilabel_ranking import METRICS, multilabel_ranking
+
+Ids = npt.NDArray[np.int64]
+
+
+def score_predictions(
+    found: Predictions, *, separator: str | None = None, resamples: int = 1000, seed: int = 1
+) -> dict[str, Any]:
+    """The contract's document. ``separator``: of several labels in a cell.
+
+    A blank prediction of one label is an abstention, which is counted, and wrong.
+    """
+    if separator is not None:
+        return _score_sets(found, separator, resamples, seed)
+    others = sorted({*found.truths, *found.answers} - set(found.labels))
+    names = [*found.labels, *others]
+    position = {name: i for i, name in enumerate(names)}
+    true = np.array([position[name] for name in found.truths])[found.true]
+    predicted = np.array([position[name] for name in found.answers])[found.predicted]
+    document = evaluate_answers(
+        true, predicted, names, probabilities=found.probabilities,
+        confidence=_confidence(found, predicted), resamples=resamples, seed=seed,
+    )  # fmt: skip
+    if "" in position:
+        document["abstained"] = int((predicted == position[""]).sum())
+    return document
+
+
+def _confidence(found: Predictions, predicted: Ids) -> npt.NDArray[np.float64] | None:
+    """In what was predicted: its own column, else from the label's; None where neither is."""
+    if found.confidence is not None or found.probabilities is None:
+        return found.confidence
+    known = np.minimum(predicted, len(found.labels) - 1)
+    picked = found.probabilities[np.arange(len(predicted)), known]
+    return np.where(predicted < len(found.labels), picked, 0.0)
+
+
+def label_sets(cells: list[str], separator: str) -> list[tuple[str, ...]]:
+    """The labels of each cell."""
+    return [
+        tuple(dict.fromkeys(part for part in map(str.strip, cell.split(separator)) if part))
+        for cell in cells
+    ]
+
+
+def _score_sets(found: Predictions, separator: str, resamples: int, seed: int) -> dict[str, Any]:
+    sets = [label_sets(cells, separator) for cells in (found.truths, found.answers)]
+    seen = {name for cells in sets for cell in cells for name in cell}
+    names = [*found.labels, *sorted(seen - set(found.labels))]
+    position = {name: i for i, name in enumerate(names)}
+    tables = []
+    for cells, rows in zip(sets, (found.true, found.predicted), strict=True):
+        table = np.zeros((len(cells), max(len(names), 1)), dtype=bool)
+        for i, cell in enumerate(cells):
+            table[i, [position[name] for name in cell]] = True
+        tables.append(table[rows])
+    true, predicted = tables
+    names = names or [""]
+    document = evaluate_multilabel(
+        true, predicted.astype(np.float64), 0.5, names, ks=(), resamples=resamples, seed=seed
+    )
+    document["threshold"] = None
+    nothing = {"value": None, "low": None, "high": None}
+    ranking: dict[str, Any] = {name: dict(nothing) for name in METRICS}
+    if found.probabilities is not None:
+        ranking = multilabel_ranking(true, found.probabilities, intervals=resamples > 0)
+    return {**document, **ranking}

@@ -1,0 +1,81 @@
+"""eval of several models, and of predictions made elsewhere: the installed program."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import SAMPLES, Run
+from .test_contract import SCHEMAS, complaints
+
+TEST = SAMPLES / "reviews_en_test.csv"
+
+
+def test_predictions_are_measured_as_their_model(nlpcli: Run) -> None:
+    rows = nlpcli("predict", "-m", "reviews", TEST, "--probabilities").out
+    document = json.loads(nlpcli("eval", "--predictions", "-", "--json", stdin=rows).out)
+    wanted = json.loads(nlpcli("eval", "-m", "reviews", TEST, "--json").out)
+    for name in ("accuracy", "macro_f1", "mcc", "per_label", "confusion", "top_3_accuracy"):
+        assert document[name] == wanted[name], name
+    for name in ("log_loss", "roc_auc", "ece"):  # of six decimals
+        assert document[name]["value"] == pytest.approx(wanted[name]["value"], abs=1e-4), name
+
+
+def test_models_and_predictions_are_compared(nlpcli: Run, tmp_path: Path) -> None:
+    file = tmp_path / "poor.csv"
+    rows = TEST.read_text().splitlines()[1:]
+    wrong = [f"{row.rsplit(',', 1)[1]},billing" for row in rows]
+    file.write_text("\n".join(["label,predicted_label", *wrong]) + "\n")
+    done = nlpcli(
+        "eval", "-m", "reviews", TEST, "--predictions", file, "--json", "--require-better"
+    )
+    assert done.code == 1
+    assert "--require-better" in done.err and "is worse than reviews" in done.err
+    document = json.loads(done.out)
+    schema = json.loads((SCHEMAS / "eval-compare.json").read_bytes())
+    assert complaints(document, schema, schema["define"]) == []
+    pair = document["comparisons"][0]
+    assert (pair["verdict"], document["best"]) == ("worse", "reviews")
+    assert document["cheapest_as_good"] == "reviews"
+    cost = document["models"][0]["cost"]
+    assert cost["startup_seconds"] > 0 and cost["peak_memory_bytes"] > 10e6
+    assert 0 < cost["latency_p50_ms"] <= cost["latency_p99_ms"]
+    assert cost["disk_bytes"] > 1000 and cost["rows_per_second"] > 0
+    done = nlpcli("eval", "--predictions", file, "-m", "reviews", TEST, "--no-cost")
+    assert done.code == 0 and "is worse than reviews (accuracy)\n  accuracy -0." in done.out
+    assert "ms a row" not in done.out
+
+
+def test_a_model_against_itself(nlpcli: Run) -> None:
+    line = ("eval", "-m", "reviews", "-m", "reviews@1", TEST, "--no-cost")
+    done = nlpcli(*line)
+    assert (done.code, done.err) == (0, "")
+    assert "reviews@1 and reviews are right on the same rows" in done.out
+    assert nlpcli(*line, "--require-better", "-q").code == 1
+    assert nlpcli(*line, "--fail-under", "accuracy=0.1", "-q").code == 0
+    assert nlpcli(*line[:-2], "-", "--no-cost", stdin=TEST.read_bytes()).out == done.out
+
+
+def test_refused(nlpcli: Run, tmp_path: Path) -> None:
+    file = tmp_path / "p.csv"
+    file.write_text("label,predicted_label\nbilling,billing\n")
+    done = nlpcli("eval", "-m", "reviews", TEST, "--predictions", file, "--no-cost")
+    assert done.code == 65 and "1 rows, reviews has 80; wanted the same rows" in done.err
+    for line, said in (
+        (["eval"], "missing option --model / -m, or --predictions"),
+        (["eval", "-m", "reviews"], "missing argument TEST"),
+        (["eval", "--predictions", file, TEST], "hold the truth themselves"),
+        (["eval", "-m", "reviews", "-", "--predictions", "-"], "which can be read once"),
+        (["eval", "--predictions", file, "--require-better"], "wanted two or more"),
+        (["eval", "-m", "reviews", TEST, "--predicted-column", "x"], "without --predictions"),
+        (["eval", "-m", "reviews", "-m", "tags", TEST, "--no-cost"], "wanted models of one kind"),
+        (["eval", "-m", SAMPLES / "words_en.vec", "-m", "reviews", TEST], "are not compared"),
+    ):
+        done = nlpcli(*line)
+        assert (done.code, done.out) == (2, ""), line
+        assert said in done.err, line
+    file.write_text("label,predicted_labels\nbilling,billing\n")
+    done = nlpcli("eval", "--predictions", file)
+    assert done.code == 65 and "did you mean predicted_labels?" in done.err
