@@ -29,7 +29,7 @@ Options = dict[str, Any]
 
 SOME_HEED: Options = {
     "threshold": None, "label_separator": None, "format": None, "vocab_limit": None,
-    "robustness": False, "slices": False, "slice_by": None, "slice_rows": 20,
+    "robustness": False, "slices": False, "slice_by": (), "slice_rows": 20,
 }  # fmt: skip
 """Options that have no meaning for some kinds, as they are where they are not given."""
 

@@ -30,6 +30,8 @@ class EncoderModel(Named):
     """Whether it is ``head`` of ``features``, of which a frozen encoder has always the same."""
     by_position: ClassVar[bool] = False
     """Whether features are of each position, [B, T, D], and not of a row, [B, D]."""
+    reads_first = False
+    """Whether the head looks at the first position alone."""
     remembered: dict[str, Tensor] | None = None
     """Features of rows by their content, while the encoder is frozen and they have room."""
 
@@ -58,6 +60,14 @@ class Mlp(nn.Module):
         self.dense, self.output = linear(hidden, MLP_WIDTH), linear(MLP_WIDTH, n_outputs)
         self._dropout = dropout
 
+    @torch.no_grad()
+    def initialize(self, generator: torch.Generator) -> None:
+        """Rectified units pass on the variance of what they are given (He et al. 2015, "Delving
+        deep into rectifiers", §2.2)."""
+        weight = self.dense.weight
+        drawn = torch.empty(weight.shape)
+        weight.copy_(drawn.normal_(0.0, (2 / weight.shape[1]) ** 0.5, generator=generator))
+
     def forward(self, x: Tensor) -> Tensor:
         """What the linear layer says, [B, K]."""
         inner = functional.relu(self.dense(x))
@@ -69,9 +79,10 @@ class Mlp(nn.Module):
 
 def text_vectors(bert: Bert, pooling: str, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
     """A vector of each text, [B, D]."""
-    hidden = bert(ids, segments, None if bool(mask.all()) else mask)
+    seen = None if bool(mask.all()) else mask
     if pooling == CLS:
-        return bert.pooled(hidden)
+        return bert.pooled(bert(ids, segments, seen, only_first=True))
+    hidden = bert(ids, segments, seen)
     return pool_texts(hidden.float(), mask, pooling).to(hidden.dtype)
 
 
@@ -97,6 +108,14 @@ class SequenceModel(EncoderModel):
         else:
             self.classifier = Mlp(config.hidden, n_outputs, dropout)
         self._pooling, self._dropout = pooling, dropout
+        self.reads_first = pooling == CLS
+
+    @torch.no_grad()
+    def initialize(self, scale: float, generator: torch.Generator) -> None:
+        """As of every module, but for rectified units."""
+        super().initialize(scale, generator)
+        if isinstance(self.classifier, Mlp):
+            self.classifier.initialize(generator)
 
     def features(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
         """A vector of each text, [B, D]."""

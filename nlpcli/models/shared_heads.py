@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -39,6 +40,15 @@ class SharedHeads(EncoderModel):
             for n in self.n_outputs.values()
         )
         self._pooling, self._dropout = pooling, dropout
+        self.reads_first = pooling == CLS
+
+    @torch.no_grad()
+    def initialize(self, scale: float, generator: torch.Generator) -> None:
+        """As of every module, but for rectified units."""
+        super().initialize(scale, generator)
+        for classifier in self.classifiers:
+            if isinstance(classifier, Mlp):
+                classifier.initialize(generator)
 
     def features(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
         """A vector of each text, [B, D]."""

@@ -145,11 +145,9 @@ def make_plan(
 
 def hint_at_numbers(names: list[str]) -> str | None:
     """What to say where labels look like numbers to be learnt as such; None where they do not."""
-    numbers = [number_of(name) for name in names]
-    if len(names) <= FEWEST_NUMBERS or None in numbers:
-        return None
-    broken = [name for name, number in zip(names, numbers, strict=True) if number % 1]
-    if not broken:
+    numbers = {name: number for name in names if (number := number_of(name)) is not None}
+    broken = [name for name, number in numbers.items() if number % 1]
+    if len(names) <= FEWEST_NUMBERS or len(numbers) < len(names) or not broken:
         return None
     return (
         f"{len(names):,} different labels, all of them numbers such as {shown(broken[0])}, are "

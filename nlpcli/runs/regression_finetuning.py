@@ -108,16 +108,21 @@ class RegressionRun(FinetuneRun):
         report |= {"task": REGRESSION, "metrics": {}}
         if parts.dev is not None:
             # as eval will find it: the head computes otherwise than in training
-            model = EncoderRegressor(
-                stored, device=self._request.device, precision=self._request.precision,
-                threads=self._request.threads,
-            )  # fmt: skip
+            model = EncoderRegressor(stored, **self._computing)
             report["metrics"] = _metrics(model, parts.dev)
         return stored
 
     def _refused(self, stored: StoredClassifier, parts: Parts, report: dict[str, Any]) -> list[str]:
         rival = self._rival(parts) if None in self._request.gate else None
         return gate_failures(self._request.gate, report["metrics"], ("pearson", ">"), rival)
+
+    @property
+    def _computing(self) -> dict[str, Any]:
+        """Where and how, so that rounding decides nothing between this model and another."""
+        request = self._request
+        return {
+            "device": request.device, "precision": request.precision, "threads": request.threads,
+        }  # fmt: skip
 
     def _rival(self, parts: Parts) -> dict[str, Any]:
         """Metrics of the regression in use on the same rows; none when there is none."""
@@ -126,7 +131,7 @@ class RegressionRun(FinetuneRun):
         if folder is None:
             return {}
         try:
-            model = open_regressor(folder, pair=self._request.pair)
+            model = open_regressor(folder, pair=self._request.pair, **self._computing)
         except NlpcliError as error:  # training is over: no reason to lose what it gave
             self._console.warn(f"--publish-if better: {error.message}")
             return {}

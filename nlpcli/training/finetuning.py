@@ -153,7 +153,10 @@ class Finetuning:
     @property
     def flops_per_row(self) -> float:
         """Of products, while the encoder is at work."""
-        return flops_per_row(self.model.bert.config, self.config, self._rows.lengths)
+        return flops_per_row(
+            self.model.bert.config, self.config, self._rows.lengths,
+            reads_first=self.model.reads_first,
+        )  # fmt: skip
 
     def __iter__(self) -> Iterator[FinetuneStep]:
         self._begin_together()
