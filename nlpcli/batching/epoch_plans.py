@@ -87,7 +87,8 @@ class TaskPlan:
         """The next batches of a task: as many as an epoch has."""
         quota, count = self.quotas[task], self._counts[task]
         seed = int(np.random.SeedSequence((self._seed, task)).generate_state(1)[0])
-        at, found = epoch * quota, []
+        at = epoch * quota
+        found: list[I64] = []
         while len(found) < quota:
             turn, begin = divmod(at + len(found), count)
             own = shuffled_batches(self._lengths[task], self._size, seed, turn)
