@@ -199,7 +199,6 @@ def _classified(opened: Any, rows: Labelled, options: Options) -> Measured:
     from nlpcli.runs.comparing import answered
     from nlpcli.runs.scoring import ece_uncalibrated, given_labels, score
 
-    opened.probabilities([""])  # an encoder is loaded when it is first asked
     begun = time.perf_counter()
     probabilities = opened.probabilities(rows.texts)
     seconds = time.perf_counter() - begun
