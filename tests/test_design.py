@@ -62,6 +62,7 @@ SHARED_COMMAND_FILES = {
     "eval_robustness",
     "eval_tables",
     "finetune_options",
+    "finetune_sources",
     "finetune_tasks",
     "configuring",
     "ngram_options",

@@ -51,6 +51,7 @@ def evaluate(
     model: own.Models = None,
     predictions: own.PredictionFiles = None,
     store: opt.Store = None,
+    task: opt.TaskOf = None,
     text_column: opt.TextColumn = "text",
     text_b_column: opt.TextBColumn = None,
     label_column: opt.LabelColumn = "label",

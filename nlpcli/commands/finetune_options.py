@@ -33,6 +33,14 @@ class PoolingName(StrEnum):
     mean = "mean"
 
 
+class SamplingName(StrEnum):
+    """How steps are shared out among tasks."""
+
+    proportional = "proportional"
+    sqrt = "sqrt"
+    even = "even"
+
+
 class SchemeName(StrEnum):
     """How tags mark entities."""
 
@@ -89,8 +97,19 @@ Task = Annotated[
         "[default: by the columns, but for numbers]."
     ),
 ]
+Trains = Annotated[
+    list[str] | None,
+    typer.Option("--train", help="NAME=FILE, several times: tasks that share the encoder."),
+]
+Sampling = Annotated[
+    SamplingName,
+    typer.Option(help="Steps of several tasks: as they have rows, as the root of that, or alike."),
+]
 Dev = Annotated[
-    str | None, typer.Option(help="Rows to choose the best epoch and the threshold on.")
+    list[str] | None,
+    typer.Option(
+        help="Rows to choose the best epoch and the threshold on; of several tasks NAME=FILE."
+    ),
 ]
 DevFraction = Annotated[
     float, typer.Option(min=0, max=0.9, help="Or hold out so much of the rows.")

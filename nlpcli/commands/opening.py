@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from nlpcli.commands.asking import is_answerer
-from nlpcli.commands.opening_tasks import FOR_ENCODERS, plain_task, stored_task
+from nlpcli.commands.opening_tasks import (
+    FOR_ENCODERS,
+    one_task,
+    plain_task,
+    refuse_task,
+    stored_task,
+)
 from nlpcli.errors import DataError, UsageError
 from nlpcli.shell.console import Console
 from nlpcli.shell.options import store_root
@@ -134,13 +140,13 @@ def model_place(model: str, store: Path | None) -> Path:
 
 
 def open_measurable(
-    model: str, store: Path | None, console: Console, **asked: Any
+    model: str, store: Path | None, console: Console, task: str | None = None, **asked: Any
 ) -> (
     Classifier | WordVectors | LanguageModel | TokenTagger | SpanFinder | QuestionAnswerer
     | EncoderRegressor
 ):  # fmt: skip
-    """Whatever ``eval`` can measure; ``asked`` as ``open_answering`` has it. Raises InputMissing,
-    DataError, UsageError, Unavailable."""
+    """Whatever ``eval`` can measure; ``asked`` as ``open_answering`` has it, ``task`` of a model of
+    several. Raises InputMissing, DataError, UsageError, Unavailable."""
     plain = _plain(model, console, asked)
     if plain is not None:
         return plain
@@ -152,7 +158,7 @@ def open_measurable(
 
         folder = open_model(model, store, console)
         if folder.manifest.kind != KIND:
-            return _stored_answerer(folder, console, asked)
+            return _stored_answerer(folder, console, asked, task)
         vectors = read_word_vectors(folder)
         _tell_vectors(folder.path, vectors, console)
         return vectors
@@ -164,16 +170,16 @@ def open_measurable(
 
 
 def open_answerer(
-    model: str, store: Path | None, console: Console, **asked: Any
+    model: str, store: Path | None, console: Console, task: str | None = None, **asked: Any
 ) -> Classifier | LanguageModel | TokenTagger | SpanFinder | QuestionAnswerer | EncoderRegressor:
-    """Whatever ``predict`` can ask; ``asked`` as ``open_answering`` has it. Raises InputMissing,
-    DataError, UsageError, Unavailable."""
+    """Whatever ``predict`` can ask; ``asked`` and ``task`` as of ``open_measurable``. Raises
+    InputMissing, DataError, UsageError, Unavailable."""
     plain = _plain(model, console, asked)
     if plain is not None:
         return plain
     if fasttext_file(model, store) is not None or hf_folder_meant(model) is not None:
         return open_classifier(model, store, console, **asked)
-    return _stored_answerer(open_model(model, store, console), console, asked)
+    return _stored_answerer(open_model(model, store, console), console, asked, task)
 
 
 def _plain(
@@ -185,9 +191,11 @@ def _plain(
 
 
 def _stored_answerer(
-    folder: ModelFolder, console: Console, asked: dict[str, Any]
+    folder: ModelFolder, console: Console, asked: dict[str, Any], task: str | None
 ) -> Classifier | LanguageModel | TokenTagger | SpanFinder | QuestionAnswerer | EncoderRegressor:
     """A model for a task, a classifier, or a language model that has no labels."""
+    if folder.manifest.kind == "bert-multitask":
+        return _told(folder.path, one_task(folder, task, asked), console)
     found = stored_task(folder, console, asked)
     if found is not None:
         return found
@@ -241,6 +249,7 @@ def for_encoders(options: dict[str, Any]) -> dict[str, Any]:
 def check_asked(opened: object, model: str, context: typer.Context) -> None:
     """Raises UsageError where texts are given for pairs or the other way round, and for what was
     typed and only an encoder heeds. ``model``: its name in messages."""
+    refuse_task(opened, model, context)
     if is_answerer(opened):
         return
     other = context.params["text_b_column"]

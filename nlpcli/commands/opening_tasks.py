@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
+from nlpcli.errors import UsageError, nearest, shown
 from nlpcli.shell.console import Console
 
 if TYPE_CHECKING:
+    from nlpcli.runs.encoder_classifier import EncoderClassifier
     from nlpcli.runs.encoder_regressor import EncoderRegressor
     from nlpcli.runs.question_answerer import QuestionAnswerer
     from nlpcli.runs.span_model import SpanFinder
@@ -69,6 +73,41 @@ def stored_task(
     if regressor is not None:
         console.detail(f"model {folder.path}: a regression")
     return regressor
+
+
+def one_task(folder: ModelFolder, task: str | None, asked: dict[str, Any]) -> EncoderClassifier:
+    """The classifier of one task of a model of several, ready to answer. Raises UsageError for a
+    task that it has not, DataError, Unavailable."""
+    from nlpcli.runs.encoder_classifier import EncoderClassifier
+    from nlpcli.store.multitask import read_tasks
+
+    stored = read_tasks(folder)
+    names = sorted(stored.tasks)
+    if task is None:
+        raise UsageError(
+            f"--task is missing: {folder.path} has the tasks {', '.join(names)}",
+            hint=f"--task {names[0]}",
+        )
+    if task not in stored.tasks:
+        near = nearest(task, names)
+        raise UsageError(
+            f"--task {shown(task)}: {folder.path} has the tasks {', '.join(names)}",
+            hint=f"did you mean {near}?" if near else None,
+        )
+    found = EncoderClassifier(stored.classifier(task), **_place(asked))
+    found.task = task
+    found.ready()  # so that no header is written in vain
+    return found
+
+
+def refuse_task(opened: object, model: str, context: typer.Context) -> None:
+    """Raises UsageError for --task that was typed, unless the model has several tasks or stands
+    beside others. Variables may be meant for finetune."""
+    task, models = context.params["task"], context.params["model"]
+    typed = getattr(context.get_parameter_source("task"), "name", "") == "COMMANDLINE"
+    alone = not isinstance(models, list) or len(models) == 1
+    if typed and alone and getattr(opened, "task", None) is None:
+        raise UsageError(f"--task {shown(task)}: {model} is no model of several tasks")
 
 
 def _place(asked: dict[str, Any]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ def predict(
         str, typer.Option("--output", "-o", help="Written beside it, renamed when complete.")
     ] = "-",
     store: opt.Store = None,
+    task: opt.TaskOf = None,
     text_column: opt.TextColumn = "text",
     text_b_column: opt.TextBColumn = None,
     top_k: Annotated[int, typer.Option(min=1, help="Labels or answers a row, best first.")] = 1,

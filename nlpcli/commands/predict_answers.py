@@ -12,6 +12,7 @@ from nlpcli.commands.abstaining import abstain_from
 from nlpcli.commands.asking import is_answerer
 from nlpcli.commands.embedding import Vectors, refuse_options
 from nlpcli.commands.opening import check_asked, for_encoders, open_answerer
+from nlpcli.commands.opening_tasks import refuse_task
 from nlpcli.commands.regression import is_regressor, score_column
 from nlpcli.commands.tagging import is_marker, mark_columns
 from nlpcli.shell.console import Console
@@ -46,8 +47,11 @@ def answers_of(context: typer.Context, store: Path | None, console: Console) -> 
     if options["embed"] or options["words"]:
         unused = {**FOR_LABELS, "text_b_column": None}
         refuse_options(options, unused, "not with vectors of an encoder")
+        refuse_task(None, options["model"], context)
         return Vectors(options, store, console, PREFIX)
-    opened = open_answerer(options["model"], store, console, **for_encoders(options))
+    opened = open_answerer(
+        options["model"], store, console, options["task"], **for_encoders(options)
+    )
     check_asked(opened, options["model"], context)
     if is_marker(opened):
         refuse_options(options, FOR_LABELS, "the model tags words or finds spans")

@@ -60,6 +60,14 @@ class Mlp(nn.Module):
         self.dense, self.output = linear(hidden, MLP_WIDTH), linear(MLP_WIDTH, n_outputs)
         self._dropout = dropout
 
+    @torch.no_grad()
+    def initialize(self, generator: torch.Generator) -> None:
+        """Rectified units pass on the variance of what they are given (He et al. 2015, "Delving
+        deep into rectifiers", §2.2)."""
+        weight = self.dense.weight
+        drawn = torch.empty(weight.shape)
+        weight.copy_(drawn.normal_(0.0, (2 / weight.shape[1]) ** 0.5, generator=generator))
+
     def forward(self, x: Tensor) -> Tensor:
         """What the linear layer says, [B, K]."""
         inner = functional.relu(self.dense(x))
@@ -67,6 +75,15 @@ class Mlp(nn.Module):
             inner = functional.dropout(inner, self._dropout)
         found: Tensor = self.output(inner)
         return found
+
+
+def text_vectors(bert: Bert, pooling: str, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
+    """A vector of each text, [B, D]."""
+    seen = None if bool(mask.all()) else mask
+    if pooling == CLS:
+        return bert.pooled(bert(ids, segments, seen, only_first=True))
+    hidden = bert(ids, segments, seen)
+    return pool_texts(hidden.float(), mask, pooling).to(hidden.dtype)
 
 
 class SequenceModel(EncoderModel):
@@ -95,21 +112,14 @@ class SequenceModel(EncoderModel):
 
     @torch.no_grad()
     def initialize(self, scale: float, generator: torch.Generator) -> None:
-        """As of every module; rectified units so that they pass on the variance of what they are
-        given (He et al. 2015, "Delving deep into rectifiers", §2.2)."""
+        """As of every module, but for rectified units."""
         super().initialize(scale, generator)
         if isinstance(self.classifier, Mlp):
-            weight = self.classifier.dense.weight
-            drawn = torch.empty(weight.shape)
-            weight.copy_(drawn.normal_(0.0, (2 / weight.shape[1]) ** 0.5, generator=generator))
+            self.classifier.initialize(generator)
 
     def features(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
         """A vector of each text, [B, D]."""
-        seen = None if bool(mask.all()) else mask
-        if self._pooling == CLS:
-            return self.bert.pooled(self.bert(ids, segments, seen, only_first=True))
-        hidden = self.bert(ids, segments, seen)
-        return pool_texts(hidden.float(), mask, self._pooling).to(hidden.dtype)
+        return text_vectors(self.bert, self._pooling, ids, segments, mask)
 
     def head(self, features: Tensor) -> Tensor:
         """Logits [B, K], float32."""

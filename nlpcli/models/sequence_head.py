@@ -32,6 +32,11 @@ def head_shapes(hidden: int, n_outputs: int, head: str) -> dict[str, Shape]:
     }
 
 
+def of_task(task: str, name: str) -> str:
+    """What a tensor of a head is called where several tasks have one each."""
+    return f"{PREFIX}{task}_head.{name.removeprefix(PREFIX)}"
+
+
 def n_parameters(hidden: int, n_outputs: int, head: str) -> int:
     """Numbers of a head."""
     return sum(int(np.prod(shape)) for shape in head_shapes(hidden, n_outputs, head).values())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nlpcli.errors import UsageError, nearest
 
-_FORM = re.compile(r"\s*(\w+)\s*(>=|=|>|<=|<)\s*([0-9.eE+-]+)\s*")
+_FORM = re.compile(r"\s*([\w.]+)\s*(>=|=|>|<=|<)\s*([0-9.eE+-]+)\s*")
 
 
 @dataclass(frozen=True)

@@ -79,8 +79,11 @@ def activated(logits: F64, answering: Answering) -> F64:
 class EncoderClassifier:
     """Texts -> probabilities, by a model that is loaded when the first text comes.
 
-    ``long_texts``: what it was asked for that is longer than it reads.
+    ``long_texts``: what it was asked for that is longer than it reads. ``task``: its name among
+    those that share the encoder, if there are others.
     """
+
+    task: str | None = None
 
     def __init__(
         self, stored: StoredClassifier, *, device: str = "auto", precision: str = "auto",

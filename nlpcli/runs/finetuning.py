@@ -24,6 +24,7 @@ from nlpcli.runs.finetuning_parts import (
     hint_at_numbers,
     make_plan,
     scorer,
+    targets_of,
     tuned,
 )
 from nlpcli.runs.finetuning_watch import Watch
@@ -242,24 +243,8 @@ class FinetuneRun:
 
     def _targets(self, parts: Parts, rows: Rows) -> tuple[SequenceObjective, Folding | None]:
         """What is learnt about the texts, and how its outputs are kept, where that is otherwise."""
-        from nlpcli.batching.labels import LabelSets
-        from nlpcli.batching.text_windows import of_rows
-        from nlpcli.training.answers import SequenceObjective
-        from nlpcli.training.fit import class_importance
-
-        request = self._request
-        sets = LabelSets.of(parts.train.labels, parts.names)
-        targets: npt.NDArray[Any] = sets.ids.astype(np.int64)
-        if request.separator is not None:
-            targets = sets.dense(np.arange(len(parts.train.texts))).astype(np.float32)
-        if request.binary_sigmoid:
-            targets = targets[:, None].astype(np.float32)
-        importance = class_importance(sets, parts.class_weight, parts.train.weights)
-        targets, importance = of_rows(rows, targets, importance)
-        objective = SequenceObjective(
-            targets, importance, request.config.label_smoothing, request.config.focal
-        )
-        return objective, Folding.of_logit() if request.binary_sigmoid else None
+        folding = Folding.of_logit() if self._request.binary_sigmoid else None
+        return targets_of(self._request, parts, rows), folding
 
     def _dev_scorer(self, parts: Parts, answering: Answering) -> Callable[[F64], float] | None:
         """How good the outputs for the dev rows are."""

@@ -20,12 +20,14 @@ from nlpcli.runs.encoder_planning import check_memory, memory_needed, shapes
 from nlpcli.store.encoder_classifier import ARCHITECTURE, BARE, Answering, StoredClassifier
 
 if TYPE_CHECKING:
+    from nlpcli.batching.framing import Rows
     from nlpcli.data.labelled import Labelled
     from nlpcli.data.rows import RowFormat
     from nlpcli.models.encoder_heads import EncoderModel
     from nlpcli.runs.conditions import Condition
     from nlpcli.runs.request import Parts
     from nlpcli.store.encoder import Encoder, OpenedEncoder
+    from nlpcli.training.answers import SequenceObjective
     from nlpcli.training.finetuning_config import FinetuneConfig
 
 F64 = npt.NDArray[np.float64]
@@ -182,6 +184,25 @@ def begin(model: EncoderModel, weights: dict[str, Any], seed: int) -> bool:
     except ValueError as error:
         raise UsageError(f"--from: {error}") from None
     return "pooler.dense.weight" in weights
+
+
+def targets_of(request: FinetuneRequest, parts: Parts, rows: Rows) -> SequenceObjective:
+    """What is learnt about the training texts, which the encoder reads as ``rows``."""
+    from nlpcli.batching.labels import LabelSets
+    from nlpcli.batching.text_windows import of_rows
+    from nlpcli.training.answers import SequenceObjective
+    from nlpcli.training.fit import class_importance
+
+    sets = LabelSets.of(parts.train.labels, parts.names)
+    targets: npt.NDArray[Any] = sets.ids.astype(np.int64)
+    if request.separator is not None:
+        targets = sets.dense(np.arange(len(parts.train.texts))).astype(np.float32)
+    if request.binary_sigmoid:
+        targets = targets[:, None].astype(np.float32)
+    importance = class_importance(sets, parts.class_weight, parts.train.weights)
+    targets, importance = of_rows(rows, targets, importance)
+    config = request.config
+    return SequenceObjective(targets, importance, config.label_smoothing, config.focal)
 
 
 def tuned(

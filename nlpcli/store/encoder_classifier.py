@@ -7,7 +7,7 @@ transformers loads as ``BertModel``.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -114,28 +114,39 @@ def read_encoder_classifier(folder: ModelFolder) -> StoredClassifier:
     regression = kind == REGRESSOR
     encoder = read_encoder(folder, kind=REGRESSOR if regression else KIND)
     about = folder.manifest.config.get(KEYS.get(kind, ""))
-    known = Answering().to_json()
-    if not isinstance(about, dict) or not set(known) - ADDED <= set(about) <= set(known):
-        raise DataError(f"{where}: config.{KEYS[kind]} is missing or has other keys")
-    about = {**{name: known[name] for name in ADDED}, **about}
-    _check(about, encoder, f"{where}: config.{KEYS[kind]}")
-    plain = is_plain(about["head"], about["pooling"])
+    answering = read_answering(about, encoder, f"{where}: config.{KEYS[kind]}")
+    answering = replace(answering, regression=regression)
+    plain = answering.is_plain
     labels = folder.manifest.labels
     if encoder.architecture != (ARCHITECTURE if plain else BARE) or not labels:
         raise DataError(f"{where}: no classifier of texts: {shown(encoder.architecture)}")
     if regression and (len(labels) != 1 or encoder.problem_type != (REGRESSION if plain else None)):
         raise DataError(f"{where}: no regression of one number")
-    if about["pair"] and encoder.config.type_vocab < 2:
-        raise DataError(f"{where}: knows one segment, wanted 2 for pairs")
-    points = tuple((float(p[0]), float(p[1]), float(p[2])) for p in about["abstention"])
-    given = {name: value for name, value in about.items() if name != "head_file"}
-    answering = Answering(**{**given, "abstention": points}, regression=regression)
     if plain:
         return StoredClassifier(encoder, answering)
     stored = StoredClassifier(encoder, answering, load_tensors(folder, HEAD), list(labels))
     assert stored.head is not None
     _check_head(stored.head, stored, str(folder.path / HEAD))
     return stored
+
+
+def read_answering(
+    about: Any, encoder: Encoder, where: str, *, head_file: bool = True
+) -> Answering:
+    """How an encoder answers, from the JSON values that ``to_json`` gave; without ``head_file``
+    they do not say where the head lies. Raises DataError for the first value that cannot be."""
+    known = Answering().to_json()
+    if not head_file:
+        del known["head_file"]
+    if not isinstance(about, dict) or not set(known) - ADDED <= set(about) <= set(known):
+        raise DataError(f"{where} is missing or has other keys")
+    about = {**{name: known[name] for name in ADDED & set(known)}, **about}
+    _check(about, encoder, where)
+    if about["pair"] and encoder.config.type_vocab < 2:
+        raise DataError(f"{where}.pair: the encoder knows one segment, wanted 2 for pairs")
+    points = tuple((float(p[0]), float(p[1]), float(p[2])) for p in about["abstention"])
+    given = {name: value for name, value in about.items() if name != "head_file"}
+    return Answering(**{**given, "abstention": points})
 
 
 def _check_head(tensors: dict[str, npt.NDArray[Any]], stored: StoredClassifier, where: str) -> None:
@@ -158,7 +169,7 @@ def _check(about: dict[str, Any], encoder: Encoder, where: str) -> None:
     good = {
         "head": about["head"] in HEADS,
         "pooling": about["pooling"] in POOLINGS,
-        "head_file": about["head_file"] == (None if plain else HEAD),
+        "head_file": "head_file" not in about or about["head_file"] == (None if plain else HEAD),
         "pair": type(about["pair"]) is bool,
         "separator": separator is None or (isinstance(separator, str) and separator != ""),
         "threshold": limit is None or number(limit, 0, 1),
