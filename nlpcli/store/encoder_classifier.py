@@ -18,6 +18,7 @@ from nlpcli.models.sequence_head import CLS, HEADS, LINEAR, POOLINGS, head_shape
 from nlpcli.store.draft import Draft
 from nlpcli.store.encoder import Encoder, read_encoder, write_encoder
 from nlpcli.store.folder import ModelFolder
+from nlpcli.store.recalibration import Recalibration, read_recalibration
 from nlpcli.store.tensors import load_tensors, write_tensors
 from nlpcli.store.validation import check_head_tensors
 
@@ -43,7 +44,8 @@ class Answering:
     where a row may have several labels. Probabilities are those of ``scale * logits + offset``.
     ``max_length`` positions are read, of longer texts as ``long`` says; windows share
     ``window_overlap`` pieces. ``abstention`` as a TextClassifier has it. ``head`` and ``pooling``
-    as in ``models/sequence_head.py``. ``regression``: the one logit is the answer, a number."""
+    as in ``models/sequence_head.py``. ``regression``: the one logit is the answer, a number.
+    ``recalibration``: what was fitted later, on rows of a user."""
 
     pair: bool = False
     separator: str | None = None
@@ -57,6 +59,7 @@ class Answering:
     head: str = LINEAR
     pooling: str = CLS
     regression: bool = False
+    recalibration: Recalibration | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -69,9 +72,10 @@ class Answering:
         return REGRESSOR if self.regression else KIND
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values; ``regression`` is told by the kind of model."""
+        """As plain JSON values; ``regression`` is told by the kind of model, ``recalibration`` has
+        a key of the manifest's configuration."""
         about = {**asdict(self), "abstention": [list(point) for point in self.abstention]}
-        del about["regression"]
+        del about["regression"], about["recalibration"]
         return {**about, "head_file": None if self.is_plain else HEAD}
 
 
@@ -129,7 +133,10 @@ def read_encoder_classifier(folder: ModelFolder) -> StoredClassifier:
         raise DataError(f"{where}: knows one segment, wanted 2 for pairs")
     points = tuple((float(p[0]), float(p[1]), float(p[2])) for p in about["abstention"])
     given = {name: value for name, value in about.items() if name != "head_file"}
-    answering = Answering(**{**given, "abstention": points}, regression=regression)
+    answering = Answering(
+        **{**given, "abstention": points}, regression=regression,
+        recalibration=read_recalibration(folder.manifest.config, where),
+    )  # fmt: skip
     if plain:
         return StoredClassifier(encoder, answering)
     stored = StoredClassifier(encoder, answering, load_tensors(folder, HEAD), list(labels))
