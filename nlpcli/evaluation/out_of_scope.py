@@ -27,11 +27,12 @@ def youden_threshold(inside: Floats, outside: Floats) -> float:
     """From which confidence on the share of rows inside that pass exceeds that of rows outside by
     most; the largest of several."""
     values = np.unique(np.concatenate([inside, outside]))
-    passing = [
-        1 - np.searchsorted(np.sort(part), values, side="left") / len(part)
+    passed = [
+        len(part) - np.searchsorted(np.sort(part), values, side="left")
         for part in (inside, outside)
     ]
-    gain = passing[0] - passing[1]
+    # whole numbers, so that equal differences are equal
+    gain = passed[0] * len(outside) - passed[1] * len(inside)
     return float(values[len(gain) - 1 - int(np.argmax(gain[::-1]))])
 
 

@@ -209,7 +209,7 @@ def write_calibrated(
         if name != reference.FILE:
             draft.write(name, folder.read(name))
     if reference.FILE in manifest.files:
-        _write_reference(draft, folder, model, data, found.probabilities)
+        _write_reference(draft, folder, model, data, rows.probabilities(found.fit))
     return draft.publish(
         kind=manifest.kind, created_by=manifest.created_by,
         config=_config(manifest.config, manifest.kind, data, rows, found),
@@ -221,8 +221,8 @@ def write_calibrated(
 def _write_reference(
     draft: Draft, folder: ModelFolder, model: Classifier, data: Labelled, probabilities: F64
 ) -> None:
-    """Drift is told from the rows and probabilities of this calibration; the words that were known
-    stay. Too few rows, and the model has no reference any more."""
+    """Drift is told from these rows and the probabilities that they have from now on; the words that
+    were known stay. Too few rows, and the model has no reference any more."""
     from nlpcli.runs.drift import FEWEST as FEWEST_OF_REFERENCE
     from nlpcli.store.reference import read_reference, write_reference
     from nlpcli.text.row_cells import make_reference
