@@ -6,9 +6,9 @@ Models of train-fasttext with its defaults (langid with --min-n 1 --max-n 4). La
 rows' probabilities, computed once, 200 times parted at random into rows to calibrate by and rows to
 measure on, half each; coverage, size and share of single labels are means over these. Calibration
 error (15 bins, top label): without any scale, as trained, and after ``eval --calibrate`` of the
-installed program on the dev file, all measured on the test rows; where there is no dev file a random half of
-the test rows stands for it, and the other half is measured on. ``cross_validated`` is what that
-command says itself of its rows. Writes benchmarks/results/calibration.json.
+installed program on the dev file, all measured on the test rows; where there is no dev file a
+random half of the test rows stands for it, and the other half is measured on. ``cross_validated``
+is what that command says itself of its rows. Writes benchmarks/results/calibration.json.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import numpy as np
 from accuracy import find, read, write
 from measure import NLPCLI, ROOT, run, write_result
 
-from nlpcli.evaluation.conformal import conformal_quantile, label_sets, true_scores
 from nlpcli.evaluation.calibration import expected_calibration_error
+from nlpcli.evaluation.conformal import conformal_quantile, label_sets, true_scores
 from nlpcli.store.classifier import TextClassifier, read_classifier
 from nlpcli.store.folder import ModelFolder
 

@@ -37,7 +37,9 @@ Calibrate = Annotated[
 ]
 Output = Annotated[
     str | None,
-    typer.Option("--output", "-o", help="Of --calibrate [default: the model's name, if it has one]."),
+    typer.Option(
+        "--output", "-o", help="Of --calibrate [default: the model's name, if it has one]."
+    ),
 ]
 Conformal = Annotated[
     float | None,
@@ -66,9 +68,7 @@ ONLY_MEASURING: Options = {
 def check_calibrating(options: Options) -> None:
     """Raises UsageError for options that do not go together."""
     if options["calibration_file"] is not None and options["conformal"] is None:
-        raise UsageError(
-            f"--calibration-file {options['calibration_file']}: only with --conformal"
-        )
+        raise UsageError(f"--calibration-file {options['calibration_file']}: only with --conformal")
     read = [options[name] for name in ("test", "calibration_file", "out_of_scope")]
     if read.count("-") > 1:
         raise UsageError("- stands for stdin, which can be read once")
@@ -91,8 +91,14 @@ def calibrate_model(
     """Fits, saves a new version, and says what that changed: a document and a table. Raises
     UsageError, InputMissing, DataError, CannotCreate, OutputFailed, Busy."""
     from nlpcli.runs.answering import open_answering
-    from nlpcli.runs.recalibrating import ENCODER, FASTTEXT, calibrate, judged, refusal
-    from nlpcli.runs.recalibrating import write_calibrated
+    from nlpcli.runs.recalibrating import (
+        ENCODER,
+        FASTTEXT,
+        calibrate,
+        judged,
+        refusal,
+        write_calibrated,
+    )
     from nlpcli.store.store import Store
 
     options = context.params
@@ -150,9 +156,7 @@ def _target(name: str, output: str | None) -> str:
     return output
 
 
-def rows_for(
-    path: str, model: Classifier, options: Options, reject: RejectFile | None
-) -> Labelled:
+def rows_for(path: str, model: Classifier, options: Options, reject: RejectFile | None) -> Labelled:
     """Labelled rows as eval reads those of a classifier. Raises InputMissing, DataError."""
     from nlpcli.data.labelled import read_labelled
     from nlpcli.data.rows import RowFormat
@@ -266,7 +270,9 @@ def label_set_from(model: Classifier, options: Options) -> float | None:
         return None
     if options["cascade"] is not None:
         raise UsageError(f"--label-set {level:g}: not with --cascade, two models answer")
-    return kept_quantile(model, level, "--label-set", "eval -m MODEL DEV --calibrate temperature")[0]
+    return kept_quantile(model, level, "--label-set", "eval -m MODEL DEV --calibrate temperature")[
+        0
+    ]
 
 
 def _calibrated_table(document: dict[str, Any]) -> str:
@@ -292,7 +298,8 @@ def _decision_lines(document: dict[str, Any]) -> str:
         lines += [
             "", f"label sets for {about['level']:.1%} of the rows, by {about['rows']:,} labelled "
             "rows:",
-            f"  hold the true label of {held['value']:.1%} ({held['low']:.1%} – {held['high']:.1%})",
+            f"  hold the true label of {held['value']:.1%} "
+            f"({held['low']:.1%} – {held['high']:.1%})",
             f"  {about['mean_set_size']:.2f} labels on average; {about['singletons']:.1%} of the "
             f"sets have one, {about['empty']:.1%} none",
         ]  # fmt: skip

@@ -175,7 +175,7 @@ def _answerer(opened: Any, options: Options, reject: RejectFile) -> Measured:
 def _regressor(opened: Any, options: Options, reject: RejectFile) -> Measured:
     from nlpcli.runs.encoder_regressor import score_numbers
 
-    fmt = _row_format(options, label_prefix=options["label_prefix"])
+    fmt = row_format(options, label_prefix=options["label_prefix"])
     names = ("text_column", "text_b_column", "label_column", "resamples", "seed")
     given = {name: options[name] for name in names}
     document = score_numbers(opened, options["test"], fmt, **given, on_reject=reject)

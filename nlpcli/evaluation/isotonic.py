@@ -16,9 +16,7 @@ from nlpcli.evaluation.bootstrap import Floats
 MOST_POINTS = 100
 
 
-def fit_isotonic(
-    confidence: Floats, correct: NDArray[np.bool_]
-) -> tuple[tuple[float, float], ...]:
+def fit_isotonic(confidence: Floats, correct: NDArray[np.bool_]) -> tuple[tuple[float, float], ...]:
     """Points (probability, share that is right), both rising, at most ``MOST_POINTS``.
 
     confidence: (B,), B > 0, the top label's; correct: (B,) whether it is true. No share is nearer

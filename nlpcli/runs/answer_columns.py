@@ -135,7 +135,6 @@ class Answers:
             values.append(self._separator.join(_cells(row[chosen])))
         return [names, values]
 
-
     def _likely(self, probabilities: npt.NDArray[np.float64], quantile: float) -> list[str]:
         """Each row's labels with a score up to the quantile, the most probable first."""
         import numpy as np

@@ -35,7 +35,7 @@ FASTTEXT, ENCODER = "fasttext", "bert-classifier"
 
 @dataclass(frozen=True)
 class Fit:
-    """Probabilities are those of ``scale * logits + offset``, the top one moved along ``points``."""
+    """Probabilities are those of ``scale * logits + offset``, the top one moved by ``points``."""
 
     scale: float
     offset: float
@@ -221,8 +221,8 @@ def write_calibrated(
 def _write_reference(
     draft: Draft, folder: ModelFolder, model: Classifier, data: Labelled, probabilities: F64
 ) -> None:
-    """Drift is told from these rows and the probabilities that they have from now on; the words that
-    were known stay. Too few rows, and the model has no reference any more."""
+    """Drift is told from these rows and the probabilities that they have from now on; the words
+    that were known stay. Too few rows, and the model has no reference any more."""
     from nlpcli.runs.drift import FEWEST as FEWEST_OF_REFERENCE
     from nlpcli.store.reference import read_reference, write_reference
     from nlpcli.text.row_cells import make_reference

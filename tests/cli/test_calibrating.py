@@ -78,9 +78,7 @@ def test_decisions(nlpcli: Run, tmp_path: Path) -> None:
     assert curve[-1]["risk"] == pytest.approx(1 - document["accuracy"]["value"])
     assert 0 <= document["aurc"]["value"] <= curve[-1]["risk"]
     assert document["out_of_scope"]["rows"] == len(answers(NEW.read_text()))
-    table = nlpcli(
-        "eval", "-m", "reviews", TEST, *asked, "--fail-under", "conformal_coverage=0.99"
-    )
+    table = nlpcli("eval", "-m", "reviews", TEST, *asked, "--fail-under", "conformal_coverage=0.99")
     assert table.code == 1
     for text in ("label sets for 80.0% of the rows", "AUROC", "--abstain-below", "\naurc "):
         assert text in table.out
