@@ -199,7 +199,10 @@ def calibration_table() -> str:
 
 def label_sets_table() -> str:
     """A row a set and level."""
-    lines = ["| set | asked | held | labels a set | one label | none |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| set | asked | held | labels a set | one label | none |",
+        "|---|---|---|---|---|---|",
+    ]
     for name, row in sorted(result("calibration")["sets"].items()):
         lines += [
             f"| {name} | {point['level']:.0%} | {point['coverage']:.2%} "

@@ -268,6 +268,8 @@ def label_set_from(model: Classifier, options: Options) -> float | None:
     level = options["label_set"]
     if level is None:
         return None
+    if model.multi_label:
+        raise UsageError(f"--label-set {level:g}: the model gives any number of labels, or none")
     if options["cascade"] is not None:
         raise UsageError(f"--label-set {level:g}: not with --cascade, two models answer")
     return kept_quantile(model, level, "--label-set", "eval -m MODEL DEV --calibrate temperature")[
