@@ -65,6 +65,7 @@ SHARED_COMMAND_FILES = {
     "configuring",
     "ngram_options",
     "plotting",
+    "reporting",
     "selecting",
     "tagging",
 }  # command files may import these

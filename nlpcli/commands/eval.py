@@ -18,11 +18,12 @@ from nlpcli.commands.eval_candidates import (
 )
 from nlpcli.commands.eval_robustness import (
     STRENGTHS,
-    adversarial_file,
     asked_robustness,
+    output_file,
     with_robustness,
 )
 from nlpcli.commands.opening import refuse_same_file
+from nlpcli.commands.reporting import check_report, write_report
 from nlpcli.errors import NegativeAnswer
 from nlpcli.runs.conditions import Condition, check_metric, parse_condition
 from nlpcli.shell import options as opt
@@ -38,7 +39,7 @@ Examples:
   nlpcli eval -m reviews sample_data/reviews_en_test.csv --robustness \\
       --write-adversarial hard.csv
   nlpcli eval -m reviews sample_data/reviews_en_test.csv --slices \\
-      --slice-by label
+      --slice-by label --report report.html
   nlpcli eval -m reviews-lm sample_data/reviews_en_test.csv
   nlpcli eval -m sample_data/words_en.vec sample_data/word_pairs_en.tsv
   nlpcli eval -m sample_data/words_en.vec sample_data/analogies_en.txt
@@ -72,6 +73,7 @@ def evaluate(
     slices: own.Slices = False,
     slice_by: own.SliceBy = None,
     slice_rows: own.SliceRows = 20,
+    report: own.Report = None,
     resamples: own.Resamples = 1000,
     seed: opt.Seed = 1,
     format: opt.Format = None,
@@ -112,20 +114,22 @@ def evaluate(
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     check_candidates(context.params)
     asked = asked_robustness(context.params)
-    outputs = {"--rejects": rejects, "--write-adversarial": write_adversarial}
+    check_report(context.params)
+    outputs = {"--rejects": rejects, "--write-adversarial": write_adversarial, "--report": report}
     inputs = {"TEST": test, **{f"--model {n}": n for n in model or []}}
     inputs |= {f"--predictions {n}": n for n in predictions or []}
     refuse_same_file(inputs, outputs)
     reject = RejectFile(rejects, console)
-    with adversarial_file(context.params) as stream:
+    with output_file(report) as page, output_file(write_adversarial) as stream:
         candidates = measure_all(context, console, reject)
         reject.close()
         if asked is not None:
             opened, found = candidates[0].opened, candidates[0].measured
             found = with_robustness(opened, found, asked, context.params, stream, console)
             candidates = [replace(candidates[0], measured=found)]
+        document, table = rendered(candidates, context.params)
+        write_report(page, candidates, document, context.params, console)
     tell_unknown(candidates, console)
-    document, table = rendered(candidates, context.params)
     typer.echo(dumps(document, allow_nan=False) if json else table, nl=json)
     _check_conditions(candidates[-1].measured.document, conditions)
     if require_better:
