@@ -13,7 +13,7 @@ from nlpcli.errors import UsageError
 from nlpcli.shell.console import Console
 
 if TYPE_CHECKING:
-    from nlpcli.evaluation.report_page import Answers, Tested
+    from nlpcli.evaluation.report_page import Answers, RowsSeen
 
 Options = dict[str, Any]
 _OF_THE_RUN = (
@@ -72,9 +72,9 @@ def _answers(candidate: Candidate) -> Answers | None:
     return Answers(found.cells, found.true, found.guess, sure)
 
 
-def _tested(candidates: Sequence[Candidate], source: str, options: Options) -> Tested:
+def _tested(candidates: Sequence[Candidate], source: str, options: Options) -> RowsSeen:
     from nlpcli.data.pairs import SEPARATOR
-    from nlpcli.evaluation.report_page import Tested
+    from nlpcli.evaluation.report_page import RowsSeen
 
     read = next((c.measured.rows for c in candidates if c.measured.rows is not None), None)
     known = {"program": f"nlpcli {nlpcli.__version__}", "rows": source}
@@ -82,9 +82,9 @@ def _tested(candidates: Sequence[Candidate], source: str, options: Options) -> T
         known["rows_sha256"] = read.sha256
     known |= {name: options[name] for name in _OF_THE_RUN if options[name] is not None}
     if read is None:
-        return Tested(known, seed=options["seed"])
+        return RowsSeen(known, seed=options["seed"])
     texts = [text.replace(SEPARATOR, "\n") for text in read.texts]
-    return Tested(known, texts, read.lines, options["seed"])
+    return RowsSeen(known, texts, read.lines, options["seed"])
 
 
 def _manifest(candidate: Candidate, options: Options) -> dict[str, Any]:

@@ -66,13 +66,19 @@ const table = (heads, lines) => [
 const wide = (heads, lines) => el("div", { class: "wide" }, el("table", {}, ...table(heads, lines)));
 const section = (id, there) => { byId(id).hidden = !there; return there; };
 
+const FIRST = ["accuracy", "entity_f1", "span_f1", "relation_f1", "exact_match", "f1", "subset_accuracy", "spearman", "perplexity", "macro_f1", "micro_f1", "mcc", "roc_auc", "macro_roc_auc", "log_loss", "ece", "balanced_accuracy"];
+// The metrics that say most; of rows with one label micro F1 is the accuracy.
+function headlines(model) {
+  const known = new Map(model.metrics.map((metric) => [metric[0], metric]));
+  const found = FIRST.filter((name) => known.has(name) && known.get(name)[1] !== null && !(name === "micro_f1" && known.has("accuracy")));
+  return (found.length ? found : [...known.keys()]).slice(0, 6).map((name) => known.get(name));
+}
+
 function headline() {
-  const first = ["accuracy", "entity_f1", "span_f1", "relation_f1", "exact_match", "f1", "subset_accuracy", "spearman", "perplexity", "macro_f1", "micro_f1", "mcc", "balanced_accuracy", "roc_auc", "macro_roc_auc", "log_loss", "ece"];
-  const known = new Map(here.metrics.map((metric) => [metric[0], metric]));
-  const best = first.filter((name) => known.has(name) && known.get(name)[1] !== null).slice(0, 8).map((name) => known.get(name));
-  byId("tiles").replaceChildren(...(best.length ? best : here.metrics.slice(0, 6)).map(([name, value, low, high]) => {
+  byId("headline").querySelector("h2 span").textContent = models.length > 1 ? " of " + here.name : "";
+  byId("tiles").replaceChildren(...headlines(here).map(([name, value, low, high]) => {
     const tile = el("div", {}, el("span", {}, plain(name)), el("b", {}, short(value)), el("span", {}, between(low, high) || " "));
-    if (low !== null && low >= 0 && high <= 1) tile.append(mark(value, low, high, [0, 1], null));
+    if (low !== null && low >= 0 && high <= 1 && name !== "log_loss") tile.append(mark(value, low, high, [0, 1], null));
     return tile;
   }));
   byId("metrics").replaceChildren(...table([["metric"], ["value", 1], ["95 % interval", 1]],
@@ -83,12 +89,17 @@ function comparison() {
   if (!section("compared", data.compared)) return;
   const { comparisons, best, cheapest_as_good: cheap, assumptions } = data.compared;
   const parts = [el("p", {}, "Best: ", el("b", {}, best), cheap === null ? "" : "; least time a row within its interval: ", cheap === null ? "" : el("b", {}, cheap))];
+  const of = (model, name) => model.metrics.find((metric) => metric[0] === name) || [name, null, null, null];
+  parts.push(wide([["metric"], ...models.map((model) => [model.name, 1])], headlines(here).map(([name]) => [plain(name), ...models.map((model) => {
+    const [, value, low, high] = of(model, name);
+    return [el("b", {}, short(value)), low === null ? "" : " (" + between(low, high) + ")"];
+  })])), el("h3", {}, "Pairs"));
   const gaps = comparisons.flatMap((pair) => Object.values(pair.difference).flatMap((gap) => [gap.low ?? gap.value, gap.high ?? gap.value]));
   const most = Math.max(...gaps.map(Math.abs), 1e-9);
   const lines = comparisons.flatMap((pair) => Object.entries(pair.difference).map(([name, gap], i) => [
     i ? "" : pair.says, plain(name), (gap.value > 0 ? "+" : "") + gap.value.toFixed(4), mark(gap.value, gap.low, gap.high, [-most, most], 0),
     gap.p.toPrecision(2), i ? "" : pair.p_holm.toPrecision(2), i ? "" : whole(pair.only_first), i ? "" : whole(pair.only_second)]));
-  parts.push(wide([["verdict"], ["metric"], ["second − first", 1], ["95 % interval, around 0"], ["p", 1], ["p by Holm", 1], ["only first right", 1], ["only second", 1]], lines));
+  parts.push(wide([["verdict"], ["metric"], ["second − first", 1], ["95 % interval (dashed: 0)"], ["p", 1], ["p by Holm", 1], ["only first right", 1], ["only second", 1]], lines));
   if (models.some((model) => model.cost)) {
     const cost = (model, name, scale, digits) => model.cost?.[name] == null ? "–" : whole(+(model.cost[name] * scale).toPrecision(digits));
     parts.push(el("h3", {}, "Cost"), wide([["model"], ["rows/s", 1], ["ms a row", 1], ["p99", 1], ["start, s", 1], ["memory, MB", 1], ["disk, MB", 1]], models.map((model) => [model.name,
@@ -130,12 +141,12 @@ function confusion() {
   byId("matrix").querySelector("tbody td").tabIndex = 0;
   const worst = found.cells.filter(([i, j]) => i !== j).sort((a, b) => b[2] - a[2]).slice(0, 12);
   byId("pairs").replaceChildren(...worst.map(([i, j, k]) => el("li", {}, el("button", { type: "button", onclick: () => choose({ true: found.labels[i], guess: found.labels[j] }) }, found.labels[i] + " → " + found.labels[j] + ": " + whole(k)))));
-  byId("pairs").previousElementSibling.hidden = !worst.length;
+  byId("pairs").parentElement.hidden = !worst.length;
 }
 
 function axes(node, [left, right, top, bottom], x, y, xs, ys, form) {
   for (const at of ys) node.append(draw("line", { class: "grid", x1: left, x2: right, y1: y(at), y2: y(at) }), draw("text", { x: left - 5, y: y(at) + 4, "text-anchor": "end" }, form(at)));
-  for (const at of xs) node.append(draw("text", { x: x(at), y: bottom + 14, "text-anchor": "middle" }, percent(at, 0)));
+  for (const at of xs) node.append(draw("text", { x: x(at), y: bottom + 14, "text-anchor": at === xs[xs.length - 1] ? "end" : "middle" }, percent(at, 0)));
 }
 const line = (points) => points.map(([x, y]) => x.toFixed(1) + "," + y.toFixed(1)).join(" ");
 
@@ -155,7 +166,7 @@ function reliability() {
       const pick = () => choose({ bin: String(bin) });
       node.append(draw("g", { class: "pick", tabindex: 0, role: "button", "aria-label": says, onclick: pick, onkeydown: (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); pick(); } } },
         draw("title", {}, says), draw("rect", { class: "back", x: x(from), y: top, width: wide, height: bottom - top }),
-        draw("rect", { class: "bar", x: x(from) + 1, width: Math.max(1, wide - 2), y: bottom - n / most * (bottom - top) / 3, height: n / most * (bottom - top) / 3 }),
+        draw("rect", { class: "count", x: x(from) + 1, width: Math.max(1, wide - 2), y: bottom - n / most * (bottom - top) / 3, height: n / most * (bottom - top) / 3 }),
         draw("line", { class: "range", x1: x(sure), x2: x(sure), y1: y(low), y2: y(high) }), draw("circle", { class: "dot", cx: x(sure), cy: y(right_), r: 3.5 })));
     }
   });
@@ -220,7 +231,7 @@ function robustness() {
   parts.push(el("p", { class: "soft" }, plain(metric) + " after an edit in a share of the words of " + whole(here.robustness_rows) + " rows; band: 95 % interval. One scale for all."));
   const grid = el("div", { class: "small" });
   for (const [kind, points] of curves) {
-    const last = points[points.length - 1], figure = el("div", {}, el("h3", {}, kind + ": " + points[0][metric].value.toFixed(3) + " → " + last[metric].value.toFixed(3)));
+    const last = points[points.length - 1], figure = el("div", {}, el("h3", {}, kind), el("p", {}, points[0][metric].value.toFixed(3) + " → " + last[metric].value.toFixed(3)));
     fitted(figure, { role: "img", "aria-label": kind + ": " + points.map((point) => percent(point.strength, 0) + " of words " + point[metric].value.toFixed(3)).join(", ") }, (node, width, height) => {
       const box = [36, width - 14, 6, height - 18], [left, right, top, bottom] = box;
       const x = (share) => left + share / furthest * (right - left), y = (value) => bottom - (value - low) / (high - low || 1) * (bottom - top);
@@ -234,7 +245,7 @@ function robustness() {
   parts.push(grid);
   if (attack) parts.push(el("p", {}, "Under attack (" + whole(attack.rows) + " rows, at most " + whole(attack.most_queries) + " questions each): accuracy " + short(attack.accuracy.value) + " → " + short(attack.accuracy_under_attack.value) + (attack.words_changed === null ? "." : ", " + attack.words_changed.toFixed(1) + " words to flip an answer.")));
   if (here.fragile_words?.length) parts.push(el("h3", {}, "Fragile words: rows whose answer flipped when only this word was changed, of so many"),
-    el("ul", { class: "words" }, ...here.fragile_words.slice(0, 30).map((one) => el("li", {}, el("b", {}, one.word), " " + one.flips + " of " + one.tried))));
+    el("ul", { class: "words" }, ...here.fragile_words.slice(0, 30).map((one) => el("li", {}, el("b", {}, one.word), " " + [one.tried ? one.flips + " of " + one.tried : "", one.attacks ? one.attacks + " attacked" : ""].filter(Boolean).join(", ")))));
   host.replaceChildren(...parts);
 }
 

@@ -63,7 +63,7 @@ class Reported:
 
 
 @dataclass(frozen=True)
-class Tested:
+class RowsSeen:
     """The rows: ``texts`` [B] and ``lines`` [B] where they stood, None where these are not known;
     what is ``known`` of the run."""
 
@@ -74,7 +74,7 @@ class Tested:
 
 
 def report_page(
-    title: str, models: Sequence[Reported], tested: Tested, compared: Mapping[str, Any] | None
+    title: str, models: Sequence[Reported], tested: RowsSeen, compared: Mapping[str, Any] | None
 ) -> str:
     """The page, as HTML; texts are escaped, nothing is loaded from anywhere.
 
@@ -108,7 +108,7 @@ def embedded(value: Any) -> str:
 
 
 def _data(
-    models: Sequence[Reported], tested: Tested, compared: Mapping[str, Any] | None
+    models: Sequence[Reported], tested: RowsSeen, compared: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """What the script of the page reads."""
     answered = [model.answers for model in models if model.answers is not None]
