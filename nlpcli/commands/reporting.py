@@ -20,6 +20,9 @@ _OF_THE_RUN = (
     "text_column", "text_b_column", "label_column", "label_separator", "threshold", "resamples",
     "seed",
 )  # fmt: skip
+_OF_A_MODEL = (
+    "name", "version", "kind", "created", "created_by", "seed", "data", "config", "metrics",
+)  # fmt: skip
 
 
 def check_report(options: Options) -> None:
@@ -98,9 +101,8 @@ def _manifest(candidate: Candidate, options: Options) -> dict[str, Any]:
     if not file.is_file():
         return {"model": candidate.name}
     found = Manifest.from_json(file.read_bytes(), str(file))
-    names = ("name", "version", "kind", "created", "created_by", "seed", "data", "config", "metrics")
     return {
-        **{name: getattr(found, name) for name in names},
+        **{name: getattr(found, name) for name in _OF_A_MODEL},
         "labels": len(found.labels),
         "files": {name: entry.sha256 for name, entry in found.files.items()},
     }

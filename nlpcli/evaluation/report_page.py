@@ -229,8 +229,8 @@ def _compared(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def reliability(confidence: F64, right: npt.NDArray[np.bool_]) -> list[list[float]]:
     """The bins of a reliability diagram that hold rows, as the calibration error has them.
 
-    confidence, right: (B,). Each: its number of ``BINS``, rows, mean confidence, share of right answers and the
-    ends of its 95 % interval (Wilson). Guo et al. 2017, figure 1.
+    confidence, right: (B,). Each: its number of ``BINS``, rows, mean confidence, share of right
+    answers and the ends of its 95 % interval (Wilson). Guo et al. 2017, figure 1.
     """
     bins = confidence_bins(confidence)
     counts = np.bincount(bins, minlength=BINS).tolist()
