@@ -145,6 +145,7 @@ def main() -> None:
     trainer.train()
     seconds = time.perf_counter() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    trainer.args.train_sampling_strategy = "random"  # else answers come in another order
     logits, dev_logits = trainer.predict(made[2]).predictions, None
     if task == "several" and made[1] is not None:
         dev_logits = trainer.predict(made[1])

@@ -107,6 +107,14 @@ def test_names_are_tagged_words() -> None:
     assert all(line.count(" ") == 1 for lines in sentences for line in lines)
 
 
+def test_ratings_are_numbers() -> None:
+    rows = rows_of("ratings_en.csv")
+    assert list(rows[0]) == ["text", "stars"]
+    assert len({row["text"] for row in rows}) == len(rows) == 40
+    stars = [float(row["stars"]) for row in rows]
+    assert min(stars) == 1 and max(stars) == 5 and len(set(stars)) > 20
+
+
 def test_questions_have_answers_that_stand_in_their_contexts() -> None:
     document = json.loads((SAMPLES / "questions_en.json").read_text(encoding="utf-8"))
     paragraphs = [part for article in document["data"] for part in article["paragraphs"]]

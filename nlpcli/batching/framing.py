@@ -22,8 +22,8 @@ Cut = Literal["truncate-tail", "truncate-head", "head-tail"]
 the head and the rest for the tail (Sun et al. 2019, "How to fine-tune BERT", §5.3.1)."""
 Long = Cut | Literal["window"]
 """Or all of it, as several rows: ``batching/text_windows.py``."""
-MULTIPLE = 8
-"""T is a multiple of it, which products of matrices are made for."""
+MULTIPLE = 4
+"""T is a multiple of it: products of odd sizes are slow, and padding of short rows is as dear."""
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ UNCHANGED = "nothing to do: data, options and program are as in the newest versi
 def in_short(metrics: dict[str, Any]) -> str:
     """The metrics that people ask for first, where they are there."""
     names = (
-        "exact_match", "f1", "entity_f1", "span_f1", "relation_f1", "accuracy", "macro_f1",
-        "micro_f1", "precision_at_1", "perplexity",
+        "mean_score", "exact_match", "f1", "entity_f1", "span_f1", "relation_f1", "accuracy",
+        "macro_f1", "micro_f1", "precision_at_1", "perplexity", "pearson", "spearman", "rmse",
     )  # fmt: skip
     return ", ".join(f"{n} {metrics[n]:.4f}" for n in names if metrics.get(n) is not None)
 
@@ -76,18 +76,24 @@ def show_finetune_report(report: dict[str, Any], console: Console, *, as_json: b
     import resource
 
     windows = report.get("windows")
-    labels = f"{report.get('labels', 0):,} labels" if windows is None else f"{windows:,} windows"
+    of_labels = (
+        "" if report.get("task") == "regression" else f", {report.get('labels', 0):,} labels"
+    )
+    more = of_labels if windows is None else f", {windows:,} windows"
     report["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     if report.get("unchanged"):
         console.say(UNCHANGED)
     else:
         console.say(
-            f"{report['rows']:,} rows, {labels}; {report['epochs']} epochs, "
+            f"{report['rows']:,} rows{more}; {report['epochs']} epochs, "
             f"loss {report['loss']:.4f}; {report['rows_per_second']:,} rows/s; "
             f"{report['seconds']:.1f} s"
         )
     if report["metrics"] and "dev_rows" in report:
         console.say(f"dev part, {report['dev_rows']:,} rows: {in_short(report['metrics'])}")
+    for name, task in report.get("tasks", {}).items():
+        if task["metrics"]:
+            console.say(f"{name}, {task['dev_rows']:,} rows: {in_short(task['metrics'])}")
     if as_json:
         typer.echo(json.dumps(report, sort_keys=True))
     elif report["published"]:

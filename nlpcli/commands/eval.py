@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from nlpcli.commands import calibrating
 from nlpcli.commands import eval_options as own
 from nlpcli.commands.eval_candidates import (
     check_candidates,
@@ -40,6 +41,8 @@ Examples:
       --write-adversarial hard.csv
   nlpcli eval -m reviews sample_data/reviews_en_test.csv --slices \\
       --slice-by label --report report.html
+  nlpcli eval -m reviews sample_data/reviews_en_test.csv \\
+      --calibrate temperature
   nlpcli eval -m reviews-lm sample_data/reviews_en_test.csv
   nlpcli eval -m sample_data/words_en.vec sample_data/word_pairs_en.tsv
   nlpcli eval -m sample_data/words_en.vec sample_data/analogies_en.txt
@@ -52,6 +55,7 @@ def evaluate(
     model: own.Models = None,
     predictions: own.PredictionFiles = None,
     store: opt.Store = None,
+    task: opt.TaskOf = None,
     text_column: opt.TextColumn = "text",
     text_b_column: opt.TextBColumn = None,
     label_column: opt.LabelColumn = "label",
@@ -73,6 +77,11 @@ def evaluate(
     slices: own.Slices = False,
     slice_by: own.SliceBy = None,
     slice_rows: own.SliceRows = 20,
+    calibrate: calibrating.Calibrate = None,
+    output: calibrating.Output = None,
+    conformal: calibrating.Conformal = None,
+    calibration_file: calibrating.CalibrationFile = None,
+    out_of_scope: calibrating.OutOfScope = None,
     report: own.Report = None,
     resamples: own.Resamples = 1000,
     seed: opt.Seed = 1,
@@ -98,9 +107,10 @@ def evaluate(
     language model is measured by its perplexity on texts, a sentence a line or row. A tagger of
     words is measured by the entities that it finds, as conlleval does; a model of spans by those
     whose borders and label are right, by borders alone (identification), and by its relations; a
-    model that answers questions by exact match and F1 of its answers as SQuAD's script does, of
-    Chinese by characters as that of CMRC 2018. --slices tells of rows in which a classifier is
-    worse than in the others beyond chance (Fisher's exact test, by Holm).
+    regression by Pearson's and Spearman's correlation and its errors; a model that answers
+    questions by exact match and F1 of its answers as SQuAD's script does, of Chinese by characters
+    as that of CMRC 2018. --slices tells of rows in which a classifier is worse than in the others
+    beyond chance (Fisher's exact test, by Holm).
 
     Several -m, or files of --predictions (they come after the models), are compared on the same
     rows: exact McNemar by Holm for all pairs, paired bootstrap, and what each model costs.
@@ -109,17 +119,28 @@ def evaluate(
     keyboard (a key beside), case, spaces, homoglyphs, punctuation, order, deletion, same-sound and
     same-shape (Chinese). The same file and --seed give the same texts, whatever the model. Then it
     searches the worst change of some rows, a word at a time, and counts the words that matter.
+
+    --calibrate fits a classifier's probabilities to the rows, by a scale for all logits or by
+    isotonic regression of the top label's probability, and saves that as a new version; what it
+    brings is measured on rows that the fit has not seen. --conformal tells how often sets of labels
+    (predict --label-set) hold the true one, and how large they are.
     """
     conditions = [parse_condition(text, "--fail-under") for text in fail_under or []]
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
+    calibrating.check_calibrating(context.params)
     check_candidates(context.params)
     asked = asked_robustness(context.params)
     check_report(context.params)
     outputs = {"--rejects": rejects, "--write-adversarial": write_adversarial, "--report": report}
     inputs = {"TEST": test, **{f"--model {n}": n for n in model or []}}
     inputs |= {f"--predictions {n}": n for n in predictions or []}
+    inputs |= {"--calibration-file": calibration_file, "--out-of-scope": out_of_scope}
     refuse_same_file(inputs, outputs)
     reject = RejectFile(rejects, console)
+    if calibrate is not None:
+        document, table = calibrating.calibrate_model(context, console, reject)
+        typer.echo(dumps(document, allow_nan=False) if json else table, nl=json)
+        return
     with output_file(report) as page, output_file(write_adversarial) as stream:
         candidates = measure_all(context, console, reject)
         reject.close()

@@ -40,6 +40,8 @@ def check_candidates(options: Options) -> None:
     models, files, test = options["model"] or [], options["predictions"] or [], options["test"]
     if not models and not files:
         raise UsageError("missing option --model / -m, or --predictions")
+    if options["task"] is not None and not models:
+        raise UsageError("--task has no meaning for --predictions")
     if models and test is None:
         raise UsageError("missing argument TEST: labelled rows to measure the model on")
     if not models and test is not None:
@@ -67,7 +69,9 @@ def measure_all(context: typer.Context, console: Console, reject: RejectFile) ->
     found: list[Candidate] = []
     rows: Labelled | None = None
     for model in models:
-        opened = open_measurable(model, options["store"], console, **for_encoders(options))
+        opened = open_measurable(
+            model, options["store"], console, options["task"], **for_encoders(options)
+        )
         check_asked(opened, model, context)
         kind = kind_of(opened)
         if several and kind.again is None:
@@ -103,7 +107,8 @@ def _from_file(path: str, options: Options, reject: RejectFile) -> Candidate:
     from nlpcli.runs.comparing import answered_before
     from nlpcli.runs.predictions import score_predictions
 
-    for name in ("threshold", "vocab_limit", "slices", "slice_by"):
+    unused = ("threshold", "vocab_limit", "slices", "slice_by", "conformal", "out_of_scope")
+    for name in unused:
         if options[name] and not options["model"]:
             raise UsageError(f"--{name.replace('_', '-')} has no meaning for --predictions")
     separator = options["label_separator"]
@@ -127,6 +132,8 @@ def _cost(opened: Any, model: str, asked: Asked, rows: int, options: Options) ->
     arguments = ["-m", model, "-q", "--only", *asked.arguments]
     if options["store"] is not None:
         arguments += ["--store", str(options["store"])]
+    if getattr(opened, "task", None) is not None:
+        arguments += ["--task", options["task"]]
     for name in ("device", "precision", "threads") if hasattr(opened, "pair") else ():
         if options[name] is not None:
             arguments += [f"--{name}", str(options[name])]

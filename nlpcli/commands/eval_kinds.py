@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nlpcli.commands.asking import answer_table, is_answerer, question_columns
+from nlpcli.commands.calibrating import decisions
 from nlpcli.commands.eval_tables import language_table, rows_table, slices_table, word_table
+from nlpcli.commands.regression import is_regressor, number_table
 from nlpcli.commands.tagging import is_span_finder, is_tagger, span_columns, word_columns
 from nlpcli.errors import UsageError
 from nlpcli.shell.console import RejectFile
@@ -28,7 +30,8 @@ Options = dict[str, Any]
 
 SOME_HEED: Options = {
     "threshold": None, "label_separator": None, "format": None, "vocab_limit": None,
-    "robustness": False, "slices": False, "slice_by": None, "slice_rows": 20,
+    "robustness": False, "slices": False, "slice_by": (), "slice_rows": 20,
+    "conformal": None, "out_of_scope": None,
 }  # fmt: skip
 """Options that have no meaning for some kinds, as they are where they are not given."""
 
@@ -169,6 +172,16 @@ def _answerer(opened: Any, options: Options, reject: RejectFile) -> Measured:
     return Measured(document, answer_table(document))
 
 
+def _regressor(opened: Any, options: Options, reject: RejectFile) -> Measured:
+    from nlpcli.runs.encoder_regressor import score_numbers
+
+    fmt = row_format(options, label_prefix=options["label_prefix"])
+    names = ("text_column", "text_b_column", "label_column", "resamples", "seed")
+    given = {name: options[name] for name in names}
+    document = score_numbers(opened, options["test"], fmt, **given, on_reject=reject)
+    return Measured(document, number_table(document))
+
+
 def _classifier(opened: Any, options: Options, reject: RejectFile) -> Measured:
     from nlpcli.data.labelled import read_labelled
 
@@ -179,16 +192,17 @@ def _classifier(opened: Any, options: Options, reject: RejectFile) -> Measured:
         options["test"], fmt, **columns, label_separator=separator, keep_blank=True,
         other_columns=options["slice_by"] or (), on_reject=reject,
     )  # fmt: skip
-    return _classified(opened, rows, options)
+    return _classified(opened, rows, options, reject)
 
 
-def _classified(opened: Any, rows: Labelled, options: Options) -> Measured:
+def _classified(
+    opened: Any, rows: Labelled, options: Options, reject: RejectFile | None = None
+) -> Measured:
     """What a classifier makes of rows that were read."""
     from nlpcli.data.pairs import parted
     from nlpcli.runs.comparing import answered
     from nlpcli.runs.scoring import ece_uncalibrated, given_labels, score
 
-    opened.probabilities([""])  # an encoder is loaded when it is first asked
     begun = time.perf_counter()
     probabilities = opened.probabilities(rows.texts)
     seconds = time.perf_counter() - begun
@@ -197,7 +211,9 @@ def _classified(opened: Any, rows: Labelled, options: Options) -> Measured:
     before = ece_uncalibrated(opened, probabilities, rows.labels, **drawing)
     if before is not None:
         document["ece_uncalibrated"] = before
-    table = rows_table(document)
+    decided, lines = decisions(opened, rows, probabilities, options, reject)
+    document |= decided
+    table = rows_table(document) + lines
     if options["slices"] or options["slice_by"]:
         from nlpcli.runs.slicing import find_slices
 
@@ -225,12 +241,13 @@ KINDS = (
     Kind("a language model", _is_language_model, frozenset({"format"}), _language_model),
     Kind("a tagger of words", is_tagger, frozenset({"format"}), _tagger, _tagged),
     Kind("a model of spans", is_span_finder, frozenset({"format"}), _span_finder),
+    Kind("a regression", is_regressor, frozenset({"format"}), _regressor),
     Kind("a model that answers questions", is_answerer, frozenset({"format"}), _answerer),
     Kind(
         "a classifier", lambda opened: True,
         frozenset({
             "threshold", "label_separator", "format", "robustness", "slices", "slice_by",
-            "slice_rows",
+            "slice_rows", "conformal", "out_of_scope",
         }),
         _classifier, _classified,
     ),

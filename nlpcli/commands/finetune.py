@@ -16,6 +16,7 @@ from nlpcli.commands.after_training import (
     why_not,
 )
 from nlpcli.commands.configuring import from_options
+from nlpcli.commands.finetune_sources import files_read, with_sources
 from nlpcli.commands.finetune_tasks import TASKS, among_ranks, chosen_task, plain, request_of
 from nlpcli.commands.opening import open_encoder, refuse_same_file
 from nlpcli.errors import NegativeAnswer, UsageError
@@ -33,18 +34,27 @@ Examples:
       --label-column labels --label-separator ';' --epochs 1
   nlpcli finetune sample_data/spans_en.jsonl --from encoder -o tuned-spans
   nlpcli finetune sample_data/questions_en.json --from encoder -o answers
+  nlpcli finetune sample_data/ratings_en.csv --from encoder -o stars \\
+      --task regression --label-column stars
+  nlpcli finetune --from encoder -o both --sampling sqrt \\
+      --train topics=sample_data/reviews_en.csv \\
+      --train themes=sample_data/messages_zh.csv
 """
 
 
 def finetune(
     context: typer.Context,
-    train: Annotated[str, typer.Argument(help="Labelled rows; - for stdin.")],
+    train: Annotated[
+        str | None, typer.Argument(help="Labelled rows; - for stdin. Or see --train.")
+    ] = None,
     *,
+    trains: own.Trains = None,
     base: Annotated[
         str, typer.Option("--from", help="The encoder: a model, or a Hugging Face folder.")
     ],
     output: Annotated[str, typer.Option("--output", "-o", help="Name in the store, or a path.")],
     task: own.Task = None,
+    sampling: own.Sampling = own.SamplingName.proportional,
     store: opt.Store = None,
     dev: own.Dev = None,
     dev_fraction: own.DevFraction = 0.1,
@@ -55,6 +65,9 @@ def finetune(
     label_column: opt.LabelColumn = "label",
     weight_column: own.WeightColumn = None,
     label_separator: opt.LabelSeparator = None,
+    head: own.Head = own.HeadName.linear,
+    pooling: own.PoolingOption = own.PoolingName.cls,
+    binary_sigmoid: own.BinarySigmoid = False,
     tag_scheme: own.TagScheme = own.SchemeName.auto,
     label_pieces: own.LabelPiecesOption = own.LabelPieces.first,
     word_decoding: own.WordDecodingOption = own.WordDecoding.first,
@@ -107,28 +120,37 @@ def finetune(
     """Fine-tune an encoder on labelled texts or pairs, tagged words, spans or answered questions.
 
     Of the epochs the best one on the dev rows is kept: by accuracy, or with --label-separator by
-    micro F1, of words by entity F1, of spans and answers by F1. --from takes a fine-tuned model
-    too; its head is drawn anew, but for questions, if it was one for them: that goes on. The model
-    is at the same time a folder that transformers loads as
-    BertForSequenceClassification, BertForTokenClassification or BertForQuestionAnswering. Words
-    come as CoNLL files, or in columns tokens and tags: lists as JSON, or joined by blanks.
+    micro F1, of words by entity F1, of spans and answers by F1, of numbers by the mean of Pearson's
+    and Spearman's correlation. --from takes a fine-tuned model too; its head is drawn anew, but for
+    questions, if it was one for them: that goes on. The model is at the same time a folder that
+    transformers loads as BertForSequenceClassification, BertForTokenClassification or
+    BertForQuestionAnswering; with --head mlp, --pooling mean or spans, for which it has no class,
+    as BertModel, the head beside it.
+
+    Words come as CoNLL files, or in columns tokens and tags: lists as JSON, or joined by blanks.
     Questions come as SQuAD's JSON, or in columns context, question, answer and answer_start
     (--text-column, --text-b-column and --label-column for the first three). Spans come as words
     and tags do, or in a column spans beside text or tokens, a list of {"start", "end", "label"} as
     JSON (code points of a text, else words; ends exclusive; nested or not), and relations, if any,
     in a list of {"head", "tail", "label"} by the numbers of two spans from 0. Under torchrun, on
     one machine, each process computes a share of every step.
+
+    Several --train NAME=FILE, in place of TRAIN, are tasks that share the encoder: labels of texts
+    or pairs, each with a head of its own; predict and eval choose one by --task NAME. Columns are
+    called alike in all files. A file without --text-b-column holds single texts; with
+    --label-separator a task has one label a row where all its training rows have. A batch is of
+    one task. The best epoch has the highest mean over the tasks. --dev NAME=FILE for some or all.
     """
     from nlpcli.store.store import Store
     from nlpcli.training.finetuning_config import FinetuneConfig
 
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     models = Store(opt.store_root(store))
-    opt.expect_input(train)
     place = around.place()
-    options = among_ranks(plain(context.params), place.size)
-    options["dev_fraction"] = 0.0 if dev is not None else dev_fraction
-    refuse_same_file({"TRAIN": train, "--dev": dev}, {"--rejects": rejects, "--output": output})
+    options = among_ranks(with_sources(plain(context.params)), place.size)
+    opt.expect_input(options["train"])
+    options["dev_fraction"] = 0.0 if options["dev"] is not None else dev_fraction
+    refuse_same_file(files_read(options), {"--rejects": rejects, "--output": output})
     chosen = chosen_task(options, console)
     opened = open_encoder(base, store, console)
     pair, usual = text_b_column is not None, TASKS[chosen].length

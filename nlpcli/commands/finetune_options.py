@@ -15,7 +15,30 @@ class TaskName(StrEnum):
     pair = "pair"
     token = "token"
     span = "span"
+    regression = "regression"
     qa = "qa"
+
+
+class HeadName(StrEnum):
+    """What stands above the text's vector."""
+
+    linear = "linear"
+    mlp = "mlp"
+
+
+class PoolingName(StrEnum):
+    """What a text's vector is made of."""
+
+    cls = "cls"
+    mean = "mean"
+
+
+class SamplingName(StrEnum):
+    """How steps are shared out among tasks."""
+
+    proportional = "proportional"
+    sqrt = "sqrt"
+    even = "even"
 
 
 class SchemeName(StrEnum):
@@ -70,16 +93,37 @@ class LongName(StrEnum):
 Task = Annotated[
     TaskName | None,
     typer.Option(
-        help="A label of a text, a pair, each word; spans; answers [default: by the columns]."
+        help="A label of a text, a pair, each word; spans; answers; a number of a text or pair "
+        "[default: by the columns, but for numbers]."
     ),
 ]
+Trains = Annotated[
+    list[str] | None,
+    typer.Option("--train", help="NAME=FILE, several times: tasks that share the encoder."),
+]
+Sampling = Annotated[
+    SamplingName,
+    typer.Option(help="Steps of several tasks: as they have rows, as the root of that, or alike."),
+]
 Dev = Annotated[
-    str | None, typer.Option(help="Rows to choose the best epoch and the threshold on.")
+    list[str] | None,
+    typer.Option(
+        help="Rows to choose the best epoch and the threshold on; of several tasks NAME=FILE."
+    ),
 ]
 DevFraction = Annotated[
     float, typer.Option(min=0, max=0.9, help="Or hold out so much of the rows.")
 ]
 WeightColumn = Annotated[str | None, typer.Option(help="Column that holds the weight of a row.")]
+Head = Annotated[
+    HeadName, typer.Option(help="Above the text's vector: a layer, or 256 units and a layer.")
+]
+PoolingOption = Annotated[
+    PoolingName, typer.Option(help="That vector: BERT's pooler over [CLS], or the mean of all.")
+]
+BinarySigmoid = Annotated[
+    bool, typer.Option("--binary-sigmoid", help="Two labels: learnt as one logit.")
+]
 TagScheme = Annotated[
     SchemeName, typer.Option(help="Words: tags to learn; auto: as they are, but BIO for IOB1.")
 ]
@@ -122,7 +166,7 @@ BatchSize = Annotated[int, typer.Option(min=1, max=100000, help="Rows of a step.
 Lr = Annotated[
     float | None,
     typer.Option(
-        min=1e-8, max=1, help="Highest learning rate [default: 5e-5, with --freeze all 1e-3]."
+        min=1e-8, max=1, help="Highest learning rate [default: 5e-5, with --freeze all 0.01]."
     ),
 ]
 Warmup = Annotated[

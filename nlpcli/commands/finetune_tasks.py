@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlpcli.commands.asking import question_columns
 from nlpcli.commands.configuring import has_dev_part
+from nlpcli.commands.finetune_sources import SEVERAL, files_read
 from nlpcli.commands.tagging import span_columns, word_columns
 from nlpcli.errors import UsageError
 from nlpcli.shell.console import Console
@@ -28,15 +29,17 @@ SOME_HEED: Options = {
     "word_decoding": "first", "crf": False, "doc_stride": 128, "max_question_length": 64,
     "max_answer_length": 30, "window_overlap": 32, "span_head": "boundary",
     "span_decoding": "auto", "max_span": 10, "negatives": None, "identify": False,
+    "head": "linear", "pooling": "cls", "binary_sigmoid": False, "sampling": "proportional",
 }  # fmt: skip
 """Options that have no meaning for some tasks, as they are where they are not given."""
+WITHOUT_NUMBERS: Options = {"label_smoothing": 0.0, "focal": 0.0}
 WITHOUT_CRF: Options = {"label_pieces": "first", "label_smoothing": 0.0, "focal": 0.0}
 SHARED = (
     "output", "train", "dev", "dev_fraction", "class_weight", "threshold", "patience", "seed",
     "threads", "device", "precision", "resume", "save_every", "if_changed", "ranks",
 )  # fmt: skip
 """Options that every request has under their own names."""
-FROZEN = {"epochs": 30, "lr": 1e-3}
+FROZEN = {"epochs": 30, "lr": 0.01}
 """Of a head alone, unless they are given: a pass over features that are kept costs next to
 nothing, and what begins at random has far to go."""
 COLUMNS = ("text_column", "text_b_column", "label_column", "weight_column", "label_separator")
@@ -58,7 +61,27 @@ def _of_texts(given: Options, options: Options) -> tuple[Any, Any]:
     from nlpcli.runs.finetuning import FinetuneRun
     from nlpcli.runs.finetuning_parts import FinetuneRequest
 
-    return FinetuneRequest(**given), FinetuneRun
+    own = {name: options[name] for name in ("head", "pooling", "binary_sigmoid")}
+    return FinetuneRequest(**given, **own), FinetuneRun
+
+
+def _of_several(given: Options, options: Options) -> tuple[Any, Any]:
+    from nlpcli.runs.multitask_finetuning import MultitaskRun
+    from nlpcli.runs.multitask_parts import MultitaskRequest
+
+    if given["class_weight"] not in (None, "balanced"):
+        raise UsageError(
+            f"--class-weight {given['class_weight']}: of several tasks, wanted balanced"
+        )
+    own = {name: options[name] for name in ("head", "pooling", "tasks", "devs", "sampling")}
+    return MultitaskRequest(**given, **own), MultitaskRun
+
+
+def _of_numbers(given: Options, options: Options) -> tuple[Any, Any]:
+    from nlpcli.runs.regression_finetuning import RegressionRequest, RegressionRun
+
+    own = {name: options[name] for name in ("head", "pooling")}
+    return RegressionRequest(**given, **own), RegressionRun
 
 
 def _of_words(given: Options, options: Options) -> tuple[Any, Any]:
@@ -96,6 +119,20 @@ def _label_metrics(options: Options) -> tuple[str, ...]:
     return tuple(metric_names(options["label_separator"] is not None))
 
 
+def _several_metrics(options: Options) -> tuple[str, ...]:
+    from nlpcli.runs.conditions import metric_names
+    from nlpcli.runs.multitask_parts import MEAN
+
+    each = sorted({*metric_names(False), *metric_names(True)})
+    return MEAN, *(f"{name}.{metric}" for name in options["tasks"] for metric in each)
+
+
+def _number_metrics(options: Options) -> tuple[str, ...]:
+    from nlpcli.evaluation.regression import METRICS
+
+    return METRICS
+
+
 def _word_metrics(options: Options) -> tuple[str, ...]:
     from nlpcli.runs.token_finetuning import METRICS
 
@@ -116,10 +153,21 @@ def _answer_metrics(options: Options) -> tuple[str, ...]:
 
 FOR_TEXTS = frozenset({
     "weight_column", "label_separator", "class_weight", "threshold", "long", "window_overlap",
+    "head", "pooling", "binary_sigmoid",
 })  # fmt: skip
 TASKS = {
     "sequence": Task(FOR_TEXTS, _of_texts, _label_metrics),
     "pair": Task(FOR_TEXTS | {"text_b_column"}, _of_texts, _label_metrics),
+    SEVERAL: Task(
+        (FOR_TEXTS - {"binary_sigmoid"}) | {"text_b_column", "sampling"},
+        _of_several,
+        _several_metrics,
+    ),
+    "regression": Task(
+        frozenset({"text_b_column", "weight_column", "long", "window_overlap", "head", "pooling"}),
+        _of_numbers,
+        _number_metrics,
+    ),
     "token": Task(
         frozenset({"tag_scheme", "label_pieces", "word_decoding", "crf"}), _of_words, _word_metrics
     ),
@@ -155,7 +203,7 @@ def among_ranks(options: Options, n_ranks: int) -> Options:
         raise UsageError(
             f"--device {options['device']}: ranks train on the CPU", hint="--device cpu"
         )
-    for name, path in (("TRAIN", options["train"]), ("--dev", options["dev"])):
+    for name, path in files_read(options).items():
         if path is not None and not os.path.isfile(path):
             raise UsageError(f"{name} {path}: each rank reads it, wanted a file")
     threads = threads_of_rank(options["threads"], n_ranks)
@@ -178,6 +226,10 @@ def chosen_task(options: Options, console: Console) -> str:
     from nlpcli.runs.tasks import guessed_task
 
     task, pair = options["task"], options["text_b_column"] is not None
+    if options["tasks"]:
+        if task is not None:
+            raise UsageError(f"--task {task} has no meaning with --train: the columns tell")
+        task = SEVERAL
     if task is None:
         task = "pair" if pair else guessed_task(options["train"], row_format(options))
         if task not in ("sequence", "pair"):
@@ -195,29 +247,42 @@ def _refuse_useless(task: str, options: Options) -> None:
         if options[name] != value and name not in TASKS[task].heeds:
             other = name == "text_b_column" and task == "sequence"
             raise UsageError(
-                f"--{name.replace('_', '-')} has no meaning for --task {task}",
+                f"--{name.replace('_', '-')} has no meaning {_for_task(task)}",
                 hint="--task pair" if other else None,
             )
     if options["window_overlap"] != SOME_HEED["window_overlap"] and options["long"] != "window":
         raise UsageError("--window-overlap has no meaning without --long window")
+    if task == "regression":
+        _refuse_others(WITHOUT_NUMBERS, options, "for --task regression")
     if options["crf"]:
-        for name, value in WITHOUT_CRF.items():
-            if options[name] != value:
-                raise UsageError(f"--{name.replace('_', '-')} has no meaning with --crf")
+        _refuse_others(WITHOUT_CRF, options, "with --crf")
+    if options["binary_sigmoid"]:
+        _refuse_others({"label_separator": None}, options, "with --binary-sigmoid")
+
+
+def _for_task(task: str) -> str:
+    return "with --train NAME=FILE" if task == SEVERAL else f"for --task {task}"
+
+
+def _refuse_others(usual: Options, options: Options, where: str) -> None:
+    for name, value in usual.items():
+        if options[name] != value:
+            raise UsageError(f"--{name.replace('_', '-')} has no meaning {where}")
 
 
 def request_of(task: str, options: Options, config: Any, opened: Any) -> tuple[Any, Any]:
     """What is asked for, and the class of the run that does it. Raises UsageError."""
     from nlpcli.runs.publishing import parse_gate
 
-    chosen = TASKS[task]
+    chosen, dev = TASKS[task], options["dev"] or options["devs"]
     gate = parse_gate(
         options["publish_if"] or [], lambda: chosen.metrics(options),
-        has_dev=has_dev_part({**options, "autotune": False}),
+        has_dev=has_dev_part({**options, "dev": dev, "autotune": False}),
     )  # fmt: skip
     given = {
         **{name: options[name] for name in SHARED}, "fmt": row_format(options),
-        "columns": {name: options[name] for name in COLUMNS}, "pair": task == "pair",
-        "base": opened, "config": config, "gate": gate,
+        "columns": {name: options[name] for name in COLUMNS},
+        "pair": options["text_b_column"] is not None, "base": opened, "config": config,
+        "gate": gate,
     }  # fmt: skip
     return chosen.request(given, options)

@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from nlpcli.commands.asking import is_answerer
+from nlpcli.commands.opening_tasks import (
+    FOR_ENCODERS,
+    one_task,
+    plain_task,
+    refuse_task,
+    stored_task,
+)
 from nlpcli.errors import DataError, UsageError
 from nlpcli.shell.console import Console
 from nlpcli.shell.options import store_root
 
 if TYPE_CHECKING:
     from nlpcli.models.word_vectors import WordVectors
+    from nlpcli.runs.encoder_regressor import EncoderRegressor
     from nlpcli.runs.question_answerer import QuestionAnswerer
     from nlpcli.runs.span_model import SpanFinder
     from nlpcli.runs.token_tagger import TokenTagger
@@ -132,13 +140,16 @@ def model_place(model: str, store: Path | None) -> Path:
 
 
 def open_measurable(
-    model: str, store: Path | None, console: Console, **asked: Any
-) -> Classifier | WordVectors | LanguageModel | TokenTagger | SpanFinder | QuestionAnswerer:
-    """Whatever ``eval`` can measure; ``asked`` as ``open_answering`` has it. Raises InputMissing,
-    DataError, UsageError, Unavailable."""
-    tagger = _plain_tagger(model, console, asked)
-    if tagger is not None:
-        return tagger
+    model: str, store: Path | None, console: Console, task: str | None = None, **asked: Any
+) -> (
+    Classifier | WordVectors | LanguageModel | TokenTagger | SpanFinder | QuestionAnswerer
+    | EncoderRegressor
+):  # fmt: skip
+    """Whatever ``eval`` can measure; ``asked`` as ``open_answering`` has it, ``task`` of a model of
+    several. Raises InputMissing, DataError, UsageError, Unavailable."""
+    plain = _plain(model, console, asked)
+    if plain is not None:
+        return plain
     if hf_folder_meant(model) is not None:
         return open_classifier(model, store, console, **asked)
     path = file_meant(model, store)
@@ -147,7 +158,7 @@ def open_measurable(
 
         folder = open_model(model, store, console)
         if folder.manifest.kind != KIND:
-            return _stored_answerer(folder, console, asked)
+            return _stored_answerer(folder, console, asked, task)
         vectors = read_word_vectors(folder)
         _tell_vectors(folder.path, vectors, console)
         return vectors
@@ -159,72 +170,35 @@ def open_measurable(
 
 
 def open_answerer(
-    model: str, store: Path | None, console: Console, **asked: Any
-) -> Classifier | LanguageModel | TokenTagger | SpanFinder | QuestionAnswerer:
-    """Whatever ``predict`` can ask; ``asked`` as ``open_answering`` has it. Raises InputMissing,
-    DataError, UsageError, Unavailable."""
-    tagger = _plain_tagger(model, console, asked)
-    if tagger is not None:
-        return tagger
+    model: str, store: Path | None, console: Console, task: str | None = None, **asked: Any
+) -> Classifier | LanguageModel | TokenTagger | SpanFinder | QuestionAnswerer | EncoderRegressor:
+    """Whatever ``predict`` can ask; ``asked`` and ``task`` as of ``open_measurable``. Raises
+    InputMissing, DataError, UsageError, Unavailable."""
+    plain = _plain(model, console, asked)
+    if plain is not None:
+        return plain
     if fasttext_file(model, store) is not None or hf_folder_meant(model) is not None:
         return open_classifier(model, store, console, **asked)
-    return _stored_answerer(open_model(model, store, console), console, asked)
+    return _stored_answerer(open_model(model, store, console), console, asked, task)
 
 
-def _plain_tagger(
+def _plain(
     model: str, console: Console, asked: dict[str, Any]
-) -> TokenTagger | QuestionAnswerer | None:
-    """A plain Hugging Face folder that tags words or answers questions; None for anything else."""
+) -> TokenTagger | QuestionAnswerer | EncoderRegressor | None:
+    """A plain Hugging Face folder that answers with something else than labels of texts."""
     path = hf_folder_meant(model)
-    if path is None:
-        return None
-    from nlpcli.runs.question_answerer import open_plain_answerer
-    from nlpcli.runs.token_tagger import open_plain_tagger
-
-    tagger = open_plain_tagger(path)
-    if tagger is not None:
-        return _told_tagger(path, tagger, console, asked)
-    answerer = open_plain_answerer(path)
-    return None if answerer is None else _told_answerer(path, answerer, console, asked)
-
-
-def _told_answerer(
-    path: Path, answerer: QuestionAnswerer, console: Console, asked: dict[str, Any]
-) -> QuestionAnswerer:
-    console.detail(f"model {path}: answers questions")
-    ready = answerer.on(**{name: asked[name] for name in FOR_ENCODERS if name in asked})
-    ready.ready()  # so that no header is written in vain
-    return ready
-
-
-def _told_tagger(
-    path: Path, tagger: TokenTagger, console: Console, asked: dict[str, Any]
-) -> TokenTagger:
-    console.detail(f"model {path}: {len(tagger.labels):,} tags, {tagger.scheme}")
-    return tagger.on(**{name: asked[name] for name in FOR_ENCODERS if name in asked})
+    return None if path is None else plain_task(path, console, asked)
 
 
 def _stored_answerer(
-    folder: ModelFolder, console: Console, asked: dict[str, Any]
-) -> Classifier | LanguageModel | TokenTagger | SpanFinder | QuestionAnswerer:
-    """A classifier, a tagger of words, what finds spans or answers questions, or a language model
-    that has no labels."""
-    answerer = _stored_questions(folder)
-    if answerer is not None:
-        return _told_answerer(folder.path, answerer, console, asked)
-    if folder.manifest.kind == "bert-tagger":
-        from nlpcli.runs.token_tagger import TokenTagger
-        from nlpcli.store.token_tagger import read_token_tagger
-
-        tagger = TokenTagger(read_token_tagger(folder))
-        return _told_tagger(folder.path, tagger, console, asked)
-    if folder.manifest.kind == "bert-spans":
-        from nlpcli.runs.span_model import SpanFinder
-        from nlpcli.store.span_model import read_span_model
-
-        finder = SpanFinder(read_span_model(folder))
-        console.detail(f"model {folder.path}: {len(finder.labels):,} labels of spans")
-        return finder.on(**{name: asked[name] for name in FOR_ENCODERS if name in asked})
+    folder: ModelFolder, console: Console, asked: dict[str, Any], task: str | None
+) -> Classifier | LanguageModel | TokenTagger | SpanFinder | QuestionAnswerer | EncoderRegressor:
+    """A model for a task, a classifier, or a language model that has no labels."""
+    if folder.manifest.kind == "bert-multitask":
+        return _told(folder.path, one_task(folder, task, asked), console)
+    found = stored_task(folder, console, asked)
+    if found is not None:
+        return found
     if folder.manifest.kind != "ngram-lm" or folder.manifest.labels:
         return _stored_classifier(folder, console, asked)
     from nlpcli.store.language_model import read_language_model
@@ -234,21 +208,6 @@ def _stored_answerer(
         f"model {folder.path}: order {language.model.order}, {language.model.n_words:,} words"
     )
     return language
-
-
-def _stored_questions(folder: ModelFolder) -> QuestionAnswerer | None:
-    """What answers questions, of our making or imported; None for another kind of model."""
-    kind, about = folder.manifest.kind, folder.manifest.config.get("encoder")
-    architecture = about.get("architecture") if isinstance(about, dict) else None
-    if kind not in ("bert-qa", "bert-encoder") or architecture != "BertForQuestionAnswering":
-        return None
-    from nlpcli.runs.question_answerer import QuestionAnswerer, plain_answerer
-    from nlpcli.store.encoder import read_encoder
-    from nlpcli.store.question_answerer import read_question_answerer
-
-    if kind == "bert-qa":
-        return QuestionAnswerer(read_question_answerer(folder))
-    return plain_answerer(read_encoder(folder), str(folder.path))
 
 
 def _tell_vectors(path: Path, vectors: WordVectors, console: Console) -> None:
@@ -281,9 +240,6 @@ def _stored_classifier(folder: ModelFolder, console: Console, asked: dict[str, A
     return _told(folder.path, open_answering(folder, **asked), console)
 
 
-FOR_ENCODERS = ("device", "precision", "threads")
-
-
 def for_encoders(options: dict[str, Any]) -> dict[str, Any]:
     """Of a command's options those that ``open_answering`` takes."""
     pair = options["text_b_column"] is not None
@@ -293,6 +249,7 @@ def for_encoders(options: dict[str, Any]) -> dict[str, Any]:
 def check_asked(opened: object, model: str, context: typer.Context) -> None:
     """Raises UsageError where texts are given for pairs or the other way round, and for what was
     typed and only an encoder heeds. ``model``: its name in messages."""
+    refuse_task(opened, model, context)
     if is_answerer(opened):
         return
     other = context.params["text_b_column"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from nlpcli.commands import cascading, drifting
+from nlpcli.commands import calibrating, cascading, drifting
 from nlpcli.commands.embedding import Pooling, Vectors
 from nlpcli.commands.opening import refuse_same_file, tell_long
 from nlpcli.commands.predict_answers import EXPLAINED, PREFIX, answers_of
@@ -39,6 +39,7 @@ def predict(
         str, typer.Option("--output", "-o", help="Written beside it, renamed when complete.")
     ] = "-",
     store: opt.Store = None,
+    task: opt.TaskOf = None,
     text_column: opt.TextColumn = "text",
     text_b_column: opt.TextBColumn = None,
     top_k: Annotated[int, typer.Option(min=1, help="Labels or answers a row, best first.")] = 1,
@@ -55,6 +56,7 @@ def predict(
         float | None,
         typer.Option(min=0, max=1, help="Or where more than this share would be wrong."),
     ] = None,
+    label_set: calibrating.LabelSet = None,
     explain: Annotated[
         int,
         typer.Option(min=0, help="Add the N n-grams, or words, that move the label most."),
@@ -99,14 +101,17 @@ def predict(
 ) -> None:
     """Add predictions to rows: one output row for each input row, in order.
 
-    A language model adds log10_probability and perplexity, a tagger predicted_tags, one a word: a
-    list as JSON where the words are one, else joined by blanks. A model of spans adds
-    predicted_spans, a list as JSON (start, end, label, score: code points of a text, else words),
-    and predicted_relations where it knows some. A model that answers questions (columns question
-    and context) adds predicted_answer, answer_start, in code points, and predicted_probability; no
-    answer is empty and starts at -1. --explain adds predicted_explanation: what n-grams add to the
-    label's logit, or of an encoder how far the label's log-odds fall with a word masked (with runs
-    of words where a text has more than 64). --cascade adds predicted_by, small or encoder.
+    A regression adds predicted_score, a language model log10_probability and perplexity, a tagger
+    predicted_tags, one a word: a list as JSON where the words are one, else joined by blanks. A
+    model of spans adds predicted_spans, a list as JSON (start, end, label, score: code points of a
+    text, else words), and predicted_relations where it knows some. A model that answers questions
+    (columns question and context) adds predicted_answer, answer_start, in code points, and
+    predicted_probability; no answer is empty and starts at -1. --explain adds
+    predicted_explanation: what n-grams add to the label's logit, or of an encoder how far the
+    label's log-odds fall with a word masked (with runs of words where a text has more than 64).
+    --cascade adds predicted_by, small or encoder. --label-set 0.9 adds predicted_set: the labels
+    among which the true one is in 90 % of rows like those of eval --calibrate, the likeliest first,
+    joined by ; (none where no label is likely).
 
     An encoder gives vectors: --embed cls is the last layer's first position, mean the mean of the
     last layer over all pieces, [CLS] and [SEP] too, last4 (which --words takes) the same of the

@@ -10,20 +10,26 @@ import typer
 from nlpcli.commands import cascading, drifting
 from nlpcli.commands.abstaining import abstain_from
 from nlpcli.commands.asking import is_answerer
+from nlpcli.commands.calibrating import label_set_from
 from nlpcli.commands.embedding import Vectors, refuse_options
 from nlpcli.commands.opening import check_asked, for_encoders, open_answerer
+from nlpcli.commands.opening_tasks import refuse_task
+from nlpcli.commands.regression import is_regressor, score_column
 from nlpcli.commands.tagging import is_marker, mark_columns
 from nlpcli.shell.console import Console
 
 if TYPE_CHECKING:
     from nlpcli.runs.answer_columns import Answers
+    from nlpcli.runs.encoder_regressor import ScoreColumn
     from nlpcli.runs.language_scoring import SentenceScores
     from nlpcli.runs.question_answerer import AnswerColumns
     from nlpcli.runs.span_model import SpanColumn
     from nlpcli.runs.token_tagger import TagColumn
     from nlpcli.store.classifier import Classifier
 
-    Columns = Answers | AnswerColumns | SentenceScores | SpanColumn | TagColumn | Vectors
+    Columns = (
+        Answers | AnswerColumns | ScoreColumn | SentenceScores | SpanColumn | TagColumn | Vectors
+    )
 
 PREFIX = "predicted_"
 EXPLAINED = 128
@@ -31,7 +37,7 @@ EXPLAINED = 128
 FOR_LABELS = {
     "top_k": 1, "threshold": None, "probabilities": False, "abstain_below": 0.0,
     "abstain_error": None, "explain": 0, "cascade": None, "drift": None,
-    "fail_on_drift": False, "select": None,
+    "fail_on_drift": False, "select": None, "label_set": None,
 }  # fmt: skip
 """Options that mean nothing without labels, as they are where they are not given."""
 
@@ -42,8 +48,11 @@ def answers_of(context: typer.Context, store: Path | None, console: Console) -> 
     if options["embed"] or options["words"]:
         unused = {**FOR_LABELS, "text_b_column": None}
         refuse_options(options, unused, "not with vectors of an encoder")
+        refuse_task(None, options["model"], context)
         return Vectors(options, store, console, PREFIX)
-    opened = open_answerer(options["model"], store, console, **for_encoders(options))
+    opened = open_answerer(
+        options["model"], store, console, options["task"], **for_encoders(options)
+    )
     check_asked(opened, options["model"], context)
     if is_marker(opened):
         refuse_options(options, FOR_LABELS, "the model tags words or finds spans")
@@ -55,6 +64,8 @@ def answers_of(context: typer.Context, store: Path | None, console: Console) -> 
         refuse_options(options, unused, "the model answers questions")
         prefix = options["prefix"]
         return AnswerColumns(opened, prefix, usual=prefix == PREFIX, top_k=options["top_k"])
+    if is_regressor(opened):
+        return score_column(opened, options, FOR_LABELS)
     if not opened.labels:
         from nlpcli.runs.language_scoring import SentenceScores
         from nlpcli.store.language_model import LanguageModel
@@ -77,6 +88,7 @@ def _label_columns(
     given = {
         **{name: options[name] for name in ("prefix", "top_k", "threshold", "explain")},
         "all_probabilities": options["probabilities"], "abstain_below": abstain_below,
+        "label_set": label_set_from(opened, options),
     }  # fmt: skip
     if options["cascade"] is None:
         monitor = drifting.monitor_for(options, opened, store, console)

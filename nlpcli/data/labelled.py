@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ from nlpcli.errors import DataError, shown
 
 MOST_WEIGHT = 1e9
 """Of a row; sums of squares of such weights stay within float32."""
+MOST_NUMBER = 1e15
+"""Of a label that is a number, either way."""
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class _Collector:
 
     separator: str | None
     keep_blank: bool
+    numbers: bool
     texts: list[str] = field(default_factory=list)
     labels: list[tuple[str, ...]] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
@@ -55,7 +60,7 @@ class _Collector:
 
     def add_all(self, texts: list[str], labels: list[str], lines: list[int]) -> bool:
         """Keeps many rows of one label each; False, and nothing is kept, where one needs a look."""
-        if self.separator is not None or not all(map(str.strip, labels)):
+        if self.separator is not None or self.numbers or not all(map(str.strip, labels)):
             return False
         if not all(map(str.strip, texts)):
             return False
@@ -76,6 +81,8 @@ class _Collector:
             names = self._sets.setdefault(label, (label,))
             if not label.strip():
                 return "the label is blank"
+            if self.numbers and number_of(label) is None:
+                return f"label {shown(label)}, wanted a number up to {MOST_NUMBER:g}"
         else:
             parts = (part.strip() for part in label.split(self.separator))
             names = tuple(dict.fromkeys(part for part in parts if part))
@@ -90,6 +97,14 @@ class _Collector:
         self.weights.append(number)
         self.lines.append(line)
         return None
+
+
+def number_of(text: str) -> float | None:
+    """The number that a label is, written in decimals; None for anything else."""
+    if not _NUMBER.fullmatch(text.strip()):
+        return None
+    value = float(text)
+    return value if -MOST_NUMBER <= value <= MOST_NUMBER else None
 
 
 def _weight(text: str) -> float | None:
@@ -111,11 +126,13 @@ def read_labelled(
     label_separator: str | None = None,
     keep_blank: bool = False,
     other_columns: Sequence[str] = (),
+    numbers: bool = False,
     on_reject: Reject | None = None,
 ) -> Labelled:
     """Reads a whole file of labelled rows; blank texts are dropped and counted.
 
-    With ``text_b_column`` a text is a pair, as ``data/pairs.py`` joins it.
+    With ``text_b_column`` a text is a pair, as ``data/pairs.py`` joins it. ``numbers``: labels
+    must be such.
     Raises InputMissing; DataError for a bad row (unless skipped) or when no row is left.
     """
     rows = open_rows(path, fmt, on_reject)
@@ -124,7 +141,7 @@ def read_labelled(
     weight = None if weight_column is None else rows.column(weight_column)
     more = {name: rows.column(name) for name in other_columns}
     cells: dict[str, list[str]] = {name: [] for name in more}
-    kept = _Collector(label_separator, keep_blank)
+    kept = _Collector(label_separator, keep_blank, numbers)
     skipped = 0
     for batch in rows.batches():
         texts = texts_of(batch.rows, text, other)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nlpcli.models.bert_config import BertConfig
+from nlpcli.models.dropout import dropout
 from nlpcli.models.layers import EncoderLayer, layer_norm, linear, pool_first
 
 F32 = npt.NDArray[np.float32]
@@ -111,14 +112,16 @@ class Bert(Named):
         """Added to the vectors of the pieces of the next batches, [B, T, D], where there is one."""
 
     def forward(
-        self, ids: Tensor, segments: Tensor | None = None, mask: Tensor | None = None
-    ) -> Tensor:
+        self, ids: Tensor, segments: Tensor | None = None, mask: Tensor | None = None, *,
+        only_first: bool = False,
+    ) -> Tensor:  # fmt: skip
         """Hidden states of the last layer, [B, T, D].
 
         ``ids`` and ``segments`` int64 [B, T], all 0 without; ``mask`` bool [B, T], True for what
-        is no padding.
+        is no padding. ``only_first``: of the last layer nothing but the first position, [B, 1, D],
+        is computed, which saves most of that layer.
         """
-        *_, last = self._states(ids, segments, mask)
+        *_, last = self._states(ids, segments, mask, only_first)
         return last
 
     def hidden_states(
@@ -128,13 +131,14 @@ class Bert(Named):
         return list(self._states(ids, segments, mask))
 
     def _states(
-        self, ids: Tensor, segments: Tensor | None, mask: Tensor | None
+        self, ids: Tensor, segments: Tensor | None, mask: Tensor | None, only_first: bool = False
     ) -> Iterator[Tensor]:
         x = self.embed(ids, segments)
         seen = None if mask is None else mask[:, None, None, :]
         yield x
-        for layer in self.layers:
-            x = layer(x, seen)
+        last = len(self.layers) - 1
+        for number, layer in enumerate(self.layers):
+            x = layer(x, seen, only_first=only_first and number == last)
             yield x
 
     def embed(self, ids: Tensor, segments: Tensor | None) -> Tensor:
@@ -149,7 +153,7 @@ class Bert(Named):
             x = x + functional.embedding(segments, self.segments)
         x = self.norm(x)
         if self.training and self.config.dropout:
-            x = functional.dropout(x, self.config.dropout)
+            x = dropout(x, self.config.dropout)
         return x
 
     def pooled(self, hidden: Tensor) -> Tensor:

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from nlpcli.models.bert import Bert, Named, Part, affine_parts
+from nlpcli.models.bert import Bert, Named, Part, Weights, affine_parts
 from nlpcli.models.bert_config import BertConfig
 from nlpcli.models.layers import linear
+from nlpcli.models.pooling import pool_texts
+from nlpcli.models.sequence_head import CLS, LINEAR, MLP_WIDTH, PREFIX
 
 TINY = 1e-7
 """A root of 0 has no gradient."""
@@ -28,6 +30,8 @@ class EncoderModel(Named):
     """Whether it is ``head`` of ``features``, of which a frozen encoder has always the same."""
     by_position: ClassVar[bool] = False
     """Whether features are of each position, [B, T, D], and not of a row, [B, D]."""
+    reads_first = False
+    """Whether the head looks at the first position alone."""
     remembered: dict[str, Tensor] | None = None
     """Features of rows by their content, while the encoder is frozen and they have room."""
 
@@ -48,35 +52,100 @@ class EncoderModel(Named):
         return lr
 
 
-class SequenceModel(EncoderModel):
-    """An encoder, its pooled first position and a linear layer: ``BertForSequenceClassification``.
+class Mlp(nn.Module):
+    """A layer of rectified units and a linear one above it, [B, D] -> [B, K]."""
 
-    K labels, or one number for a regression.
+    def __init__(self, hidden: int, n_outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.dense, self.output = linear(hidden, MLP_WIDTH), linear(MLP_WIDTH, n_outputs)
+        self._dropout = dropout
+
+    @torch.no_grad()
+    def initialize(self, generator: torch.Generator) -> None:
+        """Rectified units pass on the variance of what they are given (He et al. 2015, "Delving
+        deep into rectifiers", §2.2)."""
+        weight = self.dense.weight
+        drawn = torch.empty(weight.shape)
+        weight.copy_(drawn.normal_(0.0, (2 / weight.shape[1]) ** 0.5, generator=generator))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the linear layer says, [B, K]."""
+        inner = functional.relu(self.dense(x))
+        if self.training and self._dropout:
+            inner = functional.dropout(inner, self._dropout)
+        found: Tensor = self.output(inner)
+        return found
+
+
+def text_vectors(bert: Bert, pooling: str, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
+    """A vector of each text, [B, D]."""
+    seen = None if bool(mask.all()) else mask
+    if pooling == CLS:
+        return bert.pooled(bert(ids, segments, seen, only_first=True))
+    hidden = bert(ids, segments, seen)
+    return pool_texts(hidden.float(), mask, pooling).to(hidden.dtype)
+
+
+class SequenceModel(EncoderModel):
+    """An encoder, a vector of the text and a head above it; with a linear head and the pooled
+    first position ``BertForSequenceClassification``.
+
+    K labels, or one number for a regression. ``head`` and ``pooling`` as in ``sequence_head.py``.
     """
 
     splits = True
 
-    def __init__(self, config: BertConfig, n_outputs: int, dropout: float) -> None:
+    def __init__(
+        self, config: BertConfig, n_outputs: int, dropout: float, *, head: str = LINEAR,
+        pooling: str = CLS,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.bert = Bert(config)
-        self.classifier = linear(config.hidden, n_outputs)
-        self._dropout = dropout
+        self.bert = Bert(config, pooler=pooling == CLS)
+        self.n_outputs = n_outputs
+        self.classifier: nn.Linear | Mlp
+        if head == LINEAR:
+            self.classifier = linear(config.hidden, n_outputs)
+        else:
+            self.classifier = Mlp(config.hidden, n_outputs, dropout)
+        self._pooling, self._dropout = pooling, dropout
+        self.reads_first = pooling == CLS
+
+    @torch.no_grad()
+    def initialize(self, scale: float, generator: torch.Generator) -> None:
+        """As of every module, but for rectified units."""
+        super().initialize(scale, generator)
+        if isinstance(self.classifier, Mlp):
+            self.classifier.initialize(generator)
 
     def features(self, ids: Tensor, segments: Tensor, mask: Tensor) -> Tensor:
-        """Pooled vectors [B, D]."""
-        return self.bert.pooled(self.bert(ids, segments, None if bool(mask.all()) else mask))
+        """A vector of each text, [B, D]."""
+        return text_vectors(self.bert, self._pooling, ids, segments, mask)
 
     def head(self, features: Tensor) -> Tensor:
         """Logits [B, K], float32."""
         if self.training and self._dropout:
             features = functional.dropout(features, self._dropout)
-        logits: Tensor = self.classifier(features)
+        precision = next(self.classifier.parameters()).dtype
+        logits: Tensor = self.classifier(features.to(precision))
         return logits.float()
+
+    @torch.no_grad()
+    def keep_head_exact(self, weights: Weights) -> None:
+        """The head computes in float32 from now on, whatever the encoder does: a number that is
+        far from 0, as a year is, would lose its last digits in bfloat16."""
+        self.classifier.float()
+        for part in self.parts():
+            if part.name.startswith(PREFIX):
+                part.view.copy_(torch.from_numpy(weights[part.name]))
 
     def parts(self) -> Iterator[Part]:
         """All parameters."""
         yield from self.bert.parts()
-        yield from affine_parts("classifier", self.classifier)
+        if isinstance(self.classifier, Mlp):
+            yield from affine_parts("classifier.dense", self.classifier.dense)
+            yield from affine_parts("classifier.output", self.classifier.output)
+        else:
+            yield from affine_parts("classifier", self.classifier)
 
 
 def sequence_loss(

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import skip_init
 
-from nlpcli.models.attention import attend
+from nlpcli.models.attention import attend, attend_first
 from nlpcli.models.bert_config import BertConfig
+from nlpcli.models.dropout import dropout
 
 
 def linear(n_in: int, n_out: int) -> nn.Linear:
@@ -55,19 +56,35 @@ class EncoderLayer(nn.Module):
         self.narrow = linear(config.intermediate, config.hidden)
         self.output_norm = layer_norm(config)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """``x`` [B, T, D]; ``mask`` bool [B, 1, 1, T], True where a position may be looked at."""
-        dropout = self._attention_dropout if self.training else 0.0
-        mixed = attend(self.qkv(x), self._heads, mask, dropout)
+    def forward(self, x: Tensor, mask: Tensor | None, *, only_first: bool = False) -> Tensor:
+        """``x`` [B, T, D]; ``mask`` bool [B, 1, 1, T], True where a position may be looked at.
+
+        ``only_first``: [B, 1, D]; the first position's query looks at the keys and values of all,
+        and nothing else of the others is computed.
+        """
+        if only_first:
+            return self._first(x, mask)
+        return self._behind(x, attend(self.qkv(x), self._heads, mask, self._p_drop()))
+
+    def _first(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        hidden, (weight, bias) = x.shape[2], (self.qkv.weight, self.qkv.bias)
+        query = functional.linear(x[:, 0], weight[:hidden], bias[:hidden])
+        key_value = functional.linear(x, weight[hidden:], bias[hidden:])
+        mixed = attend_first(query, key_value, self._heads, mask, self._p_drop())
+        return self._behind(x[:, :1], mixed[:, None])
+
+    def _p_drop(self) -> float:
+        return self._attention_dropout if self.training else 0.0
+
+    def _behind(self, x: Tensor, mixed: Tensor) -> Tensor:
+        """What is behind the attention, which is ``mixed``."""
         x = self.attention_norm(x + self._drop(self.attended(mixed)))
         inner = self._activation(self.widen(x))
         normed: Tensor = self.output_norm(x + self._drop(self.narrow(inner)))
         return normed
 
     def _drop(self, x: Tensor) -> Tensor:
-        if not self.training or not self._dropout:
-            return x
-        return functional.dropout(x, self._dropout)
+        return dropout(x, self._dropout) if self.training else x
 
 
 def pool_first(pooler: nn.Linear, hidden: Tensor) -> Tensor:

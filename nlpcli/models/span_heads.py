@@ -19,7 +19,7 @@ from nlpcli.models.bert_config import BertConfig
 from nlpcli.models.encoder_heads import EncoderModel
 from nlpcli.models.span_config import PREFIX, SpanConfig, span_head_shapes
 
-HEAD_RATE = 1e-3
+HEAD_RATE = 4e-3
 """Least learning rate of the head, all of which begins at random."""
 
 NONE_AT_FIRST = 4.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nlpcli.errors import UsageError, nearest
 
-_FORM = re.compile(r"\s*(\w+)\s*(>=|=|>|<=|<)\s*([0-9.eE+-]+)\s*")
+_FORM = re.compile(r"\s*([\w.]+)\s*(>=|=|>|<=|<)\s*([0-9.eE+-]+)\s*")
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,10 @@ class Condition:
         return f"{self.metric} is {value:.6g}, wanted {words[self.sign]} {self.limit:g}"
 
 
-LESS_IS_BETTER = ("perplexity", "perplexity_without_unknown", "bits_per_character")
-"""Of a language model."""
+LESS_IS_BETTER = (
+    "perplexity", "perplexity_without_unknown", "bits_per_character", "mse", "rmse", "mae",
+)  # fmt: skip
+"""Of a language model, and of a regression."""
 
 
 def parse_condition(text: str, option: str) -> Condition:

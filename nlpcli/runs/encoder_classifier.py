@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,14 @@ from nlpcli.data.pairs import parted
 from nlpcli.errors import DataError
 from nlpcli.formats.hf_names import PRETRAINING
 from nlpcli.runs.long_texts import LongTexts
-from nlpcli.store.encoder_classifier import ARCHITECTURE, SHORTEST, Answering, StoredClassifier
+from nlpcli.store.encoder_classifier import (
+    ARCHITECTURE,
+    REGRESSION,
+    SHORTEST,
+    Answering,
+    StoredClassifier,
+)
+from nlpcli.store.recalibration import Recalibration, moved
 from nlpcli.text.wordpiece import Ragged, WordPieceTokenizer
 
 if TYPE_CHECKING:
@@ -73,15 +80,18 @@ def activated(logits: F64, answering: Answering) -> F64:
 class EncoderClassifier:
     """Texts -> probabilities, by a model that is loaded when the first text comes.
 
-    ``long_texts``: what it was asked for that is longer than it reads.
+    ``long_texts``: what it was asked for that is longer than it reads. ``task``: its name among
+    those that share the encoder, if there are others.
     """
+
+    task: str | None = None
 
     def __init__(
         self, stored: StoredClassifier, *, device: str = "auto", precision: str = "auto",
         threads: int | None = None,
     ) -> None:  # fmt: skip
         self.stored, self.answering = stored, stored.answering
-        self.labels = list(stored.encoder.labels)
+        self.labels = list(stored.labels)
         self._device, self._precision, self._threads = device, precision, threads
         words = WordPieceTokenizer.from_json(stored.encoder.tokenizer_json, "the model")
         self.cutter = Cutter(words, stored.answering)
@@ -108,6 +118,11 @@ class EncoderClassifier:
         """As of a TextClassifier."""
         return self.answering.abstention
 
+    @property
+    def recalibration(self) -> Recalibration | None:
+        """As of a TextClassifier."""
+        return self.answering.recalibration
+
     def limit(self, asked: float | None) -> float:
         """The threshold in force: the one asked for, else the saved one."""
         return next((t for t in (asked, self.answering.threshold) if t is not None), 0.5)
@@ -123,7 +138,8 @@ class EncoderClassifier:
         asked = np.array([place[text] for text in texts], np.int64)
         rows = self.cutter.rows(list(place))
         self.long_texts.count(rows, asked)
-        return activated(self.logits_of(rows), self.answering)[asked]
+        found = activated(self.logits_of(rows), self.answering)
+        return moved(found, self.recalibration)[asked]
 
     def logits(self, texts: Sequence[str]) -> F64:
         """Logits, float64 [len(texts), len(labels)]."""
@@ -151,11 +167,17 @@ class EncoderClassifier:
             set_threads(self._threads)
             place = choose_device(self._device)
             config = self.stored.encoder.config
-            model = SequenceModel(config, len(self.labels), 0.0)
-            model.load(self.stored.encoder.weights)
+            answering = self.answering
+            model = SequenceModel(
+                config, len(self.labels), 0.0, head=answering.head, pooling=answering.pooling
+            )
+            weights = {**self.stored.encoder.weights, **(self.stored.head or {})}
+            model.load(weights)
             bare = replace(self.stored.encoder, weights={})  # not twice in memory
             self.stored = replace(self.stored, encoder=bare)
             self._model = model.to(place, choose_precision(self._precision, place)).eval()
+            if answering.regression:
+                model.keep_head_exact(weights)
         return self._model
 
 
@@ -165,7 +187,6 @@ def plain_classifier(encoder: Encoder, where: str, *, pair: bool) -> StoredClass
     Whether it was made for ``pair`` such folders do not say. Raises DataError for one of another
     task, or that cannot be asked.
     """
-    longest = encoder.config.max_positions
     if encoder.architecture in PRETRAINING:
         raise DataError(
             f"{where}: an encoder, which gives vectors and no labels",
@@ -177,14 +198,36 @@ def plain_classifier(encoder: Encoder, where: str, *, pair: bool) -> StoredClass
             f"{ARCHITECTURE}"
         )
     several = encoder.problem_type == "multi_label_classification"
-    if encoder.problem_type == "regression" or (len(encoder.labels) < 2 and not several):
+    if is_regression(encoder.architecture, encoder.problem_type, len(encoder.labels)):
         raise DataError(f"{where}: a regression, wanted a classifier of 2 labels or more")
+    if len(encoder.labels) < 2 and not several:
+        raise DataError(f"{where}: 1 label, wanted a classifier of 2 labels or more")
     if len(set(encoder.labels)) < len(encoder.labels):
         raise DataError(f"{where}: two labels have the same name")
+    separator = ";" if several else None
+    return _as_it_is(encoder, where, pair=pair, separator=separator)
+
+
+def plain_regressor(encoder: Encoder, where: str, *, pair: bool) -> StoredClassifier:
+    """Another program's regression; the rest as ``plain_classifier``."""
+    if len(encoder.labels) != 1:
+        raise DataError(f"{where}: a regression of {len(encoder.labels)} numbers, wanted 1")
+    return _as_it_is(encoder, where, pair=pair, regression=True)
+
+
+def is_regression(architecture: str | None, problem_type: str | None, n_labels: int) -> bool:
+    """Whether a folder answers with numbers: transformers takes one label without a problem_type
+    for that."""
+    if architecture != ARCHITECTURE:
+        return False
+    return problem_type == REGRESSION or (problem_type is None and n_labels == 1)
+
+
+def _as_it_is(encoder: Encoder, where: str, *, pair: bool, **answering: Any) -> StoredClassifier:
+    longest = encoder.config.max_positions
     if longest < SHORTEST:
         raise DataError(f"{where}: {longest} positions, wanted {SHORTEST} or more")
     if pair and encoder.config.type_vocab < 2:
         raise DataError(f"{where}: knows one segment, wanted 2 for pairs")
-    separator = ";" if several else None
-    answering = Answering(pair=pair, separator=separator, max_length=min(512, longest))
-    return StoredClassifier(encoder, answering)
+    given = Answering(pair=pair, max_length=min(512, longest), **answering)
+    return StoredClassifier(encoder, given)

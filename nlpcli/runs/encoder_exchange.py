@@ -11,7 +11,9 @@ from nlpcli.errors import InputMissing, UsageError
 from nlpcli.runs import interrupts
 from nlpcli.runs.memory import free_memory
 from nlpcli.store.encoder import KIND, Encoder, open_plain, write_encoder
+from nlpcli.store.encoder_classifier import HEAD
 from nlpcli.store.folder import MANIFEST
+from nlpcli.store.multitask import HEADS as TASK_HEADS
 from nlpcli.store.plain_folder import check_folder_free, write_plain_folder
 from nlpcli.store.span_model import HEAD as SPAN_HEAD
 
@@ -84,5 +86,6 @@ def export_encoder(encoder: Encoder, target: Path, *, force: bool) -> list[str]:
 
 def head_beside(opened: OpenedEncoder) -> list[str]:
     """The head of a fine-tuned model that lies in a file beside its encoder, if one does."""
-    there = opened.folder is not None and SPAN_HEAD in opened.folder.manifest.files
-    return ["span"] if there else []
+    files = {} if opened.folder is None else opened.folder.manifest.files
+    heads = {SPAN_HEAD: "span", HEAD: "classification", TASK_HEADS: "multi-task"}
+    return [name for file, name in heads.items() if file in files]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.errors import DataError
+from nlpcli.models.sequence_head import CLS, Folding
 from nlpcli.runs import interrupts
 from nlpcli.runs.encoder_classifier import Cutter, EncoderClassifier, activated
 from nlpcli.runs.finetuning_parts import (
@@ -19,8 +21,11 @@ from nlpcli.runs.finetuning_parts import (
     calibrated,
     check_dev_labels,
     digest,
+    hint_at_numbers,
     make_plan,
     scorer,
+    targets_of,
+    tuned,
 )
 from nlpcli.runs.finetuning_watch import Watch
 from nlpcli.runs.interrupts import Interrupted
@@ -43,6 +48,7 @@ if TYPE_CHECKING:
     from nlpcli.runs.reporting import Rejects, Reporter
     from nlpcli.store.draft import Draft
     from nlpcli.store.store import Store
+    from nlpcli.training.answers import SequenceObjective
     from nlpcli.training.finetuning import Finetuning
     from nlpcli.training.ranks import Ranks
 
@@ -65,6 +71,7 @@ class FinetuneRun:
         self._reject, self._program = reject, f"nlpcli {__version__}"
         self._ranks = ranks
         self._begun, self._threads = time.perf_counter(), 0
+        self._folding: Folding | None = None
 
     def run(self, draft: Draft) -> dict[str, Any]:
         """The report: ``path`` of the version; ``refused`` says why it is not served, if so.
@@ -146,6 +153,11 @@ class FinetuneRun:
         if len(names) < (1 if request.separator is not None else 2):
             seen = ", ".join(names) or "none"
             raise DataError(f"{request.train}: at least 2 labels are needed, seen: {seen}")
+        if request.binary_sigmoid and len(names) != 2:
+            raise DataError(f"{request.train}: {len(names)} labels, --binary-sigmoid wants 2")
+        hint = hint_at_numbers(names)
+        if hint is not None and request.separator is None:
+            self._console.say(hint)
         if request.dev is not None:
             columns = {**columns, "weight_column": None}
             dev = read_labelled(request.dev, request.fmt, on_reject=self._reject, **columns)
@@ -186,13 +198,10 @@ class FinetuneRun:
 
     def _prepared(self, parts: Parts, answering: Answering) -> tuple[Finetuning, Any]:
         """The training, ready to go, and what cuts texts. Raises UsageError, Unavailable."""
-        from nlpcli.batching.labels import LabelSets
-        from nlpcli.batching.text_windows import of_rows
         from nlpcli.models.encoder_heads import SequenceModel
-        from nlpcli.training.answers import SequenceObjective, logits_of
+        from nlpcli.training.answers import logits_of
         from nlpcli.training.device import choose_device, set_threads
         from nlpcli.training.finetuning import Finetuning
-        from nlpcli.training.fit import class_importance
         from nlpcli.training.precision import choose_precision
 
         request, encoder = self._request, self._request.base.encoder
@@ -204,27 +213,22 @@ class FinetuneRun:
         self._tell_cut(rows, answering)
         # refuses what does not fit into memory
         make_plan(request, parts, n_cut=rows.n_cut, n_read=len(rows))
-        sets = LabelSets.of(parts.train.labels, parts.names)
-        targets: npt.NDArray[Any] = sets.ids.astype(np.int64)
-        if request.separator is not None:
-            targets = sets.dense(np.arange(len(parts.train.texts))).astype(np.float32)
-        importance = class_importance(sets, parts.class_weight, parts.train.weights)
-        targets, importance = of_rows(rows, targets, importance)
         config = request.config
         model = SequenceModel(
             replace(encoder.config, dropout=config.dropout, attention_dropout=config.dropout),
-            len(parts.names), config.dropout,
+            1 if request.binary_sigmoid else len(parts.names), config.dropout,
+            head=answering.head, pooling=answering.pooling,
         )  # fmt: skip
-        if not begin(model, encoder.weights, request.seed):
+        if not begin(model, encoder.weights, request.seed) and answering.pooling == CLS:
             self._console.warn(f"{request.base.path} has no pooler: it begins at random")
+        objective, self._folding = self._targets(parts, rows)
         dev = None if parts.dev is None else cutter.rows(parts.dev.texts)
-        measure = scorer(parts, answering)
+        measure = self._dev_scorer(parts, answering)
 
         def score() -> float:
             assert dev is not None and measure is not None
-            return measure(logits_of(model, dev, cutter.specials))
+            return measure(self._folded(logits_of(model, dev, cutter.specials)))
 
-        objective = SequenceObjective(targets, importance, config.label_smoothing, config.focal)
         training = Finetuning(
             model, rows, objective, cutter.specials, config, seed=request.seed, device=place,
             precision=precision,
@@ -237,6 +241,22 @@ class FinetuneRun:
         )
         return training, cutter
 
+    def _targets(self, parts: Parts, rows: Rows) -> tuple[SequenceObjective, Folding | None]:
+        """What is learnt about the texts, and how its outputs are kept, where that is otherwise."""
+        folding = Folding.of_logit() if self._request.binary_sigmoid else None
+        return targets_of(self._request, parts, rows), folding
+
+    def _dev_scorer(self, parts: Parts, answering: Answering) -> Callable[[F64], float] | None:
+        """How good the outputs for the dev rows are."""
+        return scorer(parts, answering)
+
+    def _folded(self, outputs: F64) -> F64:
+        return outputs if self._folding is None else self._folding.outputs(outputs)
+
+    def _kept_weights(self, training: Finetuning) -> dict[str, npt.NDArray[np.float32]]:
+        weights = training.weights()
+        return weights if self._folding is None else self._folding.weights(weights)
+
     def _measured(
         self, training: Finetuning, cutter: Cutter, parts: Parts, answering: Answering,
         report: dict[str, Any],
@@ -246,22 +266,20 @@ class FinetuneRun:
         from nlpcli.runs.scoring import plain_metrics, score
         from nlpcli.training.answers import logits_of
 
-        base = self._request.base.encoder
-        encoder = replace(
-            base, weights=training.weights(), architecture="BertForSequenceClassification",
-            labels=parts.names, span_boundary=None, classifier_dropout=None,
-            problem_type="multi_label_classification" if answering.separator is not None
-            else "single_label_classification",
-        )  # fmt: skip
         report["metrics"] = {}
         if parts.dev is not None:
             assert isinstance(training.model, SequenceModel)
-            logits = logits_of(training.model, cutter.rows(parts.dev.texts), cutter.specials)
+            outputs = logits_of(training.model, cutter.rows(parts.dev.texts), cutter.specials)
+            logits = self._folded(outputs)
             answering = calibrated(answering, logits, parts, self._request.threshold)
         elif answering.separator is not None:
             asked = self._request.threshold
             answering = replace(answering, threshold=0.5 if asked is None else asked)
-        stored = StoredClassifier(encoder, answering)
+        several = answering.separator is not None
+        stored = tuned(
+            self._request.base.encoder, self._kept_weights(training), answering, parts.names,
+            "multi_label_classification" if several else "single_label_classification",
+        )  # fmt: skip
         if parts.dev is not None:
             found = activated(logits, answering)
             classifier = EncoderClassifier(stored)
@@ -282,9 +300,9 @@ class FinetuneRun:
         self, draft: Draft, stored: StoredClassifier, options: dict[str, Any]
     ) -> tuple[str, dict[str, Any]]:
         """Writes the files; gives the kind of model and its configuration for the manifest."""
-        from nlpcli.store.encoder_classifier import KIND, write_encoder_classifier
+        from nlpcli.store.encoder_classifier import write_encoder_classifier
 
-        return KIND, write_encoder_classifier(draft, stored, options)
+        return stored.answering.kind, write_encoder_classifier(draft, stored, options)
 
     def _publish(
         self, draft: Draft, stored: StoredClassifier, parts: Parts, record: dict[str, Any],

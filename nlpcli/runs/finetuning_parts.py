@@ -11,24 +11,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from nlpcli.data.labelled import number_of
 from nlpcli.errors import DataError, UsageError, shown
+from nlpcli.models.sequence_head import CLS, LINEAR, PREFIX, n_parameters
 from nlpcli.runs.encoder_classifier import activated
 from nlpcli.runs.encoder_exchange import folder_content
 from nlpcli.runs.encoder_planning import check_memory, memory_needed, shapes
-from nlpcli.store.encoder_classifier import Answering
+from nlpcli.store.encoder_classifier import ARCHITECTURE, BARE, Answering, StoredClassifier
 
 if TYPE_CHECKING:
+    from nlpcli.batching.framing import Rows
     from nlpcli.data.labelled import Labelled
     from nlpcli.data.rows import RowFormat
     from nlpcli.models.encoder_heads import EncoderModel
     from nlpcli.runs.conditions import Condition
     from nlpcli.runs.request import Parts
-    from nlpcli.store.encoder import OpenedEncoder
+    from nlpcli.store.encoder import Encoder, OpenedEncoder
+    from nlpcli.training.answers import SequenceObjective
     from nlpcli.training.finetuning_config import FinetuneConfig
 
 F64 = npt.NDArray[np.float64]
 PRIOR = 1.0
 """Of the scale of logits that were trained as they are."""
+FEWEST_NUMBERS = 20
+"""Different labels that are numbers; with more of them a regression may be meant."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +62,9 @@ class FinetuneRequest:
     gate: list[Condition | None]
     if_changed: bool
     ranks: int = 1
+    head: str = LINEAR
+    pooling: str = CLS
+    binary_sigmoid: bool = False
 
     @property
     def separator(self) -> str | None:
@@ -66,7 +75,8 @@ class FinetuneRequest:
         """How rows are read and answered, before anything is measured."""
         return Answering(
             pair=self.pair, separator=self.separator, max_length=self.config.max_length,
-            long=self.config.long, window_overlap=self.config.window_overlap,
+            long=self.config.long, window_overlap=self.config.window_overlap, head=self.head,
+            pooling=self.pooling,
         )  # fmt: skip
 
     def record(self, parts: Parts, program: str) -> dict[str, Any]:
@@ -85,6 +95,7 @@ class FinetuneRequest:
             "threshold": self.threshold, "patience": self.patience, "seed": self.seed,
             "threads": self.threads, "device": self.device, "precision": self.precision,
             "ranks": self.ranks,
+            "head": self.head, "pooling": self.pooling, "binary_sigmoid": self.binary_sigmoid,
             "publish_if": [str(condition or "better") for condition in self.gate],
         }  # fmt: skip
         plain: dict[str, Any] = json.loads(json.dumps(record))
@@ -92,7 +103,10 @@ class FinetuneRequest:
 
     def n_head_parameters(self, n_labels: int) -> int:
         """Numbers of what stands above the encoder."""
-        return n_labels * (self.base.encoder.config.hidden + 1)
+        hidden = self.base.encoder.config.hidden
+        n_outputs = 1 if self.binary_sigmoid else n_labels
+        unused = hidden * (hidden + 1) if self.pooling != CLS else 0  # of a pooler
+        return n_parameters(hidden, n_outputs, self.head) - unused
 
 
 def digest(record: dict[str, Any]) -> str:
@@ -129,6 +143,18 @@ def make_plan(
     }  # fmt: skip
 
 
+def hint_at_numbers(names: list[str]) -> str | None:
+    """What to say where labels look like numbers to be learnt as such; None where they do not."""
+    numbers = {name: number for name in names if (number := number_of(name)) is not None}
+    broken = [name for name, number in numbers.items() if number % 1]
+    if len(names) <= FEWEST_NUMBERS or len(numbers) < len(names) or not broken:
+        return None
+    return (
+        f"{len(names):,} different labels, all of them numbers such as {shown(broken[0])}, are "
+        "learnt as names: --task regression learns numbers"
+    )
+
+
 def check_dev_labels(source: str, dev: Labelled, names: list[str]) -> None:
     """Raises DataError for labels that no training row has: nothing could ever answer them."""
     known = set(names)
@@ -152,12 +178,51 @@ def begin(model: EncoderModel, weights: dict[str, Any], seed: int) -> bool:
 
     model.initialize(model.bert.config.initializer_range, torch.Generator().manual_seed(seed))
     drawn = model.weights()
-    head = {n for n in drawn if n.startswith("classifier.")}
+    head = {n for n in drawn if n.startswith(PREFIX)}
     try:
         model.load({**drawn, **{n: a for n, a in weights.items() if n in drawn and n not in head}})
     except ValueError as error:
         raise UsageError(f"--from: {error}") from None
     return "pooler.dense.weight" in weights
+
+
+def targets_of(request: FinetuneRequest, parts: Parts, rows: Rows) -> SequenceObjective:
+    """What is learnt about the training texts, which the encoder reads as ``rows``."""
+    from nlpcli.batching.labels import LabelSets
+    from nlpcli.batching.text_windows import of_rows
+    from nlpcli.training.answers import SequenceObjective
+    from nlpcli.training.fit import class_importance
+
+    sets = LabelSets.of(parts.train.labels, parts.names)
+    targets: npt.NDArray[Any] = sets.ids.astype(np.int64)
+    if request.separator is not None:
+        targets = sets.dense(np.arange(len(parts.train.texts))).astype(np.float32)
+    if request.binary_sigmoid:
+        targets = targets[:, None].astype(np.float32)
+    importance = class_importance(sets, parts.class_weight, parts.train.weights)
+    targets, importance = of_rows(rows, targets, importance)
+    config = request.config
+    return SequenceObjective(targets, importance, config.label_smoothing, config.focal)
+
+
+def tuned(
+    base: Encoder, weights: dict[str, Any], answering: Answering, names: list[str], problem: str
+) -> StoredClassifier:
+    """The model to keep, of ``weights`` as trained; a head that transformers has no class for
+    goes into a file of its own. Another head than the pooler's leaves the base its pooler."""
+    encoder = replace(base, span_boundary=None, classifier_dropout=None)
+    if answering.is_plain:
+        encoder = replace(
+            encoder, weights=weights, architecture=ARCHITECTURE, labels=names, problem_type=problem
+        )
+        return StoredClassifier(encoder, answering)
+    head = {name: array for name, array in weights.items() if name.startswith(PREFIX)}
+    pooler = {name: a for name, a in base.weights.items() if name.startswith("pooler.")}
+    rest = {name: array for name, array in weights.items() if name not in head}
+    encoder = replace(
+        encoder, weights={**pooler, **rest}, architecture=BARE, labels=[], problem_type=None
+    )
+    return StoredClassifier(encoder, answering, head, names)
 
 
 def scorer(parts: Parts, answering: Answering) -> Callable[[F64], float] | None:

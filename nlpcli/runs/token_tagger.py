@@ -135,16 +135,11 @@ def open_plain_tagger(path: Path) -> TokenTagger | None:
 
     Raises InputMissing, DataError, Unavailable without the memory.
     """
-    from nlpcli.formats.bounded import open_bounded
-    from nlpcli.formats.hf_config import parse_config
-    from nlpcli.formats.hf_folder import CONFIG, LARGEST_JSON
     from nlpcli.runs.memory import free_memory
+    from nlpcli.runs.plain_folders import plain_config
 
-    with open_bounded(path / CONFIG) as reader:
-        if reader.remaining > LARGEST_JSON:
-            return None
-        config = parse_config(reader.read(reader.remaining, "the file"), str(path / CONFIG))
-    if config.architecture != ARCHITECTURE:
+    config = plain_config(path)
+    if config is None or config.architecture != ARCHITECTURE:
         return None
     encoder = open_plain(path, room=free_memory()).encoder
     longest = min(512, encoder.config.max_positions)

@@ -67,6 +67,9 @@ Model = Annotated[
         "--model", "-m", help="A name, NAME@VERSION, a path with a /, or a fastText file."
     ),
 ]
+TaskOf = Annotated[
+    str | None, typer.Option("--task", help="Of a model of several tasks: the one that answers.")
+]
 Format = Annotated[
     InputFormat | None, typer.Option("--format", help="Of the input [default: by ending, or csv].")
 ]

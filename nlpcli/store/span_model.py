@@ -15,7 +15,7 @@ from nlpcli.store.draft import Draft
 from nlpcli.store.encoder import Encoder, read_encoder, write_encoder
 from nlpcli.store.folder import ModelFolder
 from nlpcli.store.tensors import load_tensors, write_tensors
-from nlpcli.store.validation import LARGEST
+from nlpcli.store.validation import check_head_tensors
 
 KIND = "bert-spans"
 KEY = "spans"
@@ -101,14 +101,4 @@ def _check_head(stored: StoredSpans, where: str) -> None:
         stored.config, stored.encoder.config.hidden, len(stored.labels),
         len(stored.spanning.relations),
     )  # fmt: skip
-    if stored.head.keys() != wanted.keys():
-        raise DataError(f"{where}: wanted the tensors {', '.join(wanted)}")
-    for name, shape in wanted.items():
-        array = stored.head[name]
-        if array.shape != shape or array.dtype != np.float32:
-            raise DataError(
-                f"{where}: tensor {name}: {array.dtype} {array.shape}, wanted float32 {shape}"
-            )
-        if not (np.abs(array) <= LARGEST).all():  # NaN fails too
-            raise DataError(f"{where}: tensor {name} holds a value that is not finite, or too "
-                            "large")  # fmt: skip
+    check_head_tensors(stored.head, wanted, where)

@@ -14,7 +14,7 @@ from nlpcli.store.draft import Draft
 from nlpcli.store.encoder import Encoder, read_encoder, write_encoder
 from nlpcli.store.folder import ModelFolder
 from nlpcli.store.tensors import load_tensors, write_tensors
-from nlpcli.store.validation import LARGEST
+from nlpcli.store.validation import check_head_tensors
 from nlpcli.text.tag_schemes import NONE, SCHEMES, letter_and_type
 
 KIND = "bert-tagger"
@@ -59,7 +59,7 @@ def write_token_tagger(
     ``write_encoder``, DataError for a field that would not be read again."""
     about = {**asdict(stored.tagging), "crf": None if stored.crf is None else CRF}
     if stored.crf is not None:
-        _check_field(stored.crf, stored.encoder, "the field")
+        check_head_tensors(stored.crf, crf_shapes(len(stored.encoder.labels)), "the field")
         write_tensors(draft, CRF, dict(stored.crf))
     return write_encoder(draft, stored.encoder, {**options, KEY: about})
 
@@ -77,7 +77,7 @@ def read_token_tagger(folder: ModelFolder) -> StoredTagger:
     crf = None
     if about["crf"] is not None:
         crf = load_tensors(folder, CRF)
-        _check_field(crf, encoder, f"{folder.path / CRF}")
+        check_head_tensors(crf, crf_shapes(len(encoder.labels)), str(folder.path / CRF))
     own = {name: value for name, value in about.items() if name != "crf"}
     return StoredTagger(encoder, Tagging(**own), crf)
 
@@ -100,18 +100,3 @@ def _check(about: dict[str, Any], encoder: Encoder, where: str) -> None:
                 letter_and_type(label)
     except ValueError as error:
         raise DataError(f"{where}: config.{KEY}.scheme: {error}") from None
-
-
-def _check_field(tensors: dict[str, npt.NDArray[Any]], encoder: Encoder, where: str) -> None:
-    wanted = crf_shapes(len(encoder.labels))
-    if tensors.keys() != wanted.keys():
-        raise DataError(f"{where}: wanted the tensors {', '.join(wanted)}")
-    for name, shape in wanted.items():
-        array = tensors[name]
-        if array.shape != shape or array.dtype != np.float32:
-            raise DataError(
-                f"{where}: tensor {name}: {array.dtype} {array.shape}, wanted float32 {shape}"
-            )
-        if not (np.abs(array) <= LARGEST).all():  # NaN fails too
-            raise DataError(f"{where}: tensor {name} holds a value that is not finite, or too "
-                            "large")  # fmt: skip

@@ -136,6 +136,21 @@ def check_tensors(
         raise DataError(f"{where}: tensor hashes holds a value twice")
 
 
+def check_head_tensors(
+    tensors: dict[str, npt.NDArray[Any]], shapes: dict[str, tuple[int, ...]], where: str
+) -> None:
+    """The tensors of an encoder's second file: just these, float32. Raises DataError."""
+    if tensors.keys() != shapes.keys():
+        raise DataError(f"{where}: wanted the tensors {', '.join(shapes)}")
+    for name, shape in shapes.items():
+        array = tensors[name]
+        if array.shape != shape or array.dtype != np.float32:
+            raise DataError(
+                f"{where}: tensor {name}: {array.dtype} {array.shape}, wanted float32 {shape}"
+            )
+        _check_values(name, array, where)
+
+
 def _check_values(name: str, array: npt.NDArray[Any], where: str) -> None:
     low, high = float(array.min(initial=np.inf)), float(array.max(initial=-np.inf))
     if not (low >= -LARGEST and high <= LARGEST):  # NaN is passed on by both

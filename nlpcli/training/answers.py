@@ -68,7 +68,7 @@ def logits_of(model: SequenceModel, rows: Rows, specials: Specials) -> F64:
     The mean of logits, which is a number itself where the model gives one, and to which what is
     calibrated on dev rows applies as it is.
     """
-    found = np.zeros((len(rows), model.classifier.out_features))
+    found = np.zeros((len(rows), model.n_outputs))
     for chosen, logits in answers(model, rows, specials):
         found[chosen] = logits.double().cpu().numpy()
     return found if rows.windows is None else rows.windows.means(found)

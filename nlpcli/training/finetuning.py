@@ -14,7 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nlpcli.batching.framing import Rows, Specials, shuffled_batches
+from nlpcli.batching.epoch_plans import Plan, RowPlan
+from nlpcli.batching.framing import Rows, Specials
 from nlpcli.errors import NegativeAnswer
 from nlpcli.models.encoder_heads import EncoderModel
 from nlpcli.training.encoder_optimizers import EncoderOptimizer
@@ -62,13 +63,14 @@ class Finetuning:
     better one it ends. On the CPU the result has the same bits for the same seed, rows,
     configuration and threads. Of an encoder that is frozen as a whole features are computed once
     and kept, where ``keeps_features``. Raises NegativeAnswer when gradients are not finite,
-    Unavailable when a GPU's memory does not hold a row.
+    Unavailable when a GPU's memory does not hold a row. ``plan``: the rows of each step; else all
+    rows once an epoch.
     """
 
     def __init__(
         self, model: EncoderModel, rows: Rows, objective: Objective, specials: Specials,
         config: FinetuneConfig, *, seed: int, device: torch.device, precision: torch.dtype,
-        score: Score | None = None, patience: int | None = None,
+        score: Score | None = None, patience: int | None = None, plan: Plan | None = None,
     ) -> None:  # fmt: skip
         self.model, self.config = model.to(device), config
         self._rows, self._objective = rows, objective
@@ -86,7 +88,8 @@ class Finetuning:
         model.bert.sparse_words = True
         self._optimizer = EncoderOptimizer(moving, config, self._scale)
         self._moving = moving
-        self.steps_per_epoch = -(-len(rows) // config.batch_size)
+        self._plans = plan or RowPlan(rows.lengths, config.batch_size, seed)
+        self.steps_per_epoch = self._plans.steps
         self.total = config.epochs * self.steps_per_epoch
         self._step = self._bad = self._since_best = 0
         self._sum, self._seen, self._counted = 0.0, 0, 0
@@ -145,12 +148,15 @@ class Finetuning:
     def rows_done(self) -> int:
         """Rows so far, each as often as it was learnt from."""
         within = self._seen if self._step % self.steps_per_epoch else 0
-        return self.epochs_done * len(self._rows) + within
+        return self._plans.rows_before(self.epochs_done) + within
 
     @property
     def flops_per_row(self) -> float:
         """Of products, while the encoder is at work."""
-        return flops_per_row(self.model.bert.config, self.config, self._rows.lengths)
+        return flops_per_row(
+            self.model.bert.config, self.config, self._rows.lengths,
+            reads_first=self.model.reads_first,
+        )  # fmt: skip
 
     def __iter__(self) -> Iterator[FinetuneStep]:
         self._begin_together()
@@ -202,9 +208,7 @@ class Finetuning:
 
     def _batch(self, epoch: int, at: int) -> npt.NDArray[np.int64]:
         if self._plan is None or self._plan[0] != epoch:
-            lengths = self._rows.lengths
-            batches = shuffled_batches(lengths, self.config.batch_size, self._seed, epoch)
-            self._plan = epoch, batches
+            self._plan = epoch, self._plans.batches(epoch)
         return self._plan[1][at]
 
     def _learn(self, chosen: npt.NDArray[np.int64]) -> float:

@@ -140,5 +140,8 @@ def test_slices_of_eval(nlpcli: Run) -> None:
     done = nlpcli("eval", "-m", "reviews", TEST, "--slice-by", "lable")
     assert (done.code, done.out) == (65, "")
     assert "did you mean label?" in done.err
-    done = nlpcli("eval", "-m", SAMPLES / "words_en.vec", SAMPLES / "analogies_en.txt", "--slices")
-    assert (done.code, "word vectors" in done.err) == (2, True)
+    words = ["eval", "-m", SAMPLES / "words_en.vec", SAMPLES / "analogies_en.txt"]
+    assert nlpcli(*words).code == 0
+    for option in (["--slices"], ["--slice-by", "x"], ["--slice-rows", 9]):
+        done = nlpcli(*words, *option)
+        assert (done.code, f"error: {option[0]}" in done.err) == (2, True), done.err

@@ -252,6 +252,7 @@ def test_the_same_bytes_again_and_after_a_rival(place: Run, tmp_path: Path) -> N
     assert more.code == 0, more.err
 
 
+@pytest.mark.slow
 def test_stopped_and_taken_up(place: Run, tmp_path: Path) -> None:
     line = ["finetune", "few.json", "--from", "./encoder", "--epochs", "15", *FAST]
     whole = place(*line, "-o", "./whole")

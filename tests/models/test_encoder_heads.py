@@ -28,8 +28,8 @@ def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return ids * mask, ((place >= borders[:, None]) & mask).long(), mask
 
 
-def drawn(n_labels: int = 3) -> SequenceModel:
-    model = SequenceModel(CONFIG, n_labels, 0.3)
+def drawn(n_labels: int = 3, **shape: Any) -> SequenceModel:
+    model = SequenceModel(CONFIG, n_labels, 0.3, **shape)
     model.initialize(0.3, torch.Generator().manual_seed(1))
     return model.eval()
 
@@ -59,8 +59,12 @@ def test_logits_are_those_of_transformers(tmp_path: Path) -> None:
     assert float(wanted.std()) > 0.1  # else nothing could differ
 
 
-def test_padding_changes_nothing() -> None:
-    model = drawn()
+SHAPES: list[dict[str, Any]] = [{}, {"pooling": "mean"}, {"head": "mlp", "pooling": "mean"}]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_padding_changes_nothing(shape: dict[str, Any]) -> None:
+    model = drawn(**shape)
     ids, segments, mask = batch()
     with torch.no_grad():
         together = model(ids, segments, mask)
@@ -69,6 +73,50 @@ def test_padding_changes_nothing() -> None:
             alone = model(ids[part], segments[part], mask[part])
             torch.testing.assert_close(alone[0], together[row], rtol=0, atol=1e-5)
         assert (model(ids, 1 - segments, mask) - together).abs().max() > 1e-2
+
+
+def test_by_hand() -> None:
+    """The mean is that of all positions but padding; the perceptron is rectified."""
+    ids, segments, mask = batch()
+    model = drawn(2, head="mlp", pooling="mean")
+    assert not any(name.startswith("pooler") for name in model.weights())
+    weights = {name: torch.from_numpy(array) for name, array in model.weights().items()}
+    with torch.no_grad():
+        found = model(ids, segments, mask)
+        hidden = model.bert(ids, segments, mask)
+    for row, length in enumerate(mask.sum(1).tolist()):
+        mean = hidden[row, :length].mean(0)
+        inner = weights["classifier.dense.weight"] @ mean + weights["classifier.dense.bias"]
+        wanted = weights["classifier.output.weight"] @ inner.clamp(min=0)
+        torch.testing.assert_close(found[row], wanted + weights["classifier.output.bias"])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_part_learns(shape: dict[str, Any]) -> None:
+    model = drawn(1, **shape).train()
+    sequence_loss(
+        model(*batch()), torch.arange(4.0), weights=None, smoothing=0.0, focal=0.0
+    ).backward()  # type: ignore[no-untyped-call]
+    still = [part.name for part in model.parts() if part.gradient is None]
+    assert still == []
+    for part in model.parts():
+        # all queries look alike on a bias of the keys
+        if part.gradient is not None and not part.name.endswith("key.bias"):
+            assert float(part.gradient.abs().max()) > 1e-7, part.name
+
+
+def test_a_head_that_stays_exact() -> None:
+    model = drawn(1)
+    weights = {**model.weights(), "classifier.bias": np.array([2001.125], np.float32)}
+    model.load(weights)
+    ids, segments, mask = batch()
+    with torch.no_grad():
+        wanted = model(ids, segments, mask)
+        rounded = model.to(torch.bfloat16)(ids, segments, mask)
+        model.keep_head_exact(weights)
+        found = model(ids, segments, mask)
+    assert float((rounded - wanted).abs().max()) > 0.5
+    assert float((found - wanted).abs().max()) < 0.1 and found.dtype == torch.float32
 
 
 def test_weights_come_and_go_by_name() -> None:

@@ -10,10 +10,12 @@ import numpy as np
 
 from nlpcli.formats import hf_names
 from nlpcli.models.bert_config import BertConfig
+from nlpcli.models.sequence_head import head_shapes
 from nlpcli.store.encoder import Encoder
 from nlpcli.store.encoder_classifier import (
     ARCHITECTURE,
-    KIND,
+    BARE,
+    KEYS,
     Answering,
     StoredClassifier,
     write_encoder_classifier,
@@ -55,18 +57,39 @@ def small_classifier(labels: list[str] | None = None, **answering: Any) -> Store
     return StoredClassifier(encoder, given)
 
 
+def small_with(head: str, pooling: str, **answering: Any) -> StoredClassifier:
+    """With a head of its own file, unless transformers has a class for it; a ``regression`` is
+    one number."""
+    names = ["score"] if answering.get("regression") else ["x", "y", "größe"]
+    plain = small_classifier(names, head=head, pooling=pooling, **answering)
+    encoder = plain.encoder
+    if answering.get("regression"):
+        encoder = replace(encoder, problem_type="regression")
+    if plain.answering.is_plain:
+        return replace(plain, encoder=encoder)
+    rng = np.random.default_rng(2)
+    tensors = {
+        name: rng.normal(scale=0.1, size=shape).astype(np.float32)
+        for name, shape in head_shapes(encoder.config.hidden, len(names), head).items()
+    }
+    weights = {n: a for n, a in encoder.weights.items() if not n.startswith("classifier.")}
+    encoder = replace(encoder, weights=weights, architecture=BARE, labels=[], problem_type=None)
+    return StoredClassifier(encoder, plain.answering, tensors, names)
+
+
 def store_classifier(
     root: Path, stored: StoredClassifier, name: str = "m", **changes: Any
 ) -> ModelFolder:
     """As the next version of a name; ``changes`` to config.classifier after it was written."""
     with Store(root).begin(name) as draft:
         config = write_encoder_classifier(draft, stored, {"run": {}})
-        config["classifier"] = {
-            key: value for key, value in {**config["classifier"], **changes}.items()
+        kind = stored.answering.kind
+        config[KEYS[kind]] = {
+            key: value for key, value in {**config[KEYS[kind]], **changes}.items()
             if value is not ...
         }  # fmt: skip
         path = draft.publish(
-            kind=KIND, created_by="test", config=config, labels=stored.encoder.labels, data={},
+            kind=kind, created_by="test", config=config, labels=stored.labels, data={},
             seed=1, metrics={},
         )  # fmt: skip
     folder = ModelFolder(path)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from nlpcli.errors import DataError
 from nlpcli.formats.hf_folder import read_hf_folder
@@ -17,9 +18,10 @@ from nlpcli.store.encoder_classifier import (
     read_encoder_classifier,
     write_encoder_classifier,
 )
+from nlpcli.store.folder import ModelFolder
 from nlpcli.store.store import Store
 
-from .encoder_classifiers import small_classifier, store_classifier
+from .encoder_classifiers import small_classifier, small_with, store_classifier
 
 CURVE = ((0.9, 0.25, 0.0), (0.5, 1.0, 0.125))
 
@@ -46,6 +48,75 @@ def test_models_of_earlier_versions_are_read(tmp_path: Path) -> None:
     made = small_classifier(long="head-tail", window_overlap=7)
     found = read_encoder_classifier(store_classifier(tmp_path, made, window_overlap=...))
     assert found.answering == dataclasses.replace(made.answering, window_overlap=32)
+
+
+@pytest.mark.parametrize("regression", [False, True])
+@pytest.mark.parametrize(
+    ("head", "pooling"), [("linear", "cls"), ("linear", "mean"), ("mlp", "cls"), ("mlp", "mean")]
+)
+def test_heads_come_back(tmp_path: Path, head: str, pooling: str, regression: bool) -> None:
+    made = small_with(head, pooling, regression=regression)
+    folder = store_classifier(tmp_path, made)
+    found = read_encoder_classifier(folder)
+    assert (found.answering, found.labels) == (made.answering, made.labels)
+    assert folder.manifest.kind == ("bert-regressor" if regression else "bert-classifier")
+    plain = read_hf_folder(folder.path)  # what transformers would find
+    if (head, pooling) == ("linear", "cls"):
+        assert found.head is None and plain.architecture == "BertForSequenceClassification"
+        wanted = "regression" if regression else "single_label_classification"
+        assert plain.problem_type == wanted
+        return
+    assert plain.architecture == "BertModel" and plain.labels == [] and plain.ignored == []
+    assert found.head is not None and made.head is not None
+    for name, array in made.head.items():
+        np.testing.assert_array_equal(found.head[name], array)
+    opened = open_encoder("m", Store(tmp_path))
+    assert opened.encoder.labels == [] and opened.warnings == []
+
+
+def test_models_of_before_had_one_head(tmp_path: Path) -> None:
+    made = small_classifier()
+    older = {"head": ..., "pooling": ..., "head_file": ...}
+    assert read_encoder_classifier(store_classifier(tmp_path, made, **older)).head is None
+
+
+def damaged(change: Any) -> Any:
+    made = small_with("mlp", "mean")
+    assert made.head is not None
+    return dataclasses.replace(made, head=change(dict(made.head)))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda head: {**head, "more": head["classifier.dense.bias"]}, "wanted the tensors"),
+        (lambda head: dict(list(head.items())[1:]), "wanted the tensors classifier.dense.weight"),
+        (
+            lambda head: {**head, "classifier.output.bias": np.zeros(4, np.float32)},
+            r"classifier\.output\.bias: float32 \(4,\), wanted float32 \(3,\)",
+        ),
+        (
+            lambda head: {**head, "classifier.output.bias": np.full(3, np.nan, np.float32)},
+            r"classifier\.output\.bias holds a value that is not finite",
+        ),
+    ],
+)
+def test_heads_that_cannot_be(tmp_path: Path, change: Any, said: str) -> None:
+    with Store(tmp_path).begin("m") as draft, pytest.raises(DataError, match=said):
+        write_encoder_classifier(draft, damaged(change), {})
+    folder = store_classifier(tmp_path, small_with("mlp", "mean"))
+    tensors = change(dict(small_with("mlp", "mean").head or {}))
+    with Store(tmp_path).begin("n") as draft:
+        for name in folder.manifest.files:
+            draft.write(name, save(tensors) if name == "head.safetensors" else folder.read(name))
+        path = draft.publish(
+            kind=folder.manifest.kind, created_by="test", config=folder.manifest.config,
+            labels=folder.manifest.labels, data={}, seed=1, metrics={},
+        )  # fmt: skip
+    forged = ModelFolder(path)
+    forged.verify()
+    with pytest.raises(DataError, match=said):
+        read_encoder_classifier(forged)
 
 
 def test_it_is_a_hugging_face_folder_and_an_encoder(tmp_path: Path) -> None:
@@ -83,6 +154,10 @@ def test_it_is_a_hugging_face_folder_and_an_encoder(tmp_path: Path) -> None:
         ({"abstention": [[0.5, 1, 2]]}, "abstention"),
         ({"abstention": [[0.5, 1, "0"]]}, "abstention"),
         ({"abstention": None}, "abstention"),
+        ({"head": "mlp"}, "head_file: None"),
+        ({"head": "mlp", "head_file": "head.safetensors"}, "no classifier of texts"),
+        ({"pooling": "max"}, "pooling: max"),
+        ({"head": 3}, "head: 3"),
         ({"more": 1}, "missing or has other keys"),
         ({"long": ...}, "missing or has other keys"),
     ],

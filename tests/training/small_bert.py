@@ -18,10 +18,12 @@ SMALL = BertConfig(
 )  # fmt: skip
 
 
-def small_model(n_labels: int = 2, dropout: float = 0.0, seed: int = 1) -> SequenceModel:
+def small_model(
+    n_labels: int = 2, dropout: float = 0.0, seed: int = 1, **shape: str
+) -> SequenceModel:
     """Drawn at random, with weights large enough to be told apart."""
     config = BertConfig(**{**SMALL.to_json(), "dropout": dropout, "attention_dropout": dropout})
-    model = SequenceModel(config, n_labels, dropout)
+    model = SequenceModel(config, n_labels, dropout, **shape)
     model.initialize(0.2, torch.Generator().manual_seed(seed))
     return model
 

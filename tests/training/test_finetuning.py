@@ -241,6 +241,21 @@ def test_20_rows_are_learnt_by_heart(precision: torch.dtype, several: bool) -> N
     assert (logits_of(model, rows, SPECIALS).argmax(axis=1) == labels).all()
 
 
+@pytest.mark.parametrize(
+    "shape", [{"head": "mlp"}, {"pooling": "mean"}, {"head": "mlp", "pooling": "mean"}]
+)
+@pytest.mark.parametrize("numbers", [False, True])
+def test_other_heads_learn_20_rows_too(shape: dict[str, str], numbers: bool) -> None:
+    rows, labels = small_rows(n_labels=2)
+    targets: npt.NDArray[Any] = labels[:, None].astype(np.float32)  # the logit of a binary model
+    if numbers:
+        targets = (2 * labels - 1).astype(np.float32)
+    model = small_model(1, **shape)
+    losses = [now.loss for now in tuning(model, rows, targets, epochs=40, lr=1e-2)]
+    assert losses[-1] < 0.1 < losses[0]
+    assert ((logits_of(model, rows, SPECIALS)[:, 0] > 0) == labels).all()
+
+
 def test_an_epoch_counts_its_rows() -> None:
     seen = [(now.step, now.epoch, now.rows, now.total) for now in tuning()]
     assert [each[:2] for each in seen] == [(1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (6, 2)]

@@ -1,0 +1,144 @@
+"""A fine-tuned encoder that answers texts with a number, and what predict and eval ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nlpcli.evaluation.regression import evaluate_regression
+from nlpcli.runs.encoder_classifier import EncoderClassifier, is_regression, plain_regressor
+from nlpcli.runs.memory import free_memory
+from nlpcli.runs.plain_folders import plain_config
+from nlpcli.store.encoder import KEY as ENCODER_KEY
+from nlpcli.store.encoder import KIND as ENCODER
+from nlpcli.store.encoder import open_plain, read_encoder
+from nlpcli.store.encoder_classifier import (
+    REGRESSOR,
+    SCORE,
+    StoredClassifier,
+    read_encoder_classifier,
+)
+
+if TYPE_CHECKING:
+    from nlpcli.data.labelled import Labelled
+    from nlpcli.data.rows import Reject, RowFormat
+    from nlpcli.runs.long_texts import LongTexts
+    from nlpcli.store.folder import ModelFolder
+
+F64 = npt.NDArray[np.float64]
+
+
+class EncoderRegressor:
+    """Texts -> numbers, by a model that is loaded when the first text comes."""
+
+    def __init__(self, stored: StoredClassifier, **computing: Any) -> None:
+        """``computing``: as an EncoderClassifier has it."""
+        self._inner = EncoderClassifier(stored, **computing)
+        self.labels: list[str] = []
+
+    @property
+    def pair(self) -> bool:
+        """Whether it answers pairs, as ``data/pairs.py`` joins them."""
+        return self._inner.pair
+
+    @property
+    def long_texts(self) -> LongTexts:
+        """Of those it was asked about."""
+        return self._inner.long_texts
+
+    def ready(self) -> EncoderRegressor:
+        """The same, loaded. Raises UsageError, Unavailable."""
+        self._inner.ready()
+        return self
+
+    def scores(self, texts: Sequence[str]) -> F64:
+        """A number of each, float64 [len(texts)]; texts that occur several times are answered
+        once."""
+        if not len(texts):
+            return np.zeros(0)
+        place = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+        asked = np.array([place[text] for text in texts], np.int64)
+        rows = self._inner.cutter.rows(list(place))
+        self._inner.long_texts.count(rows, asked)
+        scores: F64 = self._inner.logits_of(rows)[asked, 0]
+        return scores
+
+
+def open_regressor(
+    folder: ModelFolder, *, pair: bool = False, **computing: Any
+) -> EncoderRegressor | None:
+    """That of a verified folder, ready to answer; None for another kind of model. ``pair`` and
+    ``computing`` as ``open_answering`` has them. Raises DataError, UsageError, Unavailable."""
+    kind, about = folder.manifest.kind, folder.manifest.config.get(ENCODER_KEY)
+    if kind == REGRESSOR:
+        return EncoderRegressor(read_encoder_classifier(folder), **computing).ready()
+    if kind != ENCODER or not isinstance(about, dict):
+        return None
+    said = about.get("architecture"), about.get("problem_type"), len(folder.manifest.labels)
+    if not is_regression(*said):
+        return None
+    stored = plain_regressor(read_encoder(folder), str(folder.path), pair=pair)
+    return EncoderRegressor(stored, **computing).ready()
+
+
+def open_plain_regressor(
+    path: Path, *, pair: bool = False, **computing: Any
+) -> EncoderRegressor | None:
+    """That of another program's folder, ready to answer; None where it gives no number.
+
+    Raises InputMissing, DataError, UsageError, Unavailable.
+    """
+    config = plain_config(path)
+    if config is None or not is_regression(
+        config.architecture, config.problem_type, len(config.labels)
+    ):
+        return None
+    encoder = open_plain(path, room=free_memory()).encoder
+    return EncoderRegressor(plain_regressor(encoder, str(path), pair=pair), **computing).ready()
+
+
+class ScoreColumn:
+    """Texts -> cells of numbers: the column that predict adds."""
+
+    def __init__(self, regressor: EncoderRegressor, prefix: str) -> None:
+        self.model = regressor
+        self.columns = [f"{prefix}{SCORE}"]
+        self.numeric = list(self.columns)
+
+    def __call__(self, texts: list[str]) -> list[list[str]]:
+        """The column; seven digits, as many as float32 has."""
+        return [[f"{score:.7g}" for score in self.model.scores(texts).tolist()]]
+
+
+def numbers_of(rows: Labelled) -> F64:
+    """The labels of rows that were read as numbers, float64 [N]."""
+    return np.array([float(names[0]) for names in rows.labels])
+
+
+def score_numbers(
+    regressor: EncoderRegressor,
+    path: str,
+    fmt: RowFormat,
+    *,
+    text_column: str,
+    text_b_column: str | None,
+    label_column: str,
+    resamples: int,
+    seed: int,
+    on_reject: Reject,
+) -> dict[str, Any]:
+    """Measures on rows with a number each; the document of ``eval``. Raises InputMissing,
+    DataError."""
+    from nlpcli.data.labelled import read_labelled
+
+    rows = read_labelled(
+        path, fmt, text_column=text_column, text_b_column=text_b_column,
+        label_column=label_column, keep_blank=True, numbers=True, on_reject=on_reject,
+    )  # fmt: skip
+    return evaluate_regression(
+        numbers_of(rows), regressor.scores(rows.texts), resamples=resamples, seed=seed
+    )
