@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from nlpcli.commands import calibrating
 from nlpcli.commands import eval_options as own
 from nlpcli.commands.eval_candidates import (
     check_candidates,
@@ -18,11 +19,12 @@ from nlpcli.commands.eval_candidates import (
 )
 from nlpcli.commands.eval_robustness import (
     STRENGTHS,
-    adversarial_file,
     asked_robustness,
+    output_file,
     with_robustness,
 )
 from nlpcli.commands.opening import refuse_same_file
+from nlpcli.commands.reporting import check_report, write_report
 from nlpcli.errors import NegativeAnswer
 from nlpcli.runs.conditions import Condition, check_metric, parse_condition
 from nlpcli.shell import options as opt
@@ -38,7 +40,9 @@ Examples:
   nlpcli eval -m reviews sample_data/reviews_en_test.csv --robustness \\
       --write-adversarial hard.csv
   nlpcli eval -m reviews sample_data/reviews_en_test.csv --slices \\
-      --slice-by label
+      --slice-by label --report report.html
+  nlpcli eval -m reviews sample_data/reviews_en_test.csv \\
+      --calibrate temperature
   nlpcli eval -m reviews-lm sample_data/reviews_en_test.csv
   nlpcli eval -m sample_data/words_en.vec sample_data/word_pairs_en.tsv
   nlpcli eval -m sample_data/words_en.vec sample_data/analogies_en.txt
@@ -73,6 +77,12 @@ def evaluate(
     slices: own.Slices = False,
     slice_by: own.SliceBy = None,
     slice_rows: own.SliceRows = 20,
+    calibrate: calibrating.Calibrate = None,
+    output: calibrating.Output = None,
+    conformal: calibrating.Conformal = None,
+    calibration_file: calibrating.CalibrationFile = None,
+    out_of_scope: calibrating.OutOfScope = None,
+    report: own.Report = None,
     resamples: own.Resamples = 1000,
     seed: opt.Seed = 1,
     format: opt.Format = None,
@@ -109,25 +119,38 @@ def evaluate(
     keyboard (a key beside), case, spaces, homoglyphs, punctuation, order, deletion, same-sound and
     same-shape (Chinese). The same file and --seed give the same texts, whatever the model. Then it
     searches the worst change of some rows, a word at a time, and counts the words that matter.
+
+    --calibrate fits a classifier's probabilities to the rows, by a scale for all logits or by
+    isotonic regression of the top label's probability, and saves that as a new version; what it
+    brings is measured on rows that the fit has not seen. --conformal tells how often sets of labels
+    (predict --label-set) hold the true one, and how large they are.
     """
     conditions = [parse_condition(text, "--fail-under") for text in fail_under or []]
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
+    calibrating.check_calibrating(context.params)
     check_candidates(context.params)
     asked = asked_robustness(context.params)
-    outputs = {"--rejects": rejects, "--write-adversarial": write_adversarial}
+    check_report(context.params)
+    outputs = {"--rejects": rejects, "--write-adversarial": write_adversarial, "--report": report}
     inputs = {"TEST": test, **{f"--model {n}": n for n in model or []}}
     inputs |= {f"--predictions {n}": n for n in predictions or []}
+    inputs |= {"--calibration-file": calibration_file, "--out-of-scope": out_of_scope}
     refuse_same_file(inputs, outputs)
     reject = RejectFile(rejects, console)
-    with adversarial_file(context.params) as stream:
+    if calibrate is not None:
+        document, table = calibrating.calibrate_model(context, console, reject)
+        typer.echo(dumps(document, allow_nan=False) if json else table, nl=json)
+        return
+    with output_file(report) as page, output_file(write_adversarial) as stream:
         candidates = measure_all(context, console, reject)
         reject.close()
         if asked is not None:
             opened, found = candidates[0].opened, candidates[0].measured
             found = with_robustness(opened, found, asked, context.params, stream, console)
             candidates = [replace(candidates[0], measured=found)]
+        document, table = rendered(candidates, context.params)
+        write_report(page, candidates, document, context.params, console)
     tell_unknown(candidates, console)
-    document, table = rendered(candidates, context.params)
     typer.echo(dumps(document, allow_nan=False) if json else table, nl=json)
     _check_conditions(candidates[-1].measured.document, conditions)
     if require_better:

@@ -166,7 +166,7 @@ BatchSize = Annotated[int, typer.Option(min=1, max=100000, help="Rows of a step.
 Lr = Annotated[
     float | None,
     typer.Option(
-        min=1e-8, max=1, help="Highest learning rate [default: 5e-5, with --freeze all 1e-3]."
+        min=1e-8, max=1, help="Highest learning rate [default: 5e-5, with --freeze all 0.01]."
     ),
 ]
 Warmup = Annotated[

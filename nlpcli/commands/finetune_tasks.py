@@ -39,7 +39,7 @@ SHARED = (
     "threads", "device", "precision", "resume", "save_every", "if_changed", "ranks",
 )  # fmt: skip
 """Options that every request has under their own names."""
-FROZEN = {"epochs": 30, "lr": 1e-3}
+FROZEN = {"epochs": 30, "lr": 0.01}
 """Of a head alone, unless they are given: a pass over features that are kept costs next to
 nothing, and what begins at random has far to go."""
 COLUMNS = ("text_column", "text_b_column", "label_column", "weight_column", "label_separator")

@@ -155,7 +155,9 @@ def _options(command: Any) -> list[str]:
 
 def _value(row: table.OptionRow) -> str:
     names = {"int": "N", "float": "X", "path": "PATH"}
-    return escaped("|".join(row.choices) if row.kind == "choice" else names.get(row.kind, "TEXT"))
+    if row.kind == "choice":
+        return escaped("|".join(row.choices)).replace("|", "|\\:")  # where a line may break
+    return names.get(row.kind, "TEXT")
 
 
 def _about(row: table.OptionRow) -> str:

@@ -26,7 +26,9 @@ from nlpcli.store.tensors import Arrays, load_tensors, write_tensors
 from nlpcli.store.validation import LARGEST
 
 KIND = "bert-encoder"
-FINE_TUNED = ("bert-classifier", "bert-multitask", "bert-qa", "bert-regressor", "bert-spans")
+FINE_TUNED = (
+    "bert-classifier", "bert-multitask", "bert-tagger", "bert-qa", "bert-regressor", "bert-spans",
+)  # fmt: skip
 """Kinds of models that are an encoder with a head for a task."""
 KEY = "encoder"
 SPAN_BOUNDARY = "span_boundary.safetensors"

@@ -13,9 +13,11 @@ TRAIN = SAMPLES / "reviews_en.csv"
 
 
 @pytest.fixture
-def measured(nlpcli: Run) -> None:
-    done = nlpcli("train-fasttext", TRAIN, "-o", "watched", "--dev-fraction", "0.4", "-q")
+def watched(nlpcli: Run, tmp_path: Path) -> Path:
+    model = tmp_path / "watched"
+    done = nlpcli("train-fasttext", TRAIN, "-o", model, "--dev-fraction", "0.4", "-q")
     assert done.code == 0, done.err
+    return model
 
 
 def table(texts: list[str]) -> str:
@@ -24,25 +26,26 @@ def table(texts: list[str]) -> str:
     return out.getvalue()
 
 
-@pytest.mark.usefixtures("measured")
-def test_strange_rows_are_answered_and_the_answer_is_no(nlpcli: Run, tmp_path: Path) -> None:
+def test_strange_rows_are_answered_and_the_answer_is_no(
+    nlpcli: Run, watched: Path, tmp_path: Path
+) -> None:
     file = tmp_path / "drift.json"
     strange = table(["qwzx vbnm plok " * 30] * 80)
-    wanted = nlpcli("predict", "-m", "watched", stdin=strange)
-    done = nlpcli("predict", "-m", "watched", "--drift", file, stdin=strange)
+    wanted = nlpcli("predict", "-m", watched, stdin=strange)
+    done = nlpcli("predict", "-m", watched, "--drift", file, stdin=strange)
     assert (done.code, done.out) == (0, wanted.out)
     assert done.err.startswith("warning: drift in 80 rows")
     document = json.loads(file.read_bytes())
     assert document["drifted"] and document["features"]["unknown_words"]["drifted"]
-    failed = nlpcli("predict", "-m", "watched", "--drift", file, "--fail-on-drift", stdin=strange)
+    failed = nlpcli("predict", "-m", watched, "--drift", file, "--fail-on-drift", stdin=strange)
     assert (failed.code, failed.out) == (1, wanted.out)
     assert json.loads(file.read_bytes()) == document
 
 
 def test_the_rows_it_was_measured_on_are_no_drift(nlpcli: Run, tmp_path: Path) -> None:
     dev, file = SAMPLES / "reviews_en_test.csv", tmp_path / "drift.json"
-    assert nlpcli("train-fasttext", TRAIN, "--dev", dev, "-o", "seen", "-q").code == 0
-    done = nlpcli("predict", "-m", "seen", dev, "--drift", file, "--fail-on-drift")
+    assert nlpcli("train-fasttext", TRAIN, "--dev", dev, "-o", tmp_path / "seen", "-q").code == 0
+    done = nlpcli("predict", "-m", tmp_path / "seen", dev, "--drift", file, "--fail-on-drift")
     assert (done.code, done.err) == (0, "")
     document = json.loads(file.read_bytes())
     assert document["rows"] == document["reference_rows"] == 80
@@ -54,8 +57,10 @@ def test_what_has_no_reference_says_so(nlpcli: Run, tmp_path: Path) -> None:
     assert (done.code, done.out) == (2, "")
     few = tmp_path / "few.csv"
     few.write_text("text,label\n" + "good film,a\nbad day,b\n" * 4)
-    assert nlpcli("train-fasttext", few, "-o", "few", "-q").code == 0
-    done = nlpcli("predict", "-m", "few", "--drift", tmp_path / "x.json", stdin="text\na\n")
+    assert nlpcli("train-fasttext", few, "-o", tmp_path / "few", "-q").code == 0
+    done = nlpcli(
+        "predict", "-m", tmp_path / "few", "--drift", tmp_path / "x.json", stdin="text\na\n"
+    )
     assert (done.code, done.out) == (65, "")
     assert "no statistics of the rows" in done.err
     assert not (tmp_path / "x.json").exists()

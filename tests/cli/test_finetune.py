@@ -345,7 +345,7 @@ def test_a_frozen_encoder_reads_once(place: Run, tmp_path: Path) -> None:
     assert {"path", "metrics", "seconds", "rows_per_second", "peak_memory_mb"} <= report.keys()
     assert "the encoder is frozen, its features are computed once" in done.err
     shown = json.loads(place("models", "show", "m", "--json").out)["config"]["run"]
-    assert (shown["epochs"], shown["lr"], shown["fgm"], shown["ranks"]) == (30, 1e-3, 0.0, 1)
+    assert (shown["epochs"], shown["lr"], shown["fgm"], shown["ranks"]) == (30, 0.01, 0.0, 1)
     plan = json.loads(place(*line, "-o", "n", "--epochs", "2", "--dry-run").out)
     assert plan["epochs"] == 2
 

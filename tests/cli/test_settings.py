@@ -68,7 +68,7 @@ def test_show_config_needs_nothing_and_runs_nothing(fresh: Run) -> None:
     for name in LEAVES:
         done = fresh(*name.split(), "--show-config")
         assert (done.code, done.err) == (0, ""), name
-        assert "store" in done.out or name in {"man", "completion", "ngrams"}
+        assert "store" in done.out or name in {"man", "completion", "ngrams", "doctor"}
     got = origins(fresh("predict", "--show-config"))
     assert got["model"] == ("(none)", "(required, not set)")
     document = json.loads(fresh("eval", "--show-config", "--json").out)
