@@ -66,7 +66,7 @@ const table = (heads, lines) => [
 const wide = (heads, lines) => el("div", { class: "wide" }, el("table", {}, ...table(heads, lines)));
 const section = (id, there) => { byId(id).hidden = !there; return there; };
 
-const FIRST = ["accuracy", "entity_f1", "span_f1", "relation_f1", "exact_match", "f1", "subset_accuracy", "spearman", "perplexity", "macro_f1", "micro_f1", "mcc", "roc_auc", "macro_roc_auc", "log_loss", "ece", "balanced_accuracy"];
+const FIRST = ["accuracy", "entity_f1", "span_f1", "relation_f1", "exact_match", "f1", "subset_accuracy", "pearson", "spearman", "mae", "perplexity", "macro_f1", "micro_f1", "mcc", "roc_auc", "macro_roc_auc", "log_loss", "ece", "balanced_accuracy"];
 // The metrics that say most; of rows with one label micro F1 is the accuracy.
 function headlines(model) {
   const known = new Map(model.metrics.map((metric) => [metric[0], metric]));
