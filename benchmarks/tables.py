@@ -182,6 +182,36 @@ def none_table() -> str:
     return "\n".join(lines)
 
 
+def calibration_table() -> str:
+    """A row a set: calibration error of the top label."""
+    lines = [
+        "| set | rows | uncalibrated | as trained | temperature | isotonic |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, row in sorted(result("calibration")["sets"].items()):
+        ece = row["ece"]
+        lines.append(
+            f"| {name} | {ece['rows']:,} | {ece['uncalibrated']:.3f} | {ece['as_trained']:.3f} "
+            f"| {ece['temperature']['ece']:.3f} | {ece['isotonic']['ece']:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def label_sets_table() -> str:
+    """A row a set and level."""
+    lines = [
+        "| set | asked | held | labels a set | one label | none |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, row in sorted(result("calibration")["sets"].items()):
+        lines += [
+            f"| {name} | {point['level']:.0%} | {point['coverage']:.2%} "
+            f"| {point['mean_set_size']:.2f} | {point['singletons']:.1%} | {point['empty']:.1%} |"
+            for point in row.get("conformal", [])
+        ]
+    return "\n".join(lines)
+
+
 def ngrams_table() -> str:
     """A row a program."""
     lines = ["| program | s | words/s | ratio | MB | ratio |", "|---|---|---|---|---|---|"]
@@ -387,6 +417,7 @@ def main() -> None:
         "language": language_table, "pretraining": pretraining_table,
         "finetuning": finetuning_table, "tuned": tuned_table, "tuning": tuning_choices_table,
         "robustness": robustness_table,
+        "calibration": calibration_table, "sets": label_sets_table,
     }  # fmt: skip
     for name, make in tables.items():
         table = make()

@@ -36,6 +36,7 @@ TORCH_LAYERS = {"batching", "models", "training"}
 TORCH_FREE_FILES = {
     "nlpcli.models.additive",
     "nlpcli.models.quantisation",
+    "nlpcli.models.top_label",
     "nlpcli.models.word_vectors",
     "nlpcli.batching.subwords",
     "nlpcli.batching.ngram_counts",
@@ -53,6 +54,7 @@ SHARED_COMMAND_FILES = {
     "pretraining_options",
     "after_training",
     "abstaining",
+    "calibrating",
     "cascading",
     "drifting",
     "embedding",

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from nlpcli.commands import calibrating
 from nlpcli.commands import eval_options as own
 from nlpcli.commands.eval_candidates import (
     check_candidates,
@@ -39,6 +40,8 @@ Examples:
       --write-adversarial hard.csv
   nlpcli eval -m reviews sample_data/reviews_en_test.csv --slices \\
       --slice-by label
+  nlpcli eval -m reviews sample_data/reviews_en_test.csv \\
+      --calibrate temperature
   nlpcli eval -m reviews-lm sample_data/reviews_en_test.csv
   nlpcli eval -m sample_data/words_en.vec sample_data/word_pairs_en.tsv
   nlpcli eval -m sample_data/words_en.vec sample_data/analogies_en.txt
@@ -73,6 +76,11 @@ def evaluate(
     slices: own.Slices = False,
     slice_by: own.SliceBy = None,
     slice_rows: own.SliceRows = 20,
+    calibrate: calibrating.Calibrate = None,
+    output: calibrating.Output = None,
+    conformal: calibrating.Conformal = None,
+    calibration_file: calibrating.CalibrationFile = None,
+    out_of_scope: calibrating.OutOfScope = None,
     resamples: own.Resamples = 1000,
     seed: opt.Seed = 1,
     format: opt.Format = None,
@@ -109,16 +117,27 @@ def evaluate(
     keyboard (a key beside), case, spaces, homoglyphs, punctuation, order, deletion, same-sound and
     same-shape (Chinese). The same file and --seed give the same texts, whatever the model. Then it
     searches the worst change of some rows, a word at a time, and counts the words that matter.
+
+    --calibrate fits a classifier's probabilities to the rows, by a scale for all logits or by
+    isotonic regression of the top label's probability, and saves that as a new version; what it
+    brings is measured on rows that the fit has not seen. --conformal tells how often sets of labels
+    (predict --label-set) hold the true one, and how large they are.
     """
     conditions = [parse_condition(text, "--fail-under") for text in fail_under or []]
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
+    calibrating.check_calibrating(context.params)
     check_candidates(context.params)
     asked = asked_robustness(context.params)
     outputs = {"--rejects": rejects, "--write-adversarial": write_adversarial}
     inputs = {"TEST": test, **{f"--model {n}": n for n in model or []}}
     inputs |= {f"--predictions {n}": n for n in predictions or []}
+    inputs |= {"--calibration-file": calibration_file, "--out-of-scope": out_of_scope}
     refuse_same_file(inputs, outputs)
     reject = RejectFile(rejects, console)
+    if calibrate is not None:
+        document, table = calibrating.calibrate_model(context, console, reject)
+        typer.echo(dumps(document, allow_nan=False) if json else table, nl=json)
+        return
     with adversarial_file(context.params) as stream:
         candidates = measure_all(context, console, reject)
         reject.close()

@@ -107,7 +107,8 @@ def _from_file(path: str, options: Options, reject: RejectFile) -> Candidate:
     from nlpcli.runs.comparing import answered_before
     from nlpcli.runs.predictions import score_predictions
 
-    for name in ("threshold", "vocab_limit", "slices", "slice_by"):
+    unused = ("threshold", "vocab_limit", "slices", "slice_by", "conformal", "out_of_scope")
+    for name in unused:
         if options[name] and not options["model"]:
             raise UsageError(f"--{name.replace('_', '-')} has no meaning for --predictions")
     separator = options["label_separator"]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nlpcli.commands.asking import answer_table, is_answerer, question_columns
+from nlpcli.commands.calibrating import decisions
 from nlpcli.commands.eval_tables import language_table, rows_table, slices_table, word_table
 from nlpcli.commands.regression import is_regressor, number_table
 from nlpcli.commands.tagging import is_span_finder, is_tagger, span_columns, word_columns
@@ -30,6 +31,7 @@ Options = dict[str, Any]
 SOME_HEED: Options = {
     "threshold": None, "label_separator": None, "format": None, "vocab_limit": None,
     "robustness": False, "slices": False, "slice_by": (), "slice_rows": 20,
+    "conformal": None, "out_of_scope": None,
 }  # fmt: skip
 """Options that have no meaning for some kinds, as they are where they are not given."""
 
@@ -190,10 +192,12 @@ def _classifier(opened: Any, options: Options, reject: RejectFile) -> Measured:
         options["test"], fmt, **columns, label_separator=separator, keep_blank=True,
         other_columns=options["slice_by"] or (), on_reject=reject,
     )  # fmt: skip
-    return _classified(opened, rows, options)
+    return _classified(opened, rows, options, reject)
 
 
-def _classified(opened: Any, rows: Labelled, options: Options) -> Measured:
+def _classified(
+    opened: Any, rows: Labelled, options: Options, reject: RejectFile | None = None
+) -> Measured:
     """What a classifier makes of rows that were read."""
     from nlpcli.data.pairs import parted
     from nlpcli.runs.comparing import answered
@@ -207,7 +211,9 @@ def _classified(opened: Any, rows: Labelled, options: Options) -> Measured:
     before = ece_uncalibrated(opened, probabilities, rows.labels, **drawing)
     if before is not None:
         document["ece_uncalibrated"] = before
-    table = rows_table(document)
+    decided, lines = decisions(opened, rows, probabilities, options, reject)
+    document |= decided
+    table = rows_table(document) + lines
     if options["slices"] or options["slice_by"]:
         from nlpcli.runs.slicing import find_slices
 
@@ -241,7 +247,7 @@ KINDS = (
         "a classifier", lambda opened: True,
         frozenset({
             "threshold", "label_separator", "format", "robustness", "slices", "slice_by",
-            "slice_rows",
+            "slice_rows", "conformal", "out_of_scope",
         }),
         _classifier, _classified,
     ),

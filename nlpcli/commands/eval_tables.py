@@ -15,7 +15,8 @@ _HEADLINE = (
     "macro_precision", "macro_recall", "macro_f1", "micro_f1", "weighted_f1",
     "balanced_accuracy", "mcc", "cohen_kappa", "top_3_accuracy", "top_5_accuracy", "roc_auc",
     "roc_auc_ovo", "average_precision", "log_loss", "brier", "ece", "ece_adaptive",
-    "ece_uncalibrated", "macro_roc_auc", "macro_average_precision", "micro_average_precision",
+    "ece_uncalibrated", "aurc",
+    "macro_roc_auc", "macro_average_precision", "micro_average_precision",
     "label_ranking_average_precision", "subset_accuracy", "hamming_loss", "precision_at_1",
     "recall_at_1", "precision_at_3", "recall_at_3", "precision_at_5", "recall_at_5",
 )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from nlpcli.commands import cascading, drifting
+from nlpcli.commands import calibrating, cascading, drifting
 from nlpcli.commands.embedding import Pooling, Vectors
 from nlpcli.commands.opening import refuse_same_file, tell_long
 from nlpcli.commands.predict_answers import EXPLAINED, PREFIX, answers_of
@@ -56,6 +56,7 @@ def predict(
         float | None,
         typer.Option(min=0, max=1, help="Or where more than this share would be wrong."),
     ] = None,
+    label_set: calibrating.LabelSet = None,
     explain: Annotated[
         int,
         typer.Option(min=0, help="Add the N n-grams, or words, that move the label most."),
@@ -108,7 +109,9 @@ def predict(
     predicted_probability; no answer is empty and starts at -1. --explain adds
     predicted_explanation: what n-grams add to the label's logit, or of an encoder how far the
     label's log-odds fall with a word masked (with runs of words where a text has more than 64).
-    --cascade adds predicted_by, small or encoder.
+    --cascade adds predicted_by, small or encoder. --label-set 0.9 adds predicted_set: the labels
+    among which the true one is in 90 % of rows like those of eval --calibrate, the likeliest first,
+    joined by ; (none where no label is likely).
 
     An encoder gives vectors: --embed cls is the last layer's first position, mean the mean of the
     last layer over all pieces, [CLS] and [SEP] too, last4 (which --words takes) the same of the

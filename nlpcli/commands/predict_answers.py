@@ -10,6 +10,7 @@ import typer
 from nlpcli.commands import cascading, drifting
 from nlpcli.commands.abstaining import abstain_from
 from nlpcli.commands.asking import is_answerer
+from nlpcli.commands.calibrating import label_set_from
 from nlpcli.commands.embedding import Vectors, refuse_options
 from nlpcli.commands.opening import check_asked, for_encoders, open_answerer
 from nlpcli.commands.opening_tasks import refuse_task
@@ -36,7 +37,7 @@ EXPLAINED = 128
 FOR_LABELS = {
     "top_k": 1, "threshold": None, "probabilities": False, "abstain_below": 0.0,
     "abstain_error": None, "explain": 0, "cascade": None, "drift": None,
-    "fail_on_drift": False, "select": None,
+    "fail_on_drift": False, "select": None, "label_set": None,
 }  # fmt: skip
 """Options that mean nothing without labels, as they are where they are not given."""
 
@@ -87,6 +88,7 @@ def _label_columns(
     given = {
         **{name: options[name] for name in ("prefix", "top_k", "threshold", "explain")},
         "all_probabilities": options["probabilities"], "abstain_below": abstain_below,
+        "label_set": label_set_from(opened, options),
     }  # fmt: skip
     if options["cascade"] is None:
         monitor = drifting.monitor_for(options, opened, store, console)

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nlpcli.evaluation.bootstrap import Estimate
+from nlpcli.evaluation.ranking import Ranked, estimate_of
+
 POINTS = 100
 FEWEST = 30
 """Answers that an error is measured on at least."""
@@ -56,3 +59,31 @@ def best_abstention(curve: list[Abstention], error: float) -> Abstention | None:
     """The point that answers most with an error of at most ``error``; None when none does."""
     good = [point for point in curve if point.error <= error]
     return max(good, key=lambda point: point.share) if good else None
+
+
+def risk_coverage(
+    confidence: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_]
+) -> tuple[list[dict[str, float]], Estimate]:
+    """The whole curve at no more than ``POINTS`` thresholds, the largest first, and the area under
+    it: the mean of the risk over all rows' thresholds (AURC; Geifman, Uziel & El-Yaniv 2019).
+
+    confidence, correct: [B], B > 0. Rows of one confidence are answered together. The area's
+    interval is by the infinitesimal jackknife.
+    """
+    levels, group = np.unique(-confidence, return_inverse=True)
+    sizes = np.bincount(group).astype(np.float64)
+    answered, n_rows = np.cumsum(sizes), len(confidence)
+    risk = np.cumsum(np.bincount(group, weights=~correct)) / answered
+    value = float(sizes @ risk / n_rows)
+    # what a row adds to the risks at its own confidence and below
+    share = sizes / answered
+    later, weighed = (np.cumsum(part[::-1])[::-1] for part in (share, share * risk))
+    moved = risk[group] - value + ~correct * later[group] - weighed[group]
+    at = np.unique(np.linspace(0, len(levels) - 1, POINTS).astype(int))
+    curve = [
+        {"coverage": c, "risk": r, "threshold": t}
+        for c, r, t in zip(
+            (answered[at] / n_rows).tolist(), risk[at].tolist(), (-levels[at]).tolist(), strict=True
+        )
+    ]
+    return curve, estimate_of(Ranked(value, moved / n_rows))

@@ -20,6 +20,7 @@ PRIOR_SCALE, PRIOR_WIDTH = 4.0, 0.5
 RIDGE = 1e-3
 """On the offset, for texts that are all answered alike."""
 STEPS, TOLERANCE = 50, 1e-5
+HALVINGS = 30
 _LOWEST, _HIGHEST = -3.0, 5.0
 
 
@@ -54,6 +55,13 @@ def fit_logistic(logits: Floats, targets: Floats, prior: float = PRIOR_SCALE) ->
     """As ``fit_softmax`` for K yes-or-no answers a text, with an offset common to all."""
     at = np.array([prior, 0.0])
     z, y = logits.ravel(), targets.ravel()
+
+    def cost(scale: float, offset: float) -> float:
+        inner = scale * z + offset
+        prior_cost = (np.log(scale / prior) / PRIOR_WIDTH) ** 2 + RIDGE * offset**2
+        return float(np.logaddexp(0, inner).sum() - y @ inner + prior_cost / 2)
+
+    least = cost(*at)
     for _ in range(STEPS):
         p = 1 / (1 + np.exp(-np.clip(at[0] * z + at[1], -30, 30)))
         error, spread = p - y, p * (1 - p)
@@ -65,7 +73,14 @@ def fit_logistic(logits: Floats, targets: Floats, prior: float = PRIOR_SCALE) ->
         step = np.linalg.solve(bend, slope)
         # never more than halved or doubled at once, so that the scale stays above 0
         step[0] = np.clip(step[0], -at[0], at[0] / 2)
-        at -= np.clip(step, -2 * PRIOR_SCALE, 2 * PRIOR_SCALE)
+        step = np.clip(step, -2 * PRIOR_SCALE, 2 * PRIOR_SCALE)
+        # from far away a whole step may lead past the optimum, and further each time
+        for _ in range(HALVINGS):
+            reached = cost(*(at - step))
+            if reached <= least + 1e-9 * abs(least):
+                break
+            step /= 2
+        at, least = at - step, reached
         if np.abs(step).max() < TOLERANCE:
             break
     return Calibration(round(float(at[0]), 6), round(float(at[1]), 6))

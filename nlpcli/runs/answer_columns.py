@@ -28,8 +28,10 @@ class Answers:
         abstain_below: float,
         explain: int,
         monitor: DriftMonitor | None = None,
+        label_set: float | None = None,
     ) -> None:
         self.model, self._explain, self.monitor = model, explain, monitor
+        self._label_set = label_set
         self._labels, self._multi = model.labels, model.multi_label
         self._separator = model.separator or ";"
         self._top_k = min(top_k, len(model.labels))
@@ -47,6 +49,8 @@ class Answers:
             each = [f"{probability}:{name}" for name in model.labels]
             self.numeric += each
             self.columns += each
+        if label_set is not None:
+            self.columns.append(f"{prefix}set")
         if explain:
             self._explained([], [])  # refused before anything is written
             self.columns.append(f"{prefix}explanation")
@@ -62,6 +66,8 @@ class Answers:
         columns = self._sets(probabilities) if self._multi else self._ranked(probabilities)
         if self._all:
             columns += [_cells(column) for column in probabilities.T]
+        if self._label_set is not None:
+            columns.append(self._likely(probabilities, self._label_set))
         if self._explain:
             columns.append(self._reasons(texts, probabilities))
         return columns
@@ -128,6 +134,19 @@ class Answers:
             names.append(self._separator.join(self._labels[i] for i in chosen.tolist()))
             values.append(self._separator.join(_cells(row[chosen])))
         return [names, values]
+
+    def _likely(self, probabilities: npt.NDArray[np.float64], quantile: float) -> list[str]:
+        """Each row's labels with a score up to the quantile, the most probable first."""
+        import numpy as np
+
+        from nlpcli.evaluation.conformal import label_sets
+
+        order = np.argsort(-probabilities, axis=1, kind="stable")
+        sizes = label_sets(probabilities, quantile).sum(axis=1).tolist()
+        return [
+            self._separator.join(self._labels[i] for i in row[:size].tolist())
+            for row, size in zip(order, sizes, strict=True)
+        ]
 
 
 def _cells(values: npt.NDArray[np.float64]) -> list[str]:

@@ -20,6 +20,7 @@ from nlpcli.store.encoder_classifier import (
     Answering,
     StoredClassifier,
 )
+from nlpcli.store.recalibration import Recalibration, moved
 from nlpcli.text.wordpiece import Ragged, WordPieceTokenizer
 
 if TYPE_CHECKING:
@@ -117,6 +118,11 @@ class EncoderClassifier:
         """As of a TextClassifier."""
         return self.answering.abstention
 
+    @property
+    def recalibration(self) -> Recalibration | None:
+        """As of a TextClassifier."""
+        return self.answering.recalibration
+
     def limit(self, asked: float | None) -> float:
         """The threshold in force: the one asked for, else the saved one."""
         return next((t for t in (asked, self.answering.threshold) if t is not None), 0.5)
@@ -132,7 +138,8 @@ class EncoderClassifier:
         asked = np.array([place[text] for text in texts], np.int64)
         rows = self.cutter.rows(list(place))
         self.long_texts.count(rows, asked)
-        return activated(self.logits_of(rows), self.answering)[asked]
+        found = activated(self.logits_of(rows), self.answering)
+        return moved(found, self.recalibration)[asked]
 
     def logits(self, texts: Sequence[str]) -> F64:
         """Logits, float64 [len(texts), len(labels)]."""

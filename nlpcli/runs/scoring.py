@@ -67,6 +67,8 @@ def ece_uncalibrated(
 
     if not isinstance(model, TextClassifier) or model.multi_label or model.scorer.scale == 1:
         return None
+    if model.recalibration is not None and model.recalibration.points:
+        return None  # the logits cannot be told from the probabilities
     logits = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)) / model.scorer.scale
     before = replace(model.scorer, scale=1.0).activate(logits)
     position = {name: i for i, name in enumerate(model.labels)}

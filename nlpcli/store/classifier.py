@@ -15,6 +15,7 @@ from nlpcli.models.additive import AdditiveClassifier
 from nlpcli.store.compact import KEY, Compact, read_compact
 from nlpcli.store.draft import Draft
 from nlpcli.store.folder import ModelFolder
+from nlpcli.store.recalibration import Recalibration, moved, read_recalibration
 from nlpcli.store.tensors import Arrays, load_tensors, write_tensors
 from nlpcli.store.validation import (
     check_abstention,
@@ -64,6 +65,7 @@ class TextClassifier:
     ``abstention``: (probability, share of texts, error) of answering from that probability on, as
     it was on texts that were not learnt from; empty where there were none.
     ``compact``: what is written in place of the dense tensors, and nothing to go on from.
+    ``recalibration``: what was fitted later, on rows of a user.
     """
 
     tokenizer: Tokenizer
@@ -73,6 +75,7 @@ class TextClassifier:
     separator: str | None = None
     abstention: tuple[tuple[float, float, float], ...] = ()
     compact: Compact | None = None
+    recalibration: Recalibration | None = None
 
     @property
     def multi_label(self) -> bool:
@@ -86,7 +89,8 @@ class TextClassifier:
     def probabilities(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
         """Probability of each label, float64 [len(texts), len(labels)]."""
         bags = self.tokenizer.bags(texts)
-        return self.scorer.probabilities(bags.indptr, bags.ids, bags.weights)
+        found = self.scorer.probabilities(bags.indptr, bags.ids, bags.weights)
+        return moved(found, self.recalibration)
 
 
 def explain(
@@ -189,7 +193,7 @@ def read_classifier(folder: ModelFolder) -> TextClassifier:
     )  # fmt: skip
     return TextClassifier(
         tokenizer, scorer, list(manifest.labels), threshold, separator,
-        check_abstention(config, where), compact,
+        check_abstention(config, where), compact, read_recalibration(config, where),
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from nlpcli.models.sequence_head import CLS, HEADS, LINEAR, POOLINGS, head_shape
 from nlpcli.store.draft import Draft
 from nlpcli.store.encoder import Encoder, read_encoder, write_encoder
 from nlpcli.store.folder import ModelFolder
+from nlpcli.store.recalibration import Recalibration, read_recalibration
 from nlpcli.store.tensors import load_tensors, write_tensors
 from nlpcli.store.validation import check_head_tensors
 
@@ -43,7 +44,8 @@ class Answering:
     where a row may have several labels. Probabilities are those of ``scale * logits + offset``.
     ``max_length`` positions are read, of longer texts as ``long`` says; windows share
     ``window_overlap`` pieces. ``abstention`` as a TextClassifier has it. ``head`` and ``pooling``
-    as in ``models/sequence_head.py``. ``regression``: the one logit is the answer, a number."""
+    as in ``models/sequence_head.py``. ``regression``: the one logit is the answer, a number.
+    ``recalibration``: what was fitted later, on rows of a user."""
 
     pair: bool = False
     separator: str | None = None
@@ -57,6 +59,7 @@ class Answering:
     head: str = LINEAR
     pooling: str = CLS
     regression: bool = False
+    recalibration: Recalibration | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -69,9 +72,10 @@ class Answering:
         return REGRESSOR if self.regression else KIND
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values; ``regression`` is told by the kind of model."""
+        """As plain JSON values; ``regression`` is told by the kind of model, ``recalibration`` has
+        a key of the manifest's configuration."""
         about = {**asdict(self), "abstention": [list(point) for point in self.abstention]}
-        del about["regression"]
+        del about["regression"], about["recalibration"]
         return {**about, "head_file": None if self.is_plain else HEAD}
 
 
@@ -115,7 +119,10 @@ def read_encoder_classifier(folder: ModelFolder) -> StoredClassifier:
     encoder = read_encoder(folder, kind=REGRESSOR if regression else KIND)
     about = folder.manifest.config.get(KEYS.get(kind, ""))
     answering = read_answering(about, encoder, f"{where}: config.{KEYS[kind]}")
-    answering = replace(answering, regression=regression)
+    answering = replace(
+        answering, regression=regression,
+        recalibration=read_recalibration(folder.manifest.config, where),
+    )  # fmt: skip
     plain = answering.is_plain
     labels = folder.manifest.labels
     if encoder.architecture != (ARCHITECTURE if plain else BARE) or not labels:

@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlpcli.evaluation.abstention import FEWEST, POINTS, abstention_curve, best_abstention
+from nlpcli.evaluation.abstention import (
+    FEWEST,
+    POINTS,
+    abstention_curve,
+    best_abstention,
+    risk_coverage,
+)
 
 
 @settings(max_examples=50, deadline=None)
@@ -36,3 +42,38 @@ def test_a_smaller_error_answers_less() -> None:
     assert few.error <= 0.05 and more.error <= 0.2
     assert few.share < more.share < 1
     assert best_abstention(abstention_curve(confidence, confidence < 0), 0.5) is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 300), st.integers(0, 99), st.integers(1, 400))
+def test_risk_and_coverage_by_counting(n: int, seed: int, levels: int) -> None:
+    rng = np.random.default_rng(seed)
+    confidence = rng.integers(0, levels + 1, n) / levels
+    correct = rng.random(n) < confidence
+    curve, area = risk_coverage(confidence, correct)
+    assert len(curve) <= POINTS
+    assert curve[-1]["coverage"] == 1
+    assert curve[-1]["risk"] == pytest.approx((~correct).mean())
+    for point in curve:
+        answered = confidence >= point["threshold"]
+        assert point["coverage"] == pytest.approx(answered.mean())
+        assert point["risk"] == pytest.approx((~correct)[answered].mean())
+    risks = [(~correct)[confidence >= limit].mean() for limit in confidence]
+    assert area["value"] == pytest.approx(np.mean(risks))
+    low, high = area["low"], area["high"]
+    assert low is not None and high is not None and low <= np.mean(risks) + 1e-12
+    assert high >= np.mean(risks) - 1e-12
+
+
+def test_the_interval_of_the_area_holds_it() -> None:
+    rng = np.random.default_rng(5)
+    many = rng.random(200_000)
+    _, truth = risk_coverage(many, rng.random(len(many)) < many)
+    held = 0
+    for _ in range(200):
+        some = rng.random(400)
+        _, found = risk_coverage(some, rng.random(400) < some)
+        assert truth["value"] is not None and found["low"] is not None
+        assert found["high"] is not None
+        held += found["low"] <= truth["value"] <= found["high"]
+    assert held >= 184

@@ -29,6 +29,16 @@ def test_scale_and_offset_of_yes_and_no() -> None:
     assert found.offset == pytest.approx(-1, abs=0.1)
 
 
+def test_logits_that_say_nothing_lead_nowhere_far() -> None:
+    rng = np.random.default_rng(3)
+    logits = rng.normal(0, 100, (60, 3))
+    targets = (rng.random(logits.shape) < 0.3).astype(float)
+    found = fit_logistic(logits, targets)
+    p = expit(found.scale * logits + found.offset)
+    assert found.scale < 0.5
+    assert np.square(p - targets).mean() < 0.25  # which a half for everything has
+
+
 def test_a_handful_of_texts_claims_no_certainty() -> None:
     logits = np.array([[1.0, -1.0], [-1.0, 1.0]])
     assert fit_softmax(logits, np.eye(2)).scale < 12

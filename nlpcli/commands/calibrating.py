@@ -1,0 +1,319 @@
+"""eval --calibrate, --conformal and --out-of-scope: from probabilities to decisions."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nlpcli.commands.opening import check_asked, for_encoders, open_model
+from nlpcli.errors import CannotCreate, DataError, UsageError
+from nlpcli.shell.console import Console, RejectFile
+from nlpcli.shell.options import store_root
+
+if TYPE_CHECKING:
+    from nlpcli.data.labelled import Labelled
+    from nlpcli.store.classifier import Classifier
+    from nlpcli.store.folder import ModelFolder
+
+Options = dict[str, Any]
+
+
+class Method(StrEnum):
+    """How probabilities are fitted."""
+
+    temperature = "temperature"
+    isotonic = "isotonic"
+
+
+Calibrate = Annotated[
+    Method | None,
+    typer.Option(
+        "--calibrate", help="Fit the probabilities to TEST (dev rows); saves a new version."
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output", "-o", help="Of --calibrate [default: the model's name, if it has one]."
+    ),
+]
+Conformal = Annotated[
+    float | None,
+    typer.Option(min=0.5, max=0.999, help="Label sets that hold the true label so often."),
+]
+CalibrationFile = Annotated[
+    str | None,
+    typer.Option(help="Of --conformal: labelled rows to set it by [default: those of the model]."),
+]
+OutOfScope = Annotated[
+    str | None, typer.Option(help="Texts of no known label: how well these are told apart.")
+]
+LabelSet = Annotated[
+    float | None,
+    typer.Option(min=0.5, max=0.999, help="Add the labels among which the true one is so often."),
+]
+
+ONLY_MEASURING: Options = {
+    "predictions": None, "threshold": None, "fail_under": None, "require_better": False,
+    "measure_cost": None, "robustness": False, "slices": False, "slice_by": None,
+    "conformal": None, "calibration_file": None, "out_of_scope": None, "vocab_limit": None,
+}  # fmt: skip
+"""What does not go with --calibrate, as it is where it is not given."""
+
+
+def check_calibrating(options: Options) -> None:
+    """Raises UsageError for options that do not go together."""
+    if options["calibration_file"] is not None and options["conformal"] is None:
+        raise UsageError(f"--calibration-file {options['calibration_file']}: only with --conformal")
+    read = [options[name] for name in ("test", "calibration_file", "out_of_scope")]
+    if read.count("-") > 1:
+        raise UsageError("- stands for stdin, which can be read once")
+    if options["calibrate"] is None:
+        if options["output"] is not None:
+            raise UsageError(f"--output {options['output']}: only with --calibrate")
+        return
+    for name, value in ONLY_MEASURING.items():
+        if options[name] not in (value, (), []):
+            raise UsageError(f"--{name.replace('_', '-')}: not with --calibrate, which only fits")
+    if len(options["model"] or ()) != 1:
+        raise UsageError("--calibrate: wanted one model")
+    if options["test"] is None:
+        raise UsageError("missing argument TEST: labelled rows to calibrate the model on")
+
+
+def calibrate_model(
+    context: typer.Context, console: Console, reject: RejectFile
+) -> tuple[dict[str, Any], str]:
+    """Fits, saves a new version, and says what that changed: a document and a table. Raises
+    UsageError, InputMissing, DataError, CannotCreate, OutputFailed, Busy."""
+    from nlpcli.runs.answering import open_answering
+    from nlpcli.runs.recalibrating import (
+        ENCODER,
+        FASTTEXT,
+        calibrate,
+        judged,
+        refusal,
+        write_calibrated,
+    )
+    from nlpcli.store.store import Store
+
+    options = context.params
+    (name,) = options["model"]
+    target = _target(name, options["output"])
+    folder = _opened(name, options["store"], console)
+    if folder.manifest.kind not in (FASTTEXT, ENCODER):
+        raise refusal(name)
+    store = Store(store_root(options["store"]))
+    with store.begin(target) as draft:
+        folder.verify()
+        model = open_answering(folder, **for_encoders(options))
+        check_asked(model, name, context)
+        data = rows_for(options["test"], model, options, reject)
+        reject.close()
+        rows = judged(model, data, name)
+        found = calibrate(
+            rows, str(options["calibrate"]), resamples=options["resamples"], seed=options["seed"]
+        )
+        folder.verify()  # the files are read once more, to be written
+        path = write_calibrated(draft, folder, model, data, rows, found)
+        versioned = draft.versioned
+    pinned = store.pinned(target) if versioned else None
+    if pinned is not None:
+        console.warn(f"{target} stays at the pinned version {pinned}: nlpcli models unpin {target}")
+    document = {**found.document, "path": str(path)}
+    return document, _calibrated_table(document)
+
+
+def _opened(name: str, store: Path | None, console: Console) -> ModelFolder:
+    """Raises UsageError for a file, or a folder, of another program."""
+    from nlpcli.commands.opening import file_meant, hf_folder_meant
+    from nlpcli.runs.recalibrating import refusal
+
+    if hf_folder_meant(name) is not None or file_meant(name, store) is not None:
+        raise refusal(name)
+    return open_model(name, store, console)
+
+
+def _target(name: str, output: str | None) -> str:
+    """What the new model is called. Raises UsageError, CannotCreate for a path that is taken."""
+    from nlpcli.store.store import parse_spec
+
+    spec = parse_spec(name)
+    if output is None:
+        if spec.name is None:
+            raise UsageError(
+                f"--calibrate: {name} is a path, which is never changed: --output is missing",
+                hint="--output NEW",
+            )
+        return spec.name
+    place = parse_spec(output).path
+    if place is not None and os.path.lexists(place):
+        raise CannotCreate(f"{output}: exists already, wanted a new place")
+    return output
+
+
+def rows_for(path: str, model: Classifier, options: Options, reject: RejectFile | None) -> Labelled:
+    """Labelled rows as eval reads those of a classifier. Raises InputMissing, DataError."""
+    from nlpcli.data.labelled import read_labelled
+    from nlpcli.data.rows import RowFormat
+
+    separator = (options["label_separator"] or model.separator) if model.multi_label else None
+    fmt = RowFormat(
+        format=options["format"], header=options["header"], on_error=options["on_error"],
+        max_field=options["max_field"] << 20, label_separator=separator,
+        label_prefix=options["label_prefix"],
+    )  # fmt: skip
+    columns = {name: options[name] for name in ("text_column", "text_b_column", "label_column")}
+    return read_labelled(
+        path, fmt, **columns, label_separator=separator, keep_blank=True, on_reject=reject
+    )
+
+
+def texts_in(path: str, options: Options, reject: RejectFile | None) -> list[str]:
+    """Texts (or pairs) of rows without a label. Raises InputMissing, DataError."""
+    from nlpcli.data.pairs import texts_of
+    from nlpcli.data.rows import RowFormat, open_rows
+
+    fmt = RowFormat(
+        format=options["format"], header=options["header"], on_error=options["on_error"],
+        max_field=options["max_field"] << 20, label_prefix=options["label_prefix"],
+        label_separator=" " if options["format"] == "fasttext" else None,
+    )  # fmt: skip
+    rows = open_rows(path, fmt, reject)
+    at, second = rows.column(options["text_column"]), options["text_b_column"]
+    other = None if second is None else rows.column(second)
+    found = [text for batch in rows.batches() for text in texts_of(batch.rows, at, other)]
+    if not found:
+        raise DataError(f"{path}: no rows")
+    return found
+
+
+def decisions(
+    model: Classifier, data: Labelled, probabilities: Any, options: Options,
+    reject: RejectFile | None,
+) -> tuple[dict[str, Any], str]:  # fmt: skip
+    """What eval says of answering only some rows, of label sets, and of rows out of scope: parts
+    of the document, and lines of the table. Raises UsageError, InputMissing, DataError."""
+    import numpy as np
+
+    from nlpcli.runs.deciding import label_set_document, risk_document, true_numbers
+
+    level, outside = options["conformal"], options["out_of_scope"]
+    if model.multi_label:
+        for flag, value in (("--conformal", level), ("--out-of-scope", outside)):
+            if value is not None:
+                raise UsageError(f"{flag} {value}: the model gives any number of labels, or none")
+        return {}, ""
+    document = risk_document(model, probabilities, data.labels)
+    if level is not None:
+        quantile, rows = _quantile(model, level, options, reject)
+        document |= label_set_document(
+            model, probabilities, true_numbers(model, data.labels), level, quantile, rows
+        )
+    if outside is not None:
+        from nlpcli.evaluation.out_of_scope import out_of_scope_metrics
+
+        texts = texts_in(outside, options, reject)
+        top = model.probabilities(texts).max(axis=1)
+        metrics, about = out_of_scope_metrics(np.asarray(probabilities.max(axis=1)), top)
+        document |= {**metrics, "out_of_scope": {"rows": len(texts), **about}}
+    return document, _decision_lines(document)
+
+
+def _quantile(
+    model: Classifier, level: float, options: Options, reject: RejectFile | None
+) -> tuple[float, int]:
+    """Of the scores of the calibration file, or kept by the model; and how many rows these were."""
+    from nlpcli.evaluation.conformal import conformal_quantile, fewest_rows, true_scores
+    from nlpcli.runs.deciding import true_numbers
+
+    path = options["calibration_file"]
+    if path is None:
+        return kept_quantile(model, level, "--conformal", "--calibration-file CAL")
+    rows = rows_for(path, model, options, reject)
+    scores = true_scores(true_numbers(model, rows.labels), model.probabilities(rows.texts))
+    if len(scores) < fewest_rows(level):
+        raise DataError(
+            f"--conformal {level:g}: {path} has {len(scores)} rows, wanted {fewest_rows(level)} "
+            "or more"
+        )
+    return conformal_quantile(scores, level), len(scores)
+
+
+def kept_quantile(model: Classifier, level: float, flag: str, hint: str) -> tuple[float, int]:
+    """Of the scores that --calibrate kept with a model, and of how many rows these were. Raises
+    UsageError where there are none, or too few for the level."""
+    kept = getattr(model, "recalibration", None)
+    if kept is None or not kept.levels:
+        raise UsageError(
+            f"{flag} {level:g}: the model kept no scores of labelled rows",
+            hint=hint,
+        )
+    quantile = kept.quantile(level)
+    if quantile is None:
+        raise UsageError(
+            f"{flag} {level:g}: the model was calibrated on {kept.rows:,} rows, enough for "
+            f"{kept.levels[-1][0]:g} at most"
+        )
+    return quantile, kept.rows
+
+
+def label_set_from(model: Classifier, options: Options) -> float | None:
+    """The score up to which a label is in the set of predict --label-set; None without it.
+    Raises UsageError."""
+    level = options["label_set"]
+    if level is None:
+        return None
+    if model.multi_label:
+        raise UsageError(f"--label-set {level:g}: the model gives any number of labels, or none")
+    if options["cascade"] is not None:
+        raise UsageError(f"--label-set {level:g}: not with --cascade, two models answer")
+    return kept_quantile(model, level, "--label-set", "eval -m MODEL DEV --calibrate temperature")[
+        0
+    ]
+
+
+def _calibrated_table(document: dict[str, Any]) -> str:
+    lines = [
+        f"{document['method']} fitted to {document['n']:,} rows; after: by "
+        f"{document['folds']} folds, rows that a fit has not seen", "",
+        f"{'':<14}{'before':>8}{'after':>9}  95 % interval",
+    ]  # fmt: skip
+    for name, after in document["after"].items():
+        cells = [document["before"][name]["value"], after["value"]]
+        shown = ["undefined" if cell is None else f"{cell:.4f}" for cell in cells]
+        line = f"{name:<14}{shown[0]:>8}{shown[1]:>9}"
+        if after["low"] is not None:
+            line += f"  {after['low']:.4f} – {after['high']:.4f}"
+        lines.append(line)
+    return "\n".join([*lines, "", f"saved as {document['path']}"]) + "\n"
+
+
+def _decision_lines(document: dict[str, Any]) -> str:
+    lines = []
+    if "conformal" in document:
+        about, held = document["conformal"], document["conformal_coverage"]
+        lines += [
+            "", f"label sets for {about['level']:.1%} of the rows, by {about['rows']:,} labelled "
+            "rows:",
+            f"  hold the true label of {held['value']:.1%} "
+            f"({held['low']:.1%} – {held['high']:.1%})",
+            f"  {about['mean_set_size']:.2f} labels on average; {about['singletons']:.1%} of the "
+            f"sets have one, {about['empty']:.1%} none",
+        ]  # fmt: skip
+    if "out_of_scope" in document:
+        about = document["out_of_scope"]
+        area, false = document["out_of_scope_auroc"], document["out_of_scope_fpr95"]
+        lines += [
+            "", f"{about['rows']:,} rows out of scope against these, by the top probability:",
+            f"  AUROC {area['value']:.4f}; {false['value']:.1%} pass where 95 % of the others do "
+            f"(from {about['threshold_95_recall']:.4f})",
+            f"  --abstain-below {about['suggested_threshold']:.4f} answers "
+            f"{about['in_scope_answered']:.1%} of the rows in scope, "
+            f"{about['out_of_scope_answered']:.1%} of those out of it",
+        ]  # fmt: skip
+    return "\n".join(lines) + "\n" if lines else ""

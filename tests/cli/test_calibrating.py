@@ -1,0 +1,111 @@
+"""eval --calibrate, --conformal and --out-of-scope, predict --label-set."""
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from .conftest import SAMPLES, Run, run_program
+
+TEST, NEW = SAMPLES / "reviews_en_test.csv", SAMPLES / "new_messages.csv"
+VECTORS = SAMPLES / "words_en.vec"
+
+
+@pytest.fixture
+def copied(models: Path, tmp_path: Path) -> Run:
+    """Runs the program over a store of its own with the trained models."""
+    shutil.copytree(models, tmp_path / "store")
+    return lambda *arguments, **more: run_program(tmp_path / "store", *arguments, **more)
+
+
+def answers(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.mark.parametrize("method", ["temperature", "isotonic"])
+def test_a_new_version_with_the_same_labels(copied: Run, tmp_path: Path, method: str) -> None:
+    before = answers(copied("predict", "-m", "reviews", TEST).out)
+    done = copied("eval", "-m", "reviews", TEST, "--calibrate", method, "--json", "-q")
+    assert (done.code, done.err) == (0, "")
+    document = json.loads(done.out)
+    assert document["path"] == f"{tmp_path}/store/reviews/2"
+    assert (document["n"], document["method"], document["folds"]) == (80, method, 5)
+    for part in ("before", "after"):
+        assert set(document[part]) == {"ece", "ece_adaptive", "log_loss", "brier"}
+    after = answers(copied("predict", "-m", "reviews", TEST, "--label-set", 0.9).out)
+    assert [r["predicted_label"] for r in after] == [r["predicted_label"] for r in before]
+    assert [r["predicted_probability"] for r in after] != [
+        r["predicted_probability"] for r in before
+    ]
+    held = [row["label"] in row["predicted_set"].split(";") for row in after]
+    assert 0.85 <= sum(held) / len(held) <= 1
+    measured = json.loads(
+        copied("eval", "-m", "reviews", TEST, "--conformal", 0.9, "--json", "--resamples", 10).out
+    )
+    assert measured["conformal_coverage"]["value"] == pytest.approx(sum(held) / len(held))
+    sizes = [len(row["predicted_set"].split(";")) if row["predicted_set"] else 0 for row in after]
+    assert measured["conformal"]["mean_set_size"] == pytest.approx(sum(sizes) / len(sizes))
+    assert measured["conformal"]["rows"] == 80
+    # drift is told from the probabilities of now
+    calm = copied("predict", "-m", "reviews", TEST, "--drift", tmp_path / "d.json")
+    assert (calm.code, calm.err) == (0, "")
+
+
+def test_into_another_place(nlpcli: Run, models: Path, tmp_path: Path) -> None:
+    place = tmp_path / "calibrated"
+    asked = ("--calibrate", "temperature", "-o", place)
+    done = nlpcli("eval", "-m", models / "reviews" / "1", TEST, *asked)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("temperature fitted to 80 rows")
+    assert done.out.endswith(f"saved as {place}\n")
+    assert [path.name for path in (models / "reviews").iterdir() if path.is_dir()] == ["1"]
+    assert nlpcli("predict", "-m", place, NEW).code == 0
+    assert nlpcli("eval", "-m", "reviews", TEST, *asked).code == 73
+
+
+def test_decisions(nlpcli: Run, tmp_path: Path) -> None:
+    asked = ("--conformal", 0.8, "--calibration-file", TEST, "--out-of-scope", NEW)
+    done = nlpcli("eval", "-m", "reviews", TEST, *asked, "--json", "--resamples", 10)
+    assert (done.code, done.err) == (0, "")
+    document = json.loads(done.out)
+    assert document["conformal_coverage"]["value"] == pytest.approx(65 / 80)  # ceil(81 * 0.8)
+    assert set(document["conformal"]["per_label"]) == set(document["per_label"])
+    curve = document["risk_coverage"]
+    assert curve[-1]["coverage"] == 1
+    assert curve[-1]["risk"] == pytest.approx(1 - document["accuracy"]["value"])
+    assert 0 <= document["aurc"]["value"] <= curve[-1]["risk"]
+    assert document["out_of_scope"]["rows"] == len(answers(NEW.read_text()))
+    table = nlpcli("eval", "-m", "reviews", TEST, *asked, "--fail-under", "conformal_coverage=0.99")
+    assert table.code == 1
+    for text in ("label sets for 80.0% of the rows", "AUROC", "--abstain-below", "\naurc "):
+        assert text in table.out
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["-m", "reviews", "--calibration-file", TEST], 2, "only with --conformal"),
+        (["-m", "reviews", "-o", "x"], 2, "--output x: only with --calibrate"),
+        (["-m", "reviews", "--conformal", 0.9], 2, "kept no scores of labelled rows"),
+        (["-m", "reviews", "--conformal", 0.99, "--calibration-file", TEST], 65, "wanted 99"),
+        (["-m", "reviews", "--calibrate", "temperature", "--slices"], 2, "not with --calibrate"),
+        (["-m", "reviews", "-m", "tags", "--calibrate", "isotonic"], 2, "wanted one model"),
+        (["-m", "./store/reviews/1", "--calibrate", "isotonic"], 2, "hint: --output NEW"),
+        (["-m", VECTORS, "--calibrate", "isotonic", "-o", "x"], 2, "no place for a calibration"),
+        (["-m", "tags", "--label-column", "label", "--conformal", 0.9], 2, "any number of labels"),
+        (["-m", VECTORS, "--out-of-scope", NEW], 2, "is word vectors"),
+    ],
+)
+def test_what_cannot_be(nlpcli: Run, options: list[object], code: int, said: str) -> None:
+    done = nlpcli("eval", TEST, *options, "--resamples", 10)
+    assert (done.code, done.out) == (code, "")
+    assert said in done.err
+
+
+def test_sets_need_a_calibration(nlpcli: Run) -> None:
+    done = nlpcli("predict", "-m", "reviews", NEW, "--label-set", 0.9)
+    assert (done.code, done.out) == (2, "")
+    assert "hint: eval -m MODEL DEV --calibrate temperature" in done.err
