@@ -241,7 +241,9 @@ def _config(
     from nlpcli.evaluation.abstention import abstention_curve
     from nlpcli.evaluation.conformal import quantiles, true_scores
 
-    fit, levels, curve = found.fit, (), []
+    fit = found.fit
+    levels: tuple[tuple[float, float], ...] = ()
+    curve: list[list[float]] = []
     if not rows.several:
         p = found.probabilities
         levels = quantiles(true_scores(rows.truth, p))
