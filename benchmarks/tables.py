@@ -15,7 +15,9 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 
 def result(name: str) -> dict[str, Any]:
-    """One result file."""
+    """One result file; empty where nothing was measured yet."""
+    if not (RESULTS / f"{name}.json").exists():
+        return {}
     document: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     return document
 

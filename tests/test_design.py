@@ -70,6 +70,7 @@ SHARED_COMMAND_FILES = {
     "ngram_options",
     "plotting",
     "regression",
+    "reporting",
     "selecting",
     "tagging",
 }  # command files may import these

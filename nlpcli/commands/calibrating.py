@@ -59,7 +59,7 @@ LabelSet = Annotated[
 
 ONLY_MEASURING: Options = {
     "predictions": None, "threshold": None, "fail_under": None, "require_better": False,
-    "measure_cost": None, "robustness": False, "slices": False, "slice_by": None,
+    "measure_cost": None, "report": None, "robustness": False, "slices": False, "slice_by": None,
     "conformal": None, "calibration_file": None, "out_of_scope": None, "vocab_limit": None,
 }  # fmt: skip
 """What does not go with --calibrate, as it is where it is not given."""

@@ -19,11 +19,12 @@ from nlpcli.commands.eval_candidates import (
 )
 from nlpcli.commands.eval_robustness import (
     STRENGTHS,
-    adversarial_file,
     asked_robustness,
+    output_file,
     with_robustness,
 )
 from nlpcli.commands.opening import refuse_same_file
+from nlpcli.commands.reporting import check_report, write_report
 from nlpcli.errors import NegativeAnswer
 from nlpcli.runs.conditions import Condition, check_metric, parse_condition
 from nlpcli.shell import options as opt
@@ -39,7 +40,7 @@ Examples:
   nlpcli eval -m reviews sample_data/reviews_en_test.csv --robustness \\
       --write-adversarial hard.csv
   nlpcli eval -m reviews sample_data/reviews_en_test.csv --slices \\
-      --slice-by label
+      --slice-by label --report report.html
   nlpcli eval -m reviews sample_data/reviews_en_test.csv \\
       --calibrate temperature
   nlpcli eval -m reviews-lm sample_data/reviews_en_test.csv
@@ -81,6 +82,7 @@ def evaluate(
     conformal: calibrating.Conformal = None,
     calibration_file: calibrating.CalibrationFile = None,
     out_of_scope: calibrating.OutOfScope = None,
+    report: own.Report = None,
     resamples: own.Resamples = 1000,
     seed: opt.Seed = 1,
     format: opt.Format = None,
@@ -128,7 +130,8 @@ def evaluate(
     calibrating.check_calibrating(context.params)
     check_candidates(context.params)
     asked = asked_robustness(context.params)
-    outputs = {"--rejects": rejects, "--write-adversarial": write_adversarial}
+    check_report(context.params)
+    outputs = {"--rejects": rejects, "--write-adversarial": write_adversarial, "--report": report}
     inputs = {"TEST": test, **{f"--model {n}": n for n in model or []}}
     inputs |= {f"--predictions {n}": n for n in predictions or []}
     inputs |= {"--calibration-file": calibration_file, "--out-of-scope": out_of_scope}
@@ -138,15 +141,16 @@ def evaluate(
         document, table = calibrating.calibrate_model(context, console, reject)
         typer.echo(dumps(document, allow_nan=False) if json else table, nl=json)
         return
-    with adversarial_file(context.params) as stream:
+    with output_file(report) as page, output_file(write_adversarial) as stream:
         candidates = measure_all(context, console, reject)
         reject.close()
         if asked is not None:
             opened, found = candidates[0].opened, candidates[0].measured
             found = with_robustness(opened, found, asked, context.params, stream, console)
             candidates = [replace(candidates[0], measured=found)]
+        document, table = rendered(candidates, context.params)
+        write_report(page, candidates, document, context.params, console)
     tell_unknown(candidates, console)
-    document, table = rendered(candidates, context.params)
     typer.echo(dumps(document, allow_nan=False) if json else table, nl=json)
     _check_conditions(candidates[-1].measured.document, conditions)
     if require_better:

@@ -82,3 +82,6 @@ SliceBy = Annotated[
     list[str] | None, typer.Option(help="And by the values of this column; may be repeated.")
 ]
 SliceRows = Annotated[int, typer.Option(min=2, help="Of a slice, at least.")]
+Report = Annotated[
+    Path | None, typer.Option(help="Write all of it, and the rows, as an HTML page.")
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nlpcli.commands.eval_kinds import Measured, Options
@@ -76,10 +77,9 @@ def _strengths(text: str) -> tuple[float, ...]:
 
 
 @contextlib.contextmanager
-def adversarial_file(options: Options) -> Iterator[BinaryIO | None]:
-    """Where --write-adversarial goes, made before any work; None without. Raises CannotCreate,
-    OutputFailed."""
-    path = options["write_adversarial"]
+def output_file(path: Path | None) -> Iterator[BinaryIO | None]:
+    """What is written besides the table, made before any work; None without a path. Raises
+    CannotCreate, OutputFailed."""
     if path is None:
         yield None
         return

@@ -134,18 +134,18 @@ def run_page(
         names=names,
         looked=[line for line in log if line.held_out],
         notes=[line for line in log if line.note],
-        config=_flat(config),
-        metrics=_flat(metrics),
+        config=flat(config),
+        metrics=flat(metrics),
         data=_data(log),
     )
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Names with dots, and values as texts; what was not given is left out."""
+def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Names with dots, and values as texts; what was not given is left out. Texts are cut."""
     found: list[tuple[str, str]] = []
     for name, value in values.items():
         if isinstance(value, Mapping):
-            found += _flat(value, f"{prefix}{name}.")
+            found += flat(value, f"{prefix}{name}.")
         elif value is not None:
             found.append((prefix + name, shown(str(value), 200)))
     return found

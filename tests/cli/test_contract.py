@@ -358,6 +358,7 @@ def test_26_outputs_that_cannot_be_made(place: Run, tmp_path: Path) -> None:
         ["predict", "-m", "reviews", NEW, "-o", f"{file}/out.csv"],
         ["predict", "-m", "reviews", NEW, "--rejects", f"{file}/out.csv"],
         ["eval", "-m", "reviews", TEST, "--rejects", f"{file}/out.csv"],
+        ["eval", "-m", "reviews", "none.csv", "--report", f"{file}/out.html"],
     ):
         done = place(*arguments)
         assert (done.code, done.out) == (73, ""), arguments

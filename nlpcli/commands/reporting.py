@@ -1,0 +1,108 @@
+"""eval --report: what was measured, as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import nlpcli
+from nlpcli.commands.eval_candidates import Candidate
+from nlpcli.commands.opening import model_place
+from nlpcli.errors import UsageError
+from nlpcli.shell.console import Console
+
+if TYPE_CHECKING:
+    from nlpcli.evaluation.report_page import Answers, RowsSeen
+
+Options = dict[str, Any]
+_OF_THE_RUN = (
+    "text_column", "text_b_column", "label_column", "label_separator", "threshold", "resamples",
+    "seed",
+)  # fmt: skip
+_OF_A_MODEL = (
+    "name", "version", "kind", "created", "created_by", "seed", "data", "config", "metrics",
+)  # fmt: skip
+
+
+def check_report(options: Options) -> None:
+    """Raises UsageError where two outputs would be one file."""
+    report, other = options["report"], options["write_adversarial"]
+    if report is not None and other is not None and report.resolve() == other.resolve():
+        raise UsageError(f"--report {report}: the same file as --write-adversarial")
+
+
+def write_report(
+    stream: BinaryIO | None,
+    candidates: Sequence[Candidate],
+    document: dict[str, Any],
+    options: Options,
+    console: Console,
+) -> None:
+    """Writes the page where one is asked for. ``document``: that of --json, of one or several."""
+    if stream is None:
+        return
+    from nlpcli.evaluation.report_page import Reported, report_page
+
+    several = len(candidates) > 1
+    names = [candidate.name for candidate in candidates]
+    title = " and ".join(names) if len(names) < 3 else f"{len(names)} models"
+    source = options["test"] or ", ".join(options["predictions"] or [])
+    models = [
+        Reported(c.name, c.measured.document, _manifest(c, options), _answers(c))
+        for c in candidates
+    ]  # fmt: skip
+    page = report_page(
+        f"{title} on {source}", models, _tested(candidates, source, options),
+        document if several else None,
+    )  # fmt: skip
+    stream.write(page.encode())
+    console.detail(f"{options['report']}: report of {document['n']:,} rows, {len(page):,} bytes")
+
+
+def _answers(candidate: Candidate) -> Answers | None:
+    """None where the answer to a row is no label, or labels."""
+    from nlpcli.evaluation.report_page import Answers
+
+    measured = candidate.measured
+    found = measured.answered
+    whole = candidate.opened is None or measured.probabilities is not None
+    if found is None or not whole:
+        return None
+    sure = None
+    if measured.probabilities is not None and found.metric == "accuracy":
+        sure = measured.probabilities.max(axis=1)
+    return Answers(found.cells, found.true, found.guess, sure)
+
+
+def _tested(candidates: Sequence[Candidate], source: str, options: Options) -> RowsSeen:
+    from nlpcli.data.pairs import SEPARATOR
+    from nlpcli.evaluation.report_page import RowsSeen
+
+    read = next((c.measured.rows for c in candidates if c.measured.rows is not None), None)
+    known = {"program": f"nlpcli {nlpcli.__version__}", "rows": source}
+    if read is not None:
+        known["rows_sha256"] = read.sha256
+    known |= {name: options[name] for name in _OF_THE_RUN if options[name] is not None}
+    if read is None:
+        return RowsSeen(known, seed=options["seed"])
+    texts = [text.replace(SEPARATOR, "\n") for text in read.texts]
+    return RowsSeen(known, texts, read.lines, options["seed"])
+
+
+def _manifest(candidate: Candidate, options: Options) -> dict[str, Any]:
+    """What is recorded with the model; of a file of predictions, or of another program, little."""
+    from nlpcli.store.manifest import MANIFEST_NAME, Manifest
+
+    if candidate.opened is None:
+        return {"predictions": candidate.name}
+    place: Path = model_place(candidate.name, options["store"])
+    file = place / MANIFEST_NAME
+    if not file.is_file():
+        return {"model": candidate.name}
+    found = Manifest.from_json(file.read_bytes(), str(file))
+    return {
+        **{name: getattr(found, name) for name in _OF_A_MODEL},
+        "labels": len(found.labels),
+        "files": {name: entry.sha256 for name, entry in found.files.items()},
+    }
