@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import typer
 
-from nlpcli.commands.opening import FOR_ENCODERS, open_encoder, refuse_same_file
+from nlpcli.commands.opening import open_encoder, refuse_same_file
+from nlpcli.commands.opening_tasks import FOR_ENCODERS
 from nlpcli.errors import DataError, UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console

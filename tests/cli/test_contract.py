@@ -503,7 +503,15 @@ def test_27_a_reader_that_left(place: Run, tmp_path: Path, command: Command) -> 
         assert done.stderr == b""
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.trainer], ids=str)
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(c, marks=[] if c.name == "train-fasttext" else [pytest.mark.slow])
+        for c in COMMANDS
+        if c.trainer
+    ],
+    ids=str,
+)
 def test_27_a_trainer_outlives_its_log(place: Run, tmp_path: Path, command: Command) -> None:
     ours, theirs = os.pipe()
     os.close(ours)

@@ -198,6 +198,7 @@ def test_what_cannot_be(
     assert not (tmp_path / "store" / "m" / "1").exists()
 
 
+@pytest.mark.slow
 def test_nights_of_numbers(place: Run, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text(
         "a,b,stars\n"

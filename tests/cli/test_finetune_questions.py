@@ -232,6 +232,7 @@ def test_transformers_has_the_same_logits_and_answer(trained: Run) -> None:
     assert float(row["predicted_probability"]) == pytest.approx(wanted, abs=2e-6)
 
 
+@pytest.mark.slow
 def test_the_same_bytes_again_and_after_a_rival(place: Run, tmp_path: Path) -> None:
     command: list[Any] = ["finetune", "few.json", "--from", "./encoder", "--epochs", "1", *FAST]
     for name in ("one", "two"):

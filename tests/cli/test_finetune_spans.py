@@ -130,6 +130,7 @@ def test_words_blank_rows_and_other_columns(trained: tuple[Run, Path, dict[str, 
     assert "1 labels the model does not know: X" in done.err
 
 
+@pytest.mark.slow
 def test_tags_identification_and_the_same_bytes(place: Run, tmp_path: Path) -> None:
     lines = []
     for n in range(24):

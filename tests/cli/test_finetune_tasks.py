@@ -186,6 +186,7 @@ def test_what_cannot_be(place: Run, tmp_path: Path, line: list[Any], code: int, 
     assert not (tmp_path / "store" / "m" / "1").exists()
 
 
+@pytest.mark.slow
 def test_nights_of_tasks(place: Run, tmp_path: Path) -> None:
     line = [*LINE, "-o", "m", "--head", "mlp", "--pooling", "mean", "--json"]
     plan = json.loads(place(*line, "--dry-run").out)

@@ -175,6 +175,7 @@ def test_parts_of_speech(place: Run, tmp_path: Path) -> None:
     assert document["accuracy"]["value"] == 1.0 == document["per_label"]["NN"]["f1"]
 
 
+@pytest.mark.slow
 def test_the_same_bytes_again_and_after_a_rival(place: Run, tmp_path: Path) -> None:
     command: list[Any] = ["finetune", "train.conll", "--from", "./encoder", "--crf", "--epochs",
                           "1", *FAST]  # fmt: skip

@@ -164,6 +164,7 @@ def test_a_full_disk_leaves_earlier_versions_alone(
     assert not list((tmp_path / "store" / "enc").glob(".tmp-*"))
 
 
+@pytest.mark.slow
 def test_another_encoder_of_the_same_shape_is_another_run(place: Run, tmp_path: Path) -> None:
     for seed in ("1", "2"):
         made = place("pretrain-bert", TEXT, "-o", f"./base{seed}", *SMALL, "--steps", "1",

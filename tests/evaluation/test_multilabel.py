@@ -202,6 +202,7 @@ def test_determinism_and_errors() -> None:
     assert best_threshold(np.zeros((0, 3), bool), np.zeros((0, 3))) == (0.5, 0.0)
 
 
+@pytest.mark.slow
 def test_six_thousand_by_seven_hundred_in_time() -> None:
     rng = np.random.default_rng(0)
     true = rng.random((6000, 700)) < 5 / 700

@@ -100,7 +100,7 @@ def test_an_option_that_may_be_repeated_takes_a_list(tmp_path: Path, schema: Sch
         ("train-fasttext:\n  top_k: 2", "line 2: top_k is no option of train-fasttext", None),
         ("predcit:\n  top_k: 2", "predcit is no command", "predict"),
         ("predict: 3", "line 1: predict is number 3, wanted keys and values", None),
-        ("train: x.csv", "train is no option of any command", None),
+        ("corpus: x.csv", "corpus is no option of any command", None),
         ("config: x.yaml", "config is no option", None),
         ("show-config: yes", "show_config is no option", None),
         ("lr: 1\nseed: 2\nlr: 3", "line 3: lr stands on line 1 already", None),
