@@ -20,6 +20,9 @@ from nlpcli.models.sequence_head import CLS, LINEAR, MLP_WIDTH, PREFIX
 
 TINY = 1e-7
 """A root of 0 has no gradient."""
+MLP_RATE = 1e-3
+"""Least learning rate of the perceptron, two layers that begin at random: at a rate for encoders
+it is far behind a linear head after an epoch. See benchmarks/LOG.md."""
 
 
 class EncoderModel(Named):
@@ -128,6 +131,11 @@ class SequenceModel(EncoderModel):
         precision = next(self.classifier.parameters()).dtype
         logits: Tensor = self.classifier(features.to(precision))
         return logits.float()
+
+    def rate(self, name: str, lr: float) -> float:
+        """The learning rate of a parameter where the encoder has ``lr``."""
+        own = isinstance(self.classifier, Mlp) and name.startswith(PREFIX)
+        return max(lr, MLP_RATE) if own else lr
 
     @torch.no_grad()
     def keep_head_exact(self, weights: Weights) -> None:

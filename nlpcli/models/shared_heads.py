@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from nlpcli.models.bert import Bert, Part, affine_parts
 from nlpcli.models.bert_config import BertConfig
-from nlpcli.models.encoder_heads import EncoderModel, Mlp, text_vectors
+from nlpcli.models.encoder_heads import MLP_RATE, EncoderModel, Mlp, text_vectors
 from nlpcli.models.layers import linear
 from nlpcli.models.sequence_head import CLS, LINEAR, PREFIX, of_task
 
@@ -59,6 +59,11 @@ class SharedHeads(EncoderModel):
         if self.training and self._dropout:
             return functional.dropout(features, self._dropout)
         return features
+
+    def rate(self, name: str, lr: float) -> float:
+        """The learning rate of a parameter where the encoder has ``lr``."""
+        own = any(name.startswith(of_task(task, PREFIX)) for task in self.n_outputs)
+        return max(lr, MLP_RATE) if own and isinstance(self.classifiers[0], Mlp) else lr
 
     def logits(self, vectors: Tensor, task: str) -> Tensor:
         """Of one task, [B, K], float32."""

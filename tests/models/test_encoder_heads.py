@@ -105,6 +105,16 @@ def test_every_part_learns(shape: dict[str, Any]) -> None:
             assert float(part.gradient.abs().max()) > 1e-7, part.name
 
 
+def test_a_perceptron_learns_faster_than_its_encoder() -> None:
+    for shape, wanted in (({}, 5e-5), ({"pooling": "mean"}, 5e-5), ({"head": "mlp"}, 1e-3)):
+        model = drawn(1, **shape)
+        rates = {part.name: model.rate(part.name, 5e-5) for part in model.parts()}
+        heads = {name for name in rates if name.startswith("classifier.")}
+        assert heads and {rates[name] for name in heads} == {wanted}
+        assert {rates[name] for name in rates.keys() - heads} == {5e-5}
+        assert model.rate(next(iter(heads)), 1e-2) == 1e-2
+
+
 def test_a_head_that_stays_exact() -> None:
     model = drawn(1)
     weights = {**model.weights(), "classifier.bias": np.array([2001.125], np.float32)}

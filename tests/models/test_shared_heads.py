@@ -36,6 +36,10 @@ def test_each_head_as_if_it_were_alone(head: str, pooling: str) -> None:
             found = model.logits(vectors, task)
             assert found.shape == (3, count) and found.dtype == torch.float32
             torch.testing.assert_close(found, alone(ids, segments, mask), rtol=0, atol=1e-6)
+            assert {alone.rate(n, 5e-5) for n in own} == {
+                model.rate(of_task(task, n), 5e-5) for n in own
+            }
+    assert model.rate("encoder.layer.0.output.dense.weight", 5e-5) == 5e-5
     for name, array in weights.items():
         if "_head." in name and array.ndim == 2:  # none is taken for a norm
             assert 0 < np.abs(array).mean() < 0.5, name
