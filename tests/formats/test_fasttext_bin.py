@@ -220,7 +220,7 @@ def survive(spec: Spec, count: int, seed: int, folder: Path) -> tuple[int, float
         path = stored(bytes(data), folder)
         tracemalloc.reset_peak()
         before = tracemalloc.get_traced_memory()[0]
-        begun = time.perf_counter()
+        begun = time.process_time()
         try:
             probabilities = open_fasttext(path).probabilities(TEXTS)
         except DataError:
@@ -228,7 +228,7 @@ def survive(spec: Spec, count: int, seed: int, folder: Path) -> tuple[int, float
         else:
             assert np.isfinite(probabilities).all()
             assert probabilities.min() >= 0 and probabilities.max() <= 1
-        slowest = max(slowest, time.perf_counter() - begun)
+        slowest = max(slowest, time.process_time() - begun)
         # two megabytes are for tables whose size no file decides
         assert tracemalloc.get_traced_memory()[1] - before < 2 * len(data) + (2 << 20)
     tracemalloc.stop()
