@@ -366,7 +366,7 @@ def start_ranks(place: Path, *arguments: str) -> subprocess.Popen[bytes]:
 def test_ranks_learn_what_one_process_does_and_go_on_after_a_signal(
     place: Run, tmp_path: Path
 ) -> None:
-    line = [TRAIN, "--from", "./encoder", "--threads", "1", "--epochs", "20", "--batch-size", "8",
+    line = [TRAIN, "--from", "./encoder", "--threads", "1", "--epochs", "8", "--batch-size", "8",
             "--precision", "fp32", "--dropout", "0", "--json"]  # fmt: skip
     done = place("finetune", *line, "-o", "./alone")
     alone = json.loads(done.out)
@@ -377,7 +377,7 @@ def test_ranks_learn_what_one_process_does_and_go_on_after_a_signal(
         [float(loss) for loss in re.findall(r"^epoch \d+: loss ([\d.]+), dev", text, re.M)]
         for text in (done.err, said.decode())
     )
-    assert len(wanted) == 20 and found == pytest.approx(wanted, abs=1e-3)
+    assert len(wanted) == 8 and found == pytest.approx(wanted, abs=1e-3)
     run = start_ranks(tmp_path, *line, "-o", "./again", "--save-every", "0")
     states = tmp_path / ".again.state"
     while run.poll() is None and not list(states.glob("*.state")):
