@@ -199,7 +199,7 @@ class SpanRun(FinetuneRun):
         if nested and self._decoding == "flat":
             self._console.warn("spans overlap, and a flat model finds none that do")
         if request.negatives == 0:
-            self._console.warn("--negatives 0: what is no span is not learnt: too many are found")
+            self._console.warn("--negatives 0: no other spans are learnt, too many may be found")
         known, lost = known_of(train, spans, cut.rows, parts.names, self._relations)
         self._tell_lost(lost)
         config = request.config
