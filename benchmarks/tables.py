@@ -382,7 +382,9 @@ def tuned_table() -> str:
         cells = []
         for key in ("nlpcli", "trainer_best"):
             spread = row[key]["deviation"]
-            cells.append(f"{row[key]['mean']:.3f}" + ("" if spread is None else f" ± {spread:.3f}"))
+            exact = f" (EM {row['em'][key]['mean']:.3f})" if "em" in row else ""
+            shown = "" if spread is None else f" ± {spread:.3f}"
+            cells.append(f"{row[key]['mean']:.3f}{shown}{exact}")
         lines.append(
             f"| {name} | {row['rows']:,}, {row['epochs']} | {row['metric']} | {cells[0]} | "
             f"{cells[1]} | {row['published']} |"

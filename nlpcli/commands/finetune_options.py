@@ -144,7 +144,7 @@ SpanDecodingOption = Annotated[
 ]
 MaxSpan = Annotated[int, typer.Option(min=1, max=512, help="Spans: words of the longest.")]
 Negatives = Annotated[
-    int | None, typer.Option(min=1, help="Spans: a row's others to learn from [default: all].")
+    int | None, typer.Option(min=0, help="Spans: a row's others to learn from [default: all].")
 ]
 Identify = Annotated[
     bool, typer.Option("--identify", help="Spans: set labels aside, is it one or not.")

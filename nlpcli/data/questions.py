@@ -237,6 +237,6 @@ def _given(answer: Any) -> Given:
         raise ValueError("an answer without text")
     start = answer.get(START)
     if type(start) is not int:
-        seen = "missing" if start is None else shown(str(start), 20)
+        seen = "missing" if start is None else shown(json.dumps(start), 20)
         raise ValueError(f"answer_start {seen}, wanted a whole number")
     return answer["text"], start

@@ -104,7 +104,7 @@ class FinetuneRun:
             "ranks": request.ranks,
             "resumed_after_step": states.take_up(training, asked=request.resume),
         }  # fmt: skip
-        watch = Watch(training, self._console, ranks=request.ranks)
+        watch = Watch(training, self._console, n_rows=len(parts.train.texts), ranks=request.ranks)
         try:
             watch.run(states)
         except Interrupted:
@@ -139,7 +139,7 @@ class FinetuneRun:
         parts, answering = self._read(), self._request.answering()
         rows = self._cutter(answering).rows(parts.train.texts)
         self._tell_cut(rows, answering)
-        return make_plan(self._request, parts, n_cut=rows.n_cut, n_read=len(rows))
+        return make_plan(self._request, parts, n_cut=rows.n_cut, read=[rows])
 
     def _read(self) -> Parts:
         from nlpcli.data.labelled import read_labelled
@@ -214,7 +214,7 @@ class FinetuneRun:
         rows = cutter.rows(parts.train.texts)
         self._tell_cut(rows, answering)
         # refuses what does not fit into memory
-        make_plan(request, parts, n_cut=rows.n_cut, n_read=len(rows))
+        make_plan(request, parts, n_cut=rows.n_cut, read=[rows])
         config = request.config
         model = SequenceModel(
             replace(encoder.config, dropout=config.dropout, attention_dropout=config.dropout),

@@ -159,6 +159,8 @@ def test_tags_identification_and_the_same_bytes(place: Run, tmp_path: Path) -> N
         (["--crf"], 2, "--crf has no meaning for --task span"),
         (["--task", "sequence", "--identify"], 2, "--identify has no meaning for --task sequence"),
         (["--max-span", "0"], 2, "--max-span"),
+        (["--negatives", "-1"], 2, "--negatives"),
+        (["--negatives", "0", "--dry-run"], 0, "--task span"),
         (["--label-column", "span"], 65, "no column span;"),
         (["--publish-if", "entity_f1>0"], 2, "no metric entity_f1"),
         (["--dev", "bad.jsonl"], 65, "line 1: a label that no training span has: NEW"),

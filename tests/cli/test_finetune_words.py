@@ -149,6 +149,13 @@ def test_what_a_tagger_costs(trained: Run) -> None:
     assert cost["startup_seconds"] > 0 and cost["disk_bytes"] > 1000
 
 
+def test_a_version_in_use_that_tags_no_words(place: Run, tmp_path: Path) -> None:
+    assert place("models", "import", "./encoder", "t").code == 0
+    done = place("finetune", "train.conll", "--from", "./encoder", "-o", "t", "--epochs", "1",
+                 "--publish-if", "better", *FAST)  # fmt: skip
+    assert done.code == 0 and "--publish-if better: " in done.err, done.err
+
+
 def test_another_scheme_is_learnt_as_asked(place: Run, tmp_path: Path) -> None:
     (tmp_path / "iob1.conll").write_text(sentences(30, 3, first="I"))
     done = place("finetune", "iob1.conll", "--from", "./encoder", "-o", "t", "--epochs", "1",

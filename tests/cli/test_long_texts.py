@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,8 @@ def test_a_small_model_answers_first(program: Run, models: Path, tmp_path: Path)
     chosen = program(*line, "--cascade-dev", TEST, "--cascade-loss", 0.05)
     assert chosen.code == 0 and "cascade, 80 dev rows: " in chosen.err, chosen.err
     assert "chosen on these rows, so on others it may lose more" in chosen.err
+    above = re.search(r"next time: --cascade-above (\S+)", chosen.err)
+    assert above and program(*line, "--cascade-above", above[1]).out == chosen.out
     share = sum(row["predicted_by"] == "small" for row in table(chosen.out)) / 80
     assert f" answers {share:.1%}, from " in chosen.err
     both = sum(row["label"] == row["predicted_label"] for row in table(chosen.out)) / 80
