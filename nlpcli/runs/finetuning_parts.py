@@ -142,7 +142,7 @@ def make_plan(
         "output": request.output, "rows": rows, "cut_rows": n_cut,
         "dev_rows": 0 if parts.dev is None else len(parts.dev.texts), "labels": n_labels,
         "row_length": config.max_length, **shapes(encoder, place, precision),
-        "batch_size": config.batch_size, "epochs": config.epochs,
+        "batch_size": config.batch_size, "epochs": config.epochs, "lr": config.lr,
         "steps": config.epochs * -(-sum(map(len, read)) // config.batch_size),
         "parameters": parameters, "memory_bytes": needed,
     }  # fmt: skip

@@ -390,7 +390,9 @@ def test_a_frozen_encoder_reads_once(place: Run, tmp_path: Path) -> None:
     shown = json.loads(place("models", "show", "m", "--json").out)["config"]["run"]
     assert (shown["epochs"], shown["lr"], shown["fgm"], shown["ranks"]) == (30, 0.01, 0.0, 1)
     plan = json.loads(place(*line, "-o", "n", "--epochs", "2", "--dry-run").out)
-    assert plan["epochs"] == 2
+    assert (plan["epochs"], plan["lr"]) == (2, 0.01)
+    moving = [part for part in line if part not in ("--freeze", "all")]
+    assert json.loads(place(*moving, "-o", "n", "--dry-run").out)["lr"] == 1.2e-3  # 32 dimensions
 
 
 def start_ranks(place: Path, *arguments: str) -> subprocess.Popen[bytes]:
