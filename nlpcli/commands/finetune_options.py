@@ -166,7 +166,8 @@ BatchSize = Annotated[int, typer.Option(min=1, max=100000, help="Rows of a step.
 Lr = Annotated[
     float | None,
     typer.Option(
-        min=1e-8, max=1,
+        min=1e-8,
+        max=1,
         help="Highest learning rate [default: 5e-5 for 768 dimensions, more for fewer, twice for "
         "words and spans; with --freeze all 0.01].",
     ),

@@ -36,7 +36,7 @@ def test_a_machine_that_says_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", [None, "7"])
-def test_what_the_environment_says_stays(monkeypatch: pytest.MonkeyPatch, given: str | None) -> None:
+def test_what_is_set_already_stays(monkeypatch: pytest.MonkeyPatch, given: str | None) -> None:
     """Caches of products are small, unless somebody has said otherwise."""
     name, before = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", gc.get_threshold()
     monkeypatch.setattr(os, "environ", {} if given is None else {name: given})
