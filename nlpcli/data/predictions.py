@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from nlpcli.errors import DataError, shown
 
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,23 @@ def read_predictions(
     --probabilities`` writes them. With ``fmt.label_separator`` a blank truth is none of the
     labels. Raises InputMissing; DataError for a bad row (unless skipped) or when no row is left.
     """
-    rows = open_rows(path, fmt, on_reject)
+    return predictions_in(
+        open_rows(path, fmt, on_reject), fmt, label_column=label_column,
+        predicted_column=predicted_column, probability_column=probability_column,
+        on_reject=on_reject,
+    )  # fmt: skip
+
+
+def predictions_in(
+    rows: RowStream,
+    fmt: RowFormat,
+    *,
+    label_column: str,
+    predicted_column: str,
+    probability_column: str | None,
+    on_reject: Reject | None,
+) -> Predictions:
+    """The same, of rows that are open."""
     name = probability_column or "predicted_probability"
     each = {c: at for at, c in enumerate(rows.header) if c.startswith(f"{name}:")}
     sure = []
@@ -120,6 +138,48 @@ def read_predictions(
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class ParsedRows(Generic[Row]):
+    """The good rows, where they stood, and the number of bad ones."""
+
+    rows: list[Row]
+    lines: list[int]
+    n_skipped: int
+
+
+def parsed_rows(
+    rows: RowStream, fmt: RowFormat, parse: Callable[[list[str]], Row], on_reject: Reject | None
+) -> ParsedRows[Row]:
+    """Every row by ``parse``, which raises ValueError with the reason why one is bad. Raises
+    DataError for such a row (unless skipped) or when none is left."""
+    found, lines, skipped = list[Row](), list[int](), 0
+    for batch in rows.batches():
+        for row, line in zip(batch.rows, batch.lines, strict=True):
+            try:
+                found.append(parse(row))
+            except ValueError as error:
+                skipped += _refused(rows, row, line, str(error), fmt, on_reject)
+                continue
+            lines.append(line)
+    if not found:
+        raise DataError(f"{rows.name}: no rows with a label and a prediction")
+    return ParsedRows(found, lines, rows.skipped + skipped)
+
+
+def _refused(
+    rows: RowStream, row: list[str], line: int, reason: str, fmt: RowFormat,
+    on_reject: Reject | None,
+) -> int:  # fmt: skip
+    """One bad row. Raises DataError unless such are skipped."""
+    if fmt.on_error != "skip":
+        raise DataError(
+            f"{rows.name} line {line}: {reason}", hint="--on-error skip drops such rows"
+        )
+    if on_reject is not None:
+        on_reject(line, reason, ",".join(row))
+    return 1
+
+
 def _read(rows: RowStream, kept: _Collector, fmt: RowFormat, on_reject: Reject | None) -> int:
     """Keeps the good rows; the number of bad ones. Raises DataError unless they are skipped."""
     skipped = 0
@@ -128,13 +188,6 @@ def _read(rows: RowStream, kept: _Collector, fmt: RowFormat, on_reject: Reject |
             continue
         for row, line in zip(batch.rows, batch.lines, strict=True):
             reason = kept.add([row])
-            if reason is None:
-                continue
-            if fmt.on_error != "skip":
-                raise DataError(
-                    f"{rows.name} line {line}: {reason}", hint="--on-error skip drops such rows"
-                )
-            skipped += 1
-            if on_reject is not None:
-                on_reject(line, reason, ",".join(row))
+            if reason is not None:
+                skipped += _refused(rows, row, line, reason, fmt, on_reject)
     return skipped

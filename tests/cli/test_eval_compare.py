@@ -71,7 +71,11 @@ def test_refused(nlpcli: Run, tmp_path: Path) -> None:
         (["eval", "--predictions", file, "--require-better"], "wanted two or more"),
         (["eval", "-m", "reviews", TEST, "--predicted-column", "x"], "without --predictions"),
         (["eval", "-m", "reviews", "-m", "tags", TEST, "--no-cost"], "wanted models of one kind"),
-        (["eval", "-m", SAMPLES / "words_en.vec", "-m", "reviews", TEST], "are not compared"),
+        (
+            ["eval", "-m", SAMPLES / "words_en.vec", "-m", "reviews", TEST],
+            "reviews is a classifier, ",
+        ),
+        (["eval", "-m", "reviews", "-m", SAMPLES / "words_en.vec", TEST], "models of one kind"),
     ):
         done = nlpcli(*line)
         assert (done.code, done.out) == (2, ""), line

@@ -41,6 +41,27 @@ def test_analogies(fresh: Run) -> None:
     assert done.code == 2 and done.err.endswith("hint: did you mean accuracy?\n")
 
 
+def test_vectors_are_compared_on_what_all_know(fresh: Run, tmp_path: Path) -> None:
+    head, *lines = VECTORS.read_text().splitlines()
+    cells = [line.split(" ", 1) for line in lines]
+    moved = [f"{word} {cells[i - 1][1]}" for i, (word, _) in enumerate(cells)]
+    poor = tmp_path / "poor.vec"
+    kept = [line for line in moved if not line.startswith("refund ")]
+    poor.write_text("\n".join([f"{len(kept)} {head.split()[1]}", *kept]) + "\n")
+    for file, metric in ((PAIRS, "spearman"), (ANALOGIES, "accuracy")):
+        done = fresh("eval", "-m", VECTORS, "-m", poor, file, "--json")
+        assert (done.code, done.err) == (0, "")
+        document = json.loads(done.out)
+        [pair] = document["comparisons"]
+        assert (pair["metric"], pair["verdict"]) == (metric, "worse")
+        assert pair["n"] == min(model["n"] for model in document["models"])
+        assert pair["difference"][metric]["high"] < 0 and document["best"] == str(VECTORS)
+    assert "is worse than" in fresh("eval", "-m", VECTORS, "-m", poor, PAIRS).out
+    poor.write_text("1 2\nxyzzy 0.5 1\n")
+    done = fresh("eval", "-m", VECTORS, "-m", poor, PAIRS)
+    assert done.code == 65 and "no row whose words all of them know" in done.err
+
+
 def test_bad_files_and_options(fresh: Run, nlpcli: Run, tmp_path: Path) -> None:
     file = tmp_path / "pairs.tsv"
     file.write_text("late\tslow\t3\nlate\trefund\n")
@@ -57,4 +78,5 @@ def test_bad_files_and_options(fresh: Run, nlpcli: Run, tmp_path: Path) -> None:
     done = fresh("eval", "-m", VECTORS, file, "--threshold", 0.5)
     assert (done.code, done.out) == (2, "") and "words_en.vec is word vectors" in done.err
     done = nlpcli("eval", "-m", "reviews", SAMPLES / "reviews_en_test.csv", "--vocab-limit", 9)
-    assert (done.code, done.err) == (2, "error: --vocab-limit 9: reviews is a classifier\n")
+    assert (done.code, done.err) == (2, "error: --vocab-limit 9: reviews is a classifier, wanted "
+                                     "word vectors\n")  # fmt: skip
