@@ -73,7 +73,7 @@ def judged(
 ) -> Measured:
     """What eval says of answers that are no labels of texts; ``more`` of a ``Measured``. With
     --slices also where they are wrong."""
-    document, lines = dict(found.document), ""
+    document, text = dict(found.document), table(found.document)
     if (options["slices"] or options["slice_by"]) and found.right is not None:
         from nlpcli.evaluation.slices import slice_document
 
@@ -81,7 +81,5 @@ def judged(
             found.right, found.shown().texts, rows.columns, min_rows=options["slice_rows"]
         )
         document["slices"] = {**slices, "metric": found.right_by}
-        lines = slices_table(document["slices"])
-    return Measured(
-        document, table(document) + lines, rows, answered=found.answered, shown=found.shown, **more
-    )
+        text += slices_table(document["slices"])
+    return Measured(document, text, rows, answered=found.answered, shown=found.shown, **more)

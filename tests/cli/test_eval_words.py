@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from .conftest import SAMPLES, Run
 
 VECTORS, PAIRS = SAMPLES / "words_en.vec", SAMPLES / "word_pairs_en.tsv"
@@ -48,15 +50,22 @@ def test_vectors_are_compared_on_what_all_know(fresh: Run, tmp_path: Path) -> No
     poor = tmp_path / "poor.vec"
     kept = [line for line in moved if not line.startswith("refund ")]
     poor.write_text("\n".join([f"{len(kept)} {head.split()[1]}", *kept]) + "\n")
-    for file, metric in ((PAIRS, "spearman"), (ANALOGIES, "accuracy")):
+    documents = []
+    for file in (PAIRS, ANALOGIES):
         done = fresh("eval", "-m", VECTORS, "-m", poor, file, "--json")
         assert (done.code, done.err) == (0, "")
-        document = json.loads(done.out)
-        [pair] = document["comparisons"]
-        assert (pair["metric"], pair["verdict"]) == (metric, "worse")
-        assert pair["n"] == min(model["n"] for model in document["models"])
-        assert pair["difference"][metric]["high"] < 0 and document["best"] == str(VECTORS)
-    assert "is worse than" in fresh("eval", "-m", VECTORS, "-m", poor, PAIRS).out
+        documents.append(json.loads(done.out))
+        [pair] = documents[-1]["comparisons"]
+        assert pair["n"] == min(model["n"] for model in documents[-1]["models"])
+    pairs, analogies = (document["comparisons"][0] for document in documents)
+    assert documents[0]["models"][1]["n"] < documents[0]["models"][0]["n"]
+    assert (pairs["metric"], pairs["right_or_wrong"]) == ("spearman", False)
+    assert pairs["difference"]["spearman"]["low"] < pairs["difference"]["spearman"]["high"]
+    assert (analogies["metric"], analogies["n"]) == ("accuracy", 50)
+    right = [model["accuracy"]["value"] for model in documents[1]["models"]]
+    gap = analogies["difference"]["accuracy"]["value"]
+    assert gap == pytest.approx(right[1] - right[0]) and gap != 0
+    assert "spearman " in fresh("eval", "-m", VECTORS, "-m", poor, PAIRS).out
     poor.write_text("1 2\nxyzzy 0.5 1\n")
     done = fresh("eval", "-m", VECTORS, "-m", poor, PAIRS)
     assert done.code == 65 and "no row whose words all of them know" in done.err

@@ -216,8 +216,9 @@ def test_questions_in_slices(trained: Run, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("\n".join(rows) + "\n")
     line = ["eval", "-m", "n", tmp_path / "rows.csv", "--slice-by", "side", "--slice-rows", "5"]
     done = trained(*line, "--json")
+    assert (done.code, done.err) == (0, "")
     found = json.loads(done.out)["slices"]
-    assert done.code == 0 and found["metric"] == "exact_match"
+    assert found["metric"] == "exact_match"
     parts = {part["name"]: part["rows"] for part in found["by"]["column side"]}
     assert parts == {"Cat": 9, "none": 9, "中": 9}
     assert "by side" in trained(*line).out
