@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,14 @@ class Measured:
     told: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class PlainRows:
+    """Texts of rows, and the lines where they stood."""
+
+    texts: list[str]
+    lines: list[int]
+
+
 def row_format(options: Options, **more: Any) -> RowFormat:
     """How the input's rows are read."""
     from nlpcli.data.rows import RowFormat
@@ -75,11 +83,18 @@ def judged(
     --slices also where they are wrong."""
     document, text = dict(found.document), table(found.document)
     if (options["slices"] or options["slice_by"]) and found.right is not None:
-        from nlpcli.evaluation.slices import slice_document
-
-        slices = slice_document(
-            found.right, found.shown().texts, rows.columns, min_rows=options["slice_rows"]
-        )
-        document["slices"] = {**slices, "metric": found.right_by}
+        columns = {} if rows is None else rows.columns
+        texts = found.shown().texts
+        document["slices"] = sliced_by(found.right, texts, columns, found.right_by, options)
         text += slices_table(document["slices"])
     return Measured(document, text, rows, answered=found.answered, shown=found.shown, **more)
+
+
+def sliced_by(
+    right: Any, texts: Sequence[str], columns: dict[str, list[str]], metric: str, options: Options
+) -> dict[str, Any]:
+    """The ``slices`` part of the document. ``right``: bool [B], by the ``metric``."""
+    from nlpcli.evaluation.slices import slice_document
+
+    found = slice_document(right, texts, columns, min_rows=options["slice_rows"])
+    return {**found, "metric": metric}

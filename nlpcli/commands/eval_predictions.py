@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nlpcli.commands.asking import answer_table
-from nlpcli.commands.eval_measured import Measured, Options, drawing, judged, row_format
-from nlpcli.commands.eval_tables import rows_table
+from nlpcli.commands.eval_measured import (
+    Measured,
+    Options,
+    PlainRows,
+    drawing,
+    judged,
+    row_format,
+    sliced_by,
+)
+from nlpcli.commands.eval_tables import rows_table, slices_table
 from nlpcli.commands.regression import number_table
 from nlpcli.errors import UsageError
 from nlpcli.shell.console import RejectFile
@@ -14,7 +22,7 @@ from nlpcli.shell.console import RejectFile
 if TYPE_CHECKING:
     from nlpcli.data.rows import RowFormat, RowStream
 
-UNUSED = ("threshold", "vocab_limit", "slices", "slice_by", "conformal", "out_of_scope")
+UNUSED = ("threshold", "vocab_limit", "conformal", "out_of_scope")
 """Options that a file has no use for."""
 
 
@@ -39,6 +47,9 @@ def measure_file(path: str, options: Options, reject: RejectFile) -> tuple[str, 
             f"--probability-column {options['probability_column']}: {rows.name} has {column}, "
             "wanted predictions that are labels"
         )
+    if options["slice_by"] or (options["slices"] and kind == "score"):
+        flag = "--slice-by" if options["slice_by"] else "--slices"
+        raise UsageError(f"{flag}: {rows.name} has {column}, wanted predictions that are labels")
     return rows.name, _others(rows, fmt, column, kind, options, reject)
 
 
@@ -50,12 +61,41 @@ def _labels(
     from nlpcli.runs.predictions import score_predictions
 
     separator = options["label_separator"]
+    sliced = bool(options["slices"] or options["slice_by"])
+    texts = _text_columns(rows, options, needed=sliced)
     found = predictions_in(
         rows, fmt, label_column=options["label_column"], predicted_column=column,
-        probability_column=options["probability_column"], on_reject=reject,
+        probability_column=options["probability_column"],
+        other_columns=list(dict.fromkeys([*texts, *(options["slice_by"] or ())])),
+        on_reject=reject,
     )  # fmt: skip
     document = score_predictions(found, separator=separator, **drawing(options))
-    return Measured(document, rows_table(document), answered=answered_before(found, separator))
+    table, answers = rows_table(document), answered_before(found, separator)
+    parts = zip(*(found.columns[name] for name in texts), strict=True)
+    joined = ["\n".join(cells) for cells in parts]
+    if sliced:
+        assert answers.guess is not None
+        columns = {name: found.columns[name] for name in options["slice_by"] or ()}
+        right = answers.right()
+        document["slices"] = sliced_by(right, joined, columns, answers.metric, options)
+        table += slices_table(document["slices"])
+    seen = PlainRows(joined, found.lines) if joined else None
+    return Measured(document, table, seen, answered=answers)
+
+
+def _text_columns(rows: RowStream, options: Options, *, needed: bool) -> list[str]:
+    """Columns of the texts that are to be shown or cut: those asked for, and ``text`` if it is
+    there. Raises DataError where they are ``needed`` and not there."""
+    first, second = options["text_column"], options["text_b_column"]
+    names = [first, *([] if second is None else [second])]
+    asked = needed or first != "text" or second is not None
+    if not needed and options["report"] is None:
+        return []
+    if asked:
+        for name in names:
+            rows.column(name)
+        return names
+    return [name for name in names if name in rows.header]
 
 
 def _others(
@@ -70,6 +110,4 @@ def _others(
         options["text_b_column"], fmt, Drawing(**drawing(options)), reject,
     )  # fmt: skip
     tables: dict[str, Any] = {"score": number_table, "answer": answer_table}
-    return judged(judge_file(rows, asked), tables.get(kind, rows_table), None, {
-        **options, "slices": False, "slice_by": (),
-    })  # fmt: skip
+    return judged(judge_file(rows, asked), tables.get(kind, rows_table), None, options)

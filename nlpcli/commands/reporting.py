@@ -86,9 +86,9 @@ def _tested(
     from nlpcli.evaluation.report_page import RowsSeen
 
     rows = (c.measured.rows for c in candidates)
-    read = next((found for found in rows if hasattr(found, "sha256")), None)
+    read = next((found for found in rows if hasattr(found, "texts")), None)
     known = {"program": f"nlpcli {nlpcli.__version__}", "rows": source}
-    if read is not None:
+    if hasattr(read, "sha256"):
         known["rows_sha256"] = read.sha256
     known |= {name: options[name] for name in _OF_THE_RUN if options[name] is not None}
     words = next((found for found in shown if found is not None), None)

@@ -23,7 +23,8 @@ class Predictions:
 
     true, predicted: (B,) positions in them; confidence: (B,) in what was predicted, or None;
     labels, probabilities: names and (B, K) values of the columns with one label's probability, or
-    None.
+    None. columns: the cells of other columns that were asked for; ``lines`` (B,) where rows stood,
+    empty where no other column was.
     """
 
     name: str
@@ -35,6 +36,8 @@ class Predictions:
     labels: list[str]
     probabilities: Floats | None
     n_skipped: int
+    columns: dict[str, list[str]] = field(default_factory=dict)
+    lines: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -45,12 +48,15 @@ class _Collector:
     answer: int
     numbers: list[int]
     blank_truth: bool
+    others: dict[str, int]
+    columns: dict[str, list[str]] = field(default_factory=dict)
+    lines: list[int] = field(default_factory=list)
     truths: dict[str, int] = field(default_factory=dict)
     answers: dict[str, int] = field(default_factory=dict)
     ids: list[Ids] = field(default_factory=list)
     values: list[Floats] = field(default_factory=list)
 
-    def add(self, rows: Sequence[Sequence[str]]) -> str | None:
+    def add(self, rows: Sequence[Sequence[str]], lines: Sequence[int]) -> str | None:
         """Keeps all of the rows; or none, and gives the reason of one that is bad."""
         true = [row[self.truth] for row in rows]
         if not self.blank_truth and not all(map(str.strip, true)):
@@ -70,6 +76,10 @@ class _Collector:
         ids = [[known.setdefault(cell, len(known)) for cell in cells] for known, cells in pair]
         self.ids.append(np.array(ids, dtype=np.int64))
         self.values.append(values)
+        for name, at in self.others.items():
+            self.columns.setdefault(name, []).extend([row[at] for row in rows])
+        if self.others:
+            self.lines.extend(lines)
         return None
 
 
@@ -115,6 +125,7 @@ def predictions_in(
     label_column: str,
     predicted_column: str,
     probability_column: str | None,
+    other_columns: Sequence[str] = (),
     on_reject: Reject | None,
 ) -> Predictions:
     """The same, of rows that are open."""
@@ -125,8 +136,9 @@ def predictions_in(
         sure = [rows.column(name)]
     several = fmt.label_separator is not None
     kept = _Collector(
-        rows.column(label_column), rows.column(predicted_column), [*sure, *each.values()], several
-    )
+        rows.column(label_column), rows.column(predicted_column), [*sure, *each.values()], several,
+        {name: rows.column(name) for name in other_columns},
+    )  # fmt: skip
     skipped = _read(rows, kept, fmt, on_reject)
     if not kept.ids:
         raise DataError(f"{rows.name}: no rows with a label and a prediction")
@@ -134,7 +146,8 @@ def predictions_in(
     return Predictions(
         rows.name, list(kept.truths), list(kept.answers), ids[0], ids[1],
         values[:, 0] if sure else None, [c.removeprefix(f"{name}:") for c in each],
-        values[:, len(sure) :] if each else None, rows.skipped + skipped,
+        values[:, len(sure) :] if each else None, rows.skipped + skipped, kept.columns,
+        kept.lines,
     )  # fmt: skip
 
 
@@ -184,10 +197,10 @@ def _read(rows: RowStream, kept: _Collector, fmt: RowFormat, on_reject: Reject |
     """Keeps the good rows; the number of bad ones. Raises DataError unless they are skipped."""
     skipped = 0
     for batch in rows.batches():
-        if kept.add(batch.rows) is None:
+        if kept.add(batch.rows, batch.lines) is None:
             continue
         for row, line in zip(batch.rows, batch.lines, strict=True):
-            reason = kept.add([row])
+            reason = kept.add([row], [line])
             if reason is not None:
                 skipped += _refused(rows, row, line, reason, fmt, on_reject)
     return skipped

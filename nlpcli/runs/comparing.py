@@ -43,6 +43,13 @@ class Answered:
     worth: F64 | None = None
     known: npt.NDArray[np.bool_] | None = None
 
+    def right(self) -> npt.NDArray[np.bool_]:
+        """Whether each answer is the truth, where there is a ``guess``: bool (B,)."""
+        numbers = {cell: i for i, cell in enumerate(dict.fromkeys(self.cells))}
+        ids = np.array([numbers[cell] for cell in self.cells], dtype=np.int64)
+        found: npt.NDArray[np.bool_] = ids[self.true] == ids[self.guess]
+        return found
+
 
 def answered(truth: Labels, guess: Labels, *, several: bool = False) -> Answered:
     """From the labels of each row, in one order where a row may have any number of them."""

@@ -9,6 +9,7 @@ import pytest
 
 from .conftest import SAMPLES, Run
 from .test_contract import SCHEMAS, complaints
+from .test_eval_report import data
 
 TEST = SAMPLES / "reviews_en_test.csv"
 
@@ -21,6 +22,22 @@ def test_predictions_are_measured_as_their_model(nlpcli: Run) -> None:
         assert document[name] == wanted[name], name
     for name in ("log_loss", "roc_auc", "ece"):  # of six decimals
         assert document[name]["value"] == pytest.approx(wanted[name]["value"], abs=1e-4), name
+
+
+def test_slices_and_texts_of_predictions(nlpcli: Run, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    rows = nlpcli("predict", "-m", "reviews", TEST).out
+    line = ["--slice-by", "label", "--slice-rows", "5", "--json", "--report", page]
+    done = nlpcli("eval", "--predictions", "-", *line, stdin=rows)
+    assert done.code == 0, done.err
+    mine = data(page)["rows"]
+    wanted = nlpcli("eval", "-m", "reviews", TEST, *line).out
+    assert json.loads(done.out)["slices"] == json.loads(wanted)["slices"]
+    assert mine["text"] == data(page)["rows"]["text"] and mine["line"] == data(page)["rows"]["line"]
+    done = nlpcli("eval", "--predictions", "-", "--slices", stdin="label,predicted_label\na,b\n")
+    assert done.code == 65 and "no column text" in done.err
+    done = nlpcli("eval", "--predictions", "-", "--slices", stdin="label,predicted_score\n1,2\n")
+    assert done.code == 2 and "has predicted_score, wanted predictions that are" in done.err
 
 
 def test_models_and_predictions_are_compared(nlpcli: Run, tmp_path: Path) -> None:
