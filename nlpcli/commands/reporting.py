@@ -88,8 +88,9 @@ def _tested(
     rows = (c.measured.rows for c in candidates)
     read = next((found for found in rows if hasattr(found, "texts")), None)
     known = {"program": f"nlpcli {nlpcli.__version__}", "rows": source}
-    if hasattr(read, "sha256"):
-        known["rows_sha256"] = read.sha256
+    digest = getattr(read, "sha256", None)
+    if digest is not None:
+        known["rows_sha256"] = digest
     known |= {name: options[name] for name in _OF_THE_RUN if options[name] is not None}
     words = next((found for found in shown if found is not None), None)
     if words is not None:

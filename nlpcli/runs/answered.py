@@ -85,11 +85,11 @@ def language_answered(scored: Scored) -> Answered:
             "wanted models that smooth, to compare them"
         )
     bits = -scored.log10 / math.log10(2)
-    tokens = scored.tokens.astype(np.float64)
+    tokens, characters = (each.astype(np.float64) for each in (scored.tokens, scored.characters))
     return answered_else(
         [()] * len(tokens), metric="bits_per_character", worth=scored.log10,
         sums={
-            "bits_per_character": ratio_sums(bits, scored.characters, less=True),
+            "bits_per_character": ratio_sums(bits, characters, less=True),
             "perplexity": ratio_sums(bits, tokens, less=True, then=np.exp2),
         },
     )  # fmt: skip

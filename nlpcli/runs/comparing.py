@@ -13,7 +13,7 @@ import numpy.typing as npt
 from nlpcli.data.predictions import Predictions
 from nlpcli.errors import DataError, UsageError, shown
 from nlpcli.evaluation.compare import Outcome, compare
-from nlpcli.evaluation.paired import Sums, mean_sums, pearson_sums, spearman_sums
+from nlpcli.evaluation.paired import Sums, f1_sums, mean_sums, pearson_sums, spearman_sums
 from nlpcli.runs.predictions import label_sets
 
 Labels = Sequence[tuple[str, ...]]
@@ -58,7 +58,7 @@ def answered(truth: Labels, guess: Labels, *, several: bool = False) -> Answered
         np.array([known.setdefault(row, len(known)) for row in rows], dtype=np.int64)
         for rows in (truth, guess)
     )
-    return Answered(list(known), true, found, SETS if several else "accuracy")
+    return _of_labels(list(known), true, found, several)
 
 
 def answered_right(
@@ -90,7 +90,22 @@ def answered_before(found: Predictions, separator: str | None) -> Answered:
         for cells in (found.truths, found.answers)
     ]  # fmt: skip
     whole = found.true, found.predicted + len(found.truths)
-    return Answered(both[0] + both[1], whole[0], whole[1], SETS if separator else "accuracy")
+    return _of_labels(both[0] + both[1], *whole, separator is not None)
+
+
+def _of_labels(
+    cells: list[tuple[str, ...]],
+    true: npt.NDArray[np.int64],
+    guess: npt.NDArray[np.int64],
+    several: bool,
+) -> Answered:
+    """Of labels of rows; of several also by micro F1, for hardly a row may be right as a whole."""
+    if not several:
+        return Answered(cells, true, guess)
+    codes, each = np.unique(true * len(cells) + guess, return_inverse=True)
+    pairs = ((set(cells[code // len(cells)]), set(cells[code % len(cells)])) for code in codes)
+    counts = np.array([(len(a & b), len(a), len(b)) for a, b in pairs], np.float64).reshape(-1, 3)
+    return Answered(cells, true, guess, SETS, sums={"micro_f1": f1_sums(counts[each.reshape(-1)])})
 
 
 def outcomes_of(models: Sequence[tuple[str, Answered]]) -> list[Outcome]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -73,6 +74,23 @@ def test_a_model_against_itself(nlpcli: Run) -> None:
     assert nlpcli(*line, "--require-better", "-q").code == 1
     assert nlpcli(*line, "--fail-under", "accuracy=0.1", "-q").code == 0
     assert nlpcli(*line[:-2], "-", "--no-cost", stdin=TEST.read_bytes()).out == done.out
+
+
+def test_several_labels_are_compared_by_micro_f1_too(nlpcli: Run, tmp_path: Path) -> None:
+    file = tmp_path / "p.csv"
+    tags = ["--label-column", "labels", "--label-separator", ";"]
+    with (SAMPLES / "tags_en.csv").open(newline="") as stream:
+        truth = [row["labels"] for row in csv.DictReader(stream)]
+    first = [f"{labels},{labels.split(';')[0]}" for labels in truth]
+    file.write_text("\n".join(["labels,predicted_labels", *first]) + "\n")
+    done = nlpcli("eval", "-m", "tags", SAMPLES / "tags_en.csv", *tags, "--predictions", file,
+                  "--no-cost", "--json")  # fmt: skip
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    gap = document["comparisons"][0]["difference"]
+    each = [model["micro_f1"]["value"] for model in document["models"]]
+    assert set(gap) == {"subset_accuracy", "micro_f1"} and each[0] != each[1]
+    assert gap["micro_f1"]["value"] == pytest.approx(each[1] - each[0])
 
 
 def test_refused(nlpcli: Run, tmp_path: Path) -> None:

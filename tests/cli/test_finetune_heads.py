@@ -237,6 +237,13 @@ def test_what_cannot_be(
 
 
 @pytest.mark.slow
+def test_what_a_number_costs(program: Run) -> None:
+    done = program("eval", "-m", "stars", RATINGS, *STARS, "--measure-cost", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out)["cost"]["startup_seconds"] > 0
+
+
+@pytest.mark.slow
 def test_nights_of_numbers(place: Run, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text(
         "a,b,stars\n"

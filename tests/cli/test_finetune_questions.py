@@ -278,6 +278,14 @@ def test_transformers_has_the_same_logits_and_answer(trained: Run) -> None:
 
 
 @pytest.mark.slow
+def test_what_an_answer_costs(trained: Run) -> None:
+    done = trained("eval", "-m", "t", "dev.json", "--json", "--measure-cost", "--threads", "1")
+    assert (done.code, done.err) == (0, "")
+    cost = json.loads(done.out)["cost"]
+    assert cost["startup_seconds"] > 0 and cost["latency_p50_ms"] > 0
+
+
+@pytest.mark.slow
 def test_the_same_bytes_again_and_after_a_rival(place: Run, tmp_path: Path) -> None:
     command: list[Any] = ["finetune", "few.json", "--from", "./encoder", "--epochs", "1", *FAST]
     for name in ("one", "two"):

@@ -165,6 +165,15 @@ def test_spans_are_compared_and_read_from_files(
 
 
 @pytest.mark.slow
+def test_what_spans_cost(trained: tuple[Run, Path, dict[str, Any]]) -> None:
+    done = trained[0]("eval", "-m", "m", "-m", "m@1", "dev.jsonl", "--json")
+    assert (done.code, done.err) == (0, "")
+    document = json.loads(done.out)
+    assert all(model["cost"]["startup_seconds"] > 0 for model in document["models"])
+    assert document["cheapest_as_good"] in ("m", "m@1")
+
+
+@pytest.mark.slow
 def test_tags_identification_and_the_same_bytes(place: Run, tmp_path: Path) -> None:
     lines = []
     for n in range(24):

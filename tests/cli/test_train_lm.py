@@ -84,6 +84,14 @@ def test_models_are_compared_by_bits(lm: Run, tmp_path: Path) -> None:
     assert "perplexity" in page.read_text()
 
 
+@pytest.mark.slow
+def test_what_a_perplexity_costs(lm: Run, tmp_path: Path) -> None:
+    done = lm("eval", "-m", "lm", "-", "--json", "--measure-cost", stdin=TEXT)
+    assert (done.code, done.err) == (0, "")
+    cost = json.loads(done.out)["cost"]
+    assert cost["startup_seconds"] > 0 and cost["rows_per_second"] > 0
+
+
 def test_mle_rules_out_what_it_has_not_seen(fresh: Run, tmp_path: Path) -> None:
     (tmp_path / "text").write_text(TEXT)
     assert fresh("train-lm", tmp_path / "text", "-o", "m", "--smoothing", "mle").code == 0
