@@ -53,8 +53,13 @@ def read_language(_: Any, options: Options, reject: RejectFile) -> tuple[Iterabl
     texts, name = read_texts(
         options["test"], fmt, text_column=options["text_column"], on_reject=reject
     )
-    again = len(options["model"]) > 1 or options["measure_cost"]
+    again = _several(options) or options["measure_cost"]
     return list(texts) if again else texts, name
+
+
+def _several(options: Options) -> bool:
+    """Whether there is something to compare with."""
+    return len(options["model"]) + len(options["predictions"] or ()) > 1
 
 
 def language(
@@ -78,7 +83,7 @@ def language(
         seconds, lambda row: score([every[row]]), ["text"], lambda row: [every[row]], [],
         len(every),
     )  # fmt: skip
-    if len(options["model"]) == 1:
+    if not _several(options):
         return Measured(document, table, asked=asked)
     return Measured(document, table, asked=asked, answered=language_answered(scored))
 

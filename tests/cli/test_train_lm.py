@@ -77,6 +77,9 @@ def test_models_are_compared_by_bits(lm: Run, tmp_path: Path) -> None:
     assert "\n  perplexity " not in shown.out  # words against characters
     done = lm("eval", "-m", "lm", "-m", "mle", "-", "--no-cost", stdin="the emu\n")
     assert done.code == 65 and "2 tokens have the probability 0" in done.err
+    (tmp_path / "p.csv").write_text("label,predicted_label\na,b\n")
+    done = lm("eval", "-m", "lm", "-", "--predictions", "p.csv", "--no-cost", stdin=rows)
+    assert done.code == 2 and "p.csv is measured by accuracy, lm by bits_per_character" in done.err
     done = lm("eval", "-m", "lm", "-m", "one", "-", "--slices", stdin=rows)
     assert done.code == 2 and "--slices: lm is a language model, wanted a tagger" in done.err
     page = tmp_path / "report.html"
