@@ -14,6 +14,7 @@ import numpy.typing as npt
 from nlpcli.errors import DataError
 from nlpcli.models.sequence_head import CLS, Folding
 from nlpcli.runs import interrupts
+from nlpcli.runs.drift import keep_reference
 from nlpcli.runs.encoder_classifier import Cutter, EncoderClassifier, activated
 from nlpcli.runs.finetuning_parts import (
     FinetuneRequest,
@@ -72,6 +73,7 @@ class FinetuneRun:
         self._ranks = ranks
         self._begun, self._threads = time.perf_counter(), 0
         self._folding: Folding | None = None
+        self._seen: tuple[list[str], F64] | None = None
 
     def run(self, draft: Draft) -> dict[str, Any]:
         """The report: ``path`` of the version; ``refused`` says why it is not served, if so.
@@ -282,6 +284,7 @@ class FinetuneRun:
         )  # fmt: skip
         if parts.dev is not None:
             found = activated(logits, answering)
+            self._seen = parts.dev.texts, found
             classifier = EncoderClassifier(stored)
             document = score(classifier, found, parts.dev.labels, resamples=0)
             report["metrics"] = plain_metrics(document)
@@ -312,6 +315,8 @@ class FinetuneRun:
         report |= {"refused": refused, "published": not refused, "path": None}
         if refused and not draft.versioned:
             return
+        if self._seen is not None:
+            keep_reference(draft, parts.train.texts, *self._seen, parts.names)
         with interrupts.deferred():
             kind, config = self._write(draft, stored, {"run": record, "dev": parts.source})
             path = draft.publish(
