@@ -17,6 +17,7 @@ from nlpcli.formats.hf_folder import hf_files
 
 from ..formats.bert_folder import TINY, TOKENIZER, random_weights, written
 from .conftest import Run, run_program
+from .test_eval_report import data as page_data
 
 FAST = ["--lr", "0.01", "--batch-size", "8", "--precision", "fp32", "--threads", "1",
         "--dropout", "0", "--max-length", "12"]  # fmt: skip
@@ -139,6 +140,26 @@ def test_taggers_are_compared(trained: Run) -> None:
     pair = document["comparisons"][0]
     assert (pair["metric"], pair["verdict"]) == ("sentence_accuracy", "same answers")
     assert pair["difference"]["entity_f1"] == {"value": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
+
+
+def test_tags_are_read_from_files(trained: Run, tmp_path: Path) -> None:
+    page, file = tmp_path / "report.html", tmp_path / "p.csv"
+    file.write_text(trained("predict", "-m", "t", "dev.conll").out)
+    done = trained("eval", "-m", "t", "dev.conll", "--predictions", file, "--json", "--no-cost",
+                   "--report", page)  # fmt: skip
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    assert document["comparisons"][0]["verdict"] == "same answers"
+    first, second = document["models"]
+    assert {**second, "model": "t", "unknown_labels": []} == first
+    found = page_data(page)
+    assert found["models"][0] == {**found["models"][1], "name": "t"}
+    assert any("KIND: cat" in label for label in found["labels"])
+    sliced = trained("eval", "-m", "t", "dev.conll", "--slices", "--slice-rows", "4")
+    assert sliced.code == 0 and "by length" in sliced.out
+    file.write_text("tokens,tags,predicted_tags\na b,O O,O\n")
+    done = trained("eval", "--predictions", file)
+    assert done.code == 65 and "line 2: 1 predicted tags, 2 tags, 2 tokens" in done.err
 
 
 @pytest.mark.slow

@@ -52,6 +52,10 @@ def test_windows_are_read_and_told_of(program: Run) -> None:
         assert abs(p - q) <= 2e-6
     measured = program("eval", "-m", "windows", TEST, "--json", "--precision", "fp32")
     assert measured.err == whole.err
+    more = ["-m", "windows@1", "--resamples", "20", "--no-cost", "--precision", "fp32"]
+    more += ["--out-of-scope", NEW, "--conformal", "0.8", "--calibration-file", TEST]
+    several = program("eval", "-m", "windows", TEST, *more).err.splitlines()
+    assert several == [f"{name}: {whole.err.rstrip()}" for name in ("windows", "windows@1")]
     right = [row["label"] == row["predicted_label"] for row in table(whole.out)]
     document = json.loads(measured.out)
     assert document["accuracy"]["value"] == pytest.approx(sum(right) / 80)
