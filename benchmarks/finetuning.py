@@ -6,7 +6,9 @@
 Jobs: train (sst2, batch 32, one epoch: rows a second of the training loops and peak memory, twice,
 the better of each, but the slow Trainer once), predict (agnews, CSV to CSV, processes, twice),
 tune (scores on the dev part for each learning rate, one seed, both programs), quality (mean and
-spread of the test part's metric over seeds; the weights of the best epoch on dev).
+spread of the test part's metric over seeds; the weights of the best epoch on dev). The questions
+of the set qa are of SQuAD's development file, by article: of 48, 8 are the test part and 40 are
+for training, of which 4 are the dev part of both programs, so that 36 are learnt.
 The Trainer as people run it: float32, random batches; at its best: bfloat16, batches of about one
 length, fused AdamW. pipeline: batch 32, float32; at its best: bfloat16, texts sorted by length.
 """
@@ -23,7 +25,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from finetuning_data import JOBS, measured, write_parts
+from finetuning_data import DOC_STRIDE, ENDINGS, JOBS, measured, write_parts
+from finetuning_questions import question_scores
 from measure import DATA, NLPCLI, ROOT, run, run_measured, write_result
 
 HERE = Path(__file__).resolve().parent
@@ -47,12 +50,13 @@ def by_trainer(name: str, place: Path, *, best: bool, lr: float, seed: int, epoc
                looks: bool = True) -> tuple[dict[str, Any], list[Any]]:  # fmt: skip
     """One run of the Trainer: its report, and its answers to the test part."""
     job = JOBS[name]
+    script = "trainer_questions.py" if job.task == "questions" else "trainer.py"
     answers = place / "answers.jsonl"
     report = peer(
-        "trainer.py", place, task=job.task, train=str(place / "train.jsonl"),
+        script, place, task=job.task, train=str(place / "train.jsonl"),
         dev=str(place / "dev.jsonl") if looks else None, test=str(place / "test.jsonl"),
         out=str(place / "trainer"), answers=str(answers), bf16=best, grouped=best, lr=lr, seed=seed,
-        epochs=epochs, batch=32, max_length=job.max_length,
+        epochs=epochs, batch=32, max_length=job.max_length, doc_stride=DOC_STRIDE,
     )  # fmt: skip
     return report, [json.loads(line) for line in answers.open(encoding="utf-8")]
 
@@ -61,10 +65,10 @@ def by_nlpcli(name: str, place: Path, *, seed: int, epochs: int, more: list[str]
               looks: bool = True) -> tuple[dict[str, Any], list[Any]]:  # fmt: skip
     """One run of nlpcli: its report, and its answers to the test part."""
     job, out = JOBS[name], place / "ours"
-    end = "conll" if job.task == "words" else "csv"
+    end = ENDINGS.get(job.task, "csv")
     columns = []
-    if job.task == "words":
-        columns = ["--task", "token"]
+    if job.task in ENDINGS:
+        columns = ["--task", {"words": "token", "questions": "qa"}[job.task]]
     elif job.task in ("pair", "regression"):
         columns = ["--text-b-column", "text_b"]
     elif job.task == "several":
@@ -82,7 +86,8 @@ def by_nlpcli(name: str, place: Path, *, seed: int, epochs: int, more: list[str]
     found = run([*NLPCLI, "predict", "-m", str(out), str(place / f"test.{end}"), *pair, "--only",
                  "--output-format", "jsonl", "-q"])  # fmt: skip
     key = {"words": "predicted_tags", "several": "predicted_labels",
-           "regression": "predicted_score"}.get(job.task, "predicted_label")  # fmt: skip
+           "regression": "predicted_score", "questions": "predicted_answer",
+           }.get(job.task, "predicted_label")  # fmt: skip
     values = [json.loads(line)[key] for line in found.stdout.splitlines()]
     if job.task == "words":
         values = [v.split(" ") if isinstance(v, str) else v for v in values]
@@ -173,7 +178,7 @@ def tune(place: Path, sets: list[str], lrs: list[float], most: int | None,
         write_parts(name, place, most)
         parts = {"test": json_rows(place / "dev.jsonl")}
         (place / "test.jsonl").write_bytes((place / "dev.jsonl").read_bytes())
-        end = "conll" if JOBS[name].task == "words" else "csv"
+        end = ENDINGS.get(JOBS[name].task, "csv")
         (place / f"test.{end}").write_bytes((place / f"dev.{end}").read_bytes())
         for lr in lrs:
             for program in programs:
@@ -192,26 +197,35 @@ def json_rows(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines]
 
 
+def of_seeds(values: list[float]) -> dict[str, Any]:
+    """Mean and spread."""
+    spread = statistics.stdev(values) if len(values) > 1 else None
+    return {"mean": statistics.mean(values), "deviation": spread, "all": values}
+
+
 def measure_quality(place: Path, arguments: argparse.Namespace, result: dict[str, Any]) -> None:
     """Set by set, seed by seed, both programs; written after each set."""
     for name in arguments.sets:
         job = JOBS[name]
         parts = write_parts(name, place, arguments.most)
         scores: dict[str, list[float]] = {"nlpcli": [], "trainer_best": []}
+        exact: dict[str, list[float]] = {key: [] for key in scores}
         for seed in arguments.seeds:
-            _, found = by_nlpcli(name, place, seed=seed, epochs=job.epochs, more=[])
-            scores["nlpcli"].append(measured(name, parts["test"], found))
-            _, found = by_trainer(name, place, best=True, lr=arguments.peer_lr, seed=seed,
-                                  epochs=job.epochs)  # fmt: skip
-            scores["trainer_best"].append(measured(name, parts["test"], found))
+            _, ours = by_nlpcli(name, place, seed=seed, epochs=job.epochs, more=[])
+            _, theirs = by_trainer(name, place, best=True, lr=arguments.peer_lr, seed=seed,
+                                   epochs=job.epochs)  # fmt: skip
+            for key, found in (("nlpcli", ours), ("trainer_best", theirs)):
+                scores[key].append(measured(name, parts["test"], found))
+                if job.task == "questions":
+                    exact[key].append(question_scores(parts["test"], found)["em"])
             print(name, seed, json.dumps(scores), flush=True)
         row: dict[str, Any] = {
             "metric": job.metric, "rows": len(parts["train"]), "epochs": job.epochs,
             "seeds": arguments.seeds, "peer_lr": arguments.peer_lr, "published": job.published,
         }  # fmt: skip
-        for key, values in scores.items():
-            spread = statistics.stdev(values) if len(values) > 1 else None
-            row[key] = {"mean": statistics.mean(values), "deviation": spread, "all": values}
+        row |= {key: of_seeds(values) for key, values in scores.items()}
+        if job.task == "questions":
+            row["em"] = {key: of_seeds(values) for key, values in exact.items()}
         result["quality"][name] = row
         write_result("finetuning", result)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from finetuning_questions import question_parts, question_scores, write_squad
 from measure import DATA
 
 Rows = list[dict[str, Any]]
@@ -32,6 +33,11 @@ class Job:
     more: list[str] = field(default_factory=list)
 
 
+DOC_STRIDE = 128
+"""Pieces that windows of a context share, for both programs."""
+ENDINGS = {"words": "conll", "questions": "json"}
+"""Of the files that nlpcli reads, by task; csv of others."""
+
 JOBS = {
     "sst2": Job("sequence", "accuracy", ("sst2/train.csv", "sst2/dev.csv", "sst2/test.csv"),
                 "0.935 (GLUE, with phrases)"),
@@ -44,6 +50,9 @@ JOBS = {
                                            "stsb/test.csv.gz"), "0.858 (GLUE)"),
     "ner": Job("words", "entity_f1", tuple(f"ner_conll2003_en/{part}.conll.gz"
                                            for part in ("train", "dev", "test")), "0.924"),
+    "qa": Job("questions", "f1", ("qa_squad/dev-v1.1.json.gz", None, "qa_squad/dev-v1.1.json.gz"),
+              "0.885, EM 0.808 (all of SQuAD's 87,599 training questions)", max_length=256,
+              more=["--doc-stride", str(DOC_STRIDE)]),
     "goemotions": Job("several", "macro_f1", tuple(f"goemotions/{part}.csv.gz"
                                                    for part in ("train", "dev", "test")),
                       "0.46 (Demszky et al. 2020)", epochs=3),
@@ -94,6 +103,8 @@ def parts_of(name: str, most: int | None = None) -> dict[str, Rows]:
     """train, dev and test rows; the same for every program and seed."""
     job = JOBS[name]
     train, dev, test = job.files
+    if job.task == "questions":
+        return question_parts(DATA / train, most)
     rows = read_rows(name, train)
     shuffled = random.Random(7)
     if dev is None:
@@ -116,6 +127,9 @@ def write_parts(name: str, place: Path, most: int | None = None) -> dict[str, Ro
     for part, rows in parts.items():
         with (place / f"{part}.jsonl").open("w", encoding="utf-8") as out:
             out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        if task == "questions":
+            write_squad(rows, place / f"{part}.json")
+            continue
         if task == "words":
             with (place / f"{part}.conll").open("w", encoding="utf-8") as out:
                 for row in rows:
@@ -138,6 +152,8 @@ def measured(name: str, truth: Rows, found: list[Any]) -> float:
     from sklearn import metrics
 
     job = JOBS[name]
+    if job.task == "questions":
+        return question_scores(truth, found)[job.metric]
     if job.metric == "entity_f1":
         return entity_f1([row["tags"] for row in truth], found)
     true = [row["label"] for row in truth]

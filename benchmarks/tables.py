@@ -382,7 +382,9 @@ def tuned_table() -> str:
         cells = []
         for key in ("nlpcli", "trainer_best"):
             spread = row[key]["deviation"]
-            cells.append(f"{row[key]['mean']:.3f}" + ("" if spread is None else f" ± {spread:.3f}"))
+            exact = f" (EM {row['em'][key]['mean']:.3f})" if "em" in row else ""
+            shown = "" if spread is None else f" ± {spread:.3f}"
+            cells.append(f"{row[key]['mean']:.3f}{shown}{exact}")
         lines.append(
             f"| {name} | {row['rows']:,}, {row['epochs']} | {row['metric']} | {cells[0]} | "
             f"{cells[1]} | {row['published']} |"
@@ -406,6 +408,19 @@ def tuning_choices_table() -> str:
     return "\n".join(lines)
 
 
+def cascade_table() -> str:
+    """A small model in front of an encoder: rows a second and accuracy."""
+    lines = ["| data | what answers | rows/s | by the small one | accuracy |",
+             "|---|---|---|---|---|"]  # fmt: skip
+    for name, held in result("cascade").get("sets", {}).items():
+        for way, row in held["rows"].items():
+            share = "" if row["small_share"] is None else f"{row['small_share']:.1%}"
+            lines.append(
+                f"| {name} | {way} | {row['rows_per_second']:,} | {share} | {row['accuracy']:.4f} |"
+            )
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Replaces what stands between the markers."""
     path = ROOT / "README.md"
@@ -418,7 +433,7 @@ def main() -> None:
         "ngrams": ngrams_table, "ways": ways_table, "chosen": chosen_table,
         "language": language_table, "pretraining": pretraining_table,
         "finetuning": finetuning_table, "tuned": tuned_table, "tuning": tuning_choices_table,
-        "robustness": robustness_table,
+        "robustness": robustness_table, "cascade": cascade_table,
         "calibration": calibration_table, "sets": label_sets_table,
     }  # fmt: skip
     for name, make in tables.items():

@@ -95,7 +95,7 @@ def _chosen(
     point = threshold_on(small, encoder, Judged(rows.texts, labels), loss)
     console.say(
         f"cascade, {len(labels):,} dev rows: {options['cascade']} answers "
-        + (f"{point.share:.1%}, from {point.above:.6g} on" if point.share else "none")
+        + (f"{point.share:.1%}, from {point.above!r} on" if point.share else "none")
         + f"; accuracy {point.small:.4f} alone, the encoder {point.large:.4f}, both "
         f"{point.together:.4f}"
     )
@@ -105,6 +105,7 @@ def _chosen(
         )
         console.say(
             f"chosen on these rows, so on others it may lose more: here {lost:.2f} points, with "
-            f"95 % confidence at most {most:.2f}"
+            f"95 % confidence at most {most:.2f}; without these rows next time: --cascade-above "
+            f"{point.above!r}"
         )
     return point.above

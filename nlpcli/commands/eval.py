@@ -109,11 +109,16 @@ def evaluate(
     whose borders and label are right, by borders alone (identification), and by its relations; a
     regression by Pearson's and Spearman's correlation and its errors; a model that answers
     questions by exact match and F1 of its answers as SQuAD's script does, of Chinese by characters
-    as that of CMRC 2018. --slices tells of rows in which a classifier is worse than in the others
-    beyond chance (Fisher's exact test, by Holm).
+    as that of CMRC 2018. --slices tells of rows in which a model is worse than in the others beyond
+    chance (Fisher's exact test, by Holm), where rows are right or wrong: not of numbers, language
+    models and word vectors.
 
-    Several -m, or files of --predictions (they come after the models), are compared on the same
-    rows: exact McNemar by Holm for all pairs, paired bootstrap, and what each model costs.
+    Several -m of one kind, or files of --predictions (they come after the models), are compared on
+    the same rows, by Holm for all pairs: exact McNemar (accuracy, exact match, sentences of
+    taggers), else by swapping answers at random (span F1, Pearson's correlation, bits per
+    character of language models, Spearman's of word pairs); paired bootstrap, and what each model
+    costs. Files hold the truth and a column whose end tells what it is: predicted_label, or
+    predicted_labels with --label-separator, _score, _answer, _spans, _tags.
 
     --robustness asks a classifier again about texts with one edit in a share of the words: typos,
     keyboard (a key beside), case, spaces, homoglyphs, punctuation, order, deletion, same-sound and

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
-from nlpcli.commands.eval_kinds import Asked, Measured, check_heeded, kind_of, measure, row_format
-from nlpcli.commands.eval_tables import comparison_table, cost_lines, rows_table
-from nlpcli.commands.opening import (
-    check_asked,
-    for_encoders,
-    model_place,
-    open_measurable,
-    tell_long,
-)
+from nlpcli.commands.asking import is_answerer
+from nlpcli.commands.eval_kinds import Kind, check_heeded, kind_of
+from nlpcli.commands.eval_measured import Asked, Measured
+from nlpcli.commands.eval_predictions import measure_file
+from nlpcli.commands.eval_tables import comparison_table, cost_lines
+from nlpcli.commands.opening import check_asked, for_encoders, model_place, open_measurable
 from nlpcli.errors import NegativeAnswer, UsageError
 from nlpcli.shell.console import Console, RejectFile
-
-if TYPE_CHECKING:
-    from nlpcli.data.labelled import Labelled
 
 Options = dict[str, Any]
 
@@ -67,33 +61,52 @@ def measure_all(context: typer.Context, console: Console, reject: RejectFile) ->
     several = len(models) + len(files) > 1
     wanted = several if options["measure_cost"] is None else options["measure_cost"]
     found: list[Candidate] = []
-    rows: Labelled | None = None
-    for model in models:
-        opened = open_measurable(
-            model, options["store"], console, options["task"], **for_encoders(options)
-        )
-        check_asked(opened, model, context)
-        kind = kind_of(opened)
-        if several and kind.again is None:
-            raise UsageError(f"{model} is {kind.name}: models of this kind are not compared")
-        if rows is None or kind.again is None:
-            measured = measure(opened, model, options, reject)
-            rows = measured.rows
+    rows: Any = None
+    opened, kind = _opened(context, console)
+    for name, model in zip(models, opened, strict=True):
+        if rows is None:
+            rows = kind.read(model, options, reject)
+            measured = kind.measure(model, rows, options, reject)
         else:
-            check_heeded(kind, model, options)
-            measured = kind.again(opened, rows, options)
-        tell_long(opened, console)
+            measured = kind.measure(model, rows, options, None)
+        for line in measured.told:
+            console.say(f"{name}: {line}" if several else line)
         if wanted and measured.asked is not None:
-            cost = _cost(opened, model, measured.asked, measured.document["n"], options)
+            cost = _cost(model, name, measured.asked, options)
             measured.document["cost"] = cost
             if cost["startup_seconds"] is None:
-                console.warn(f"{model}: a fresh predict failed, so start-up is not known")
-        found.append(Candidate(model, measured, opened))
-    return [*found, *(_from_file(path, options, reject) for path in files)]
+                console.warn(f"{name}: a fresh predict failed, so start-up is not known")
+        found.append(Candidate(name, measured, model))
+    return [*found, *(Candidate(*measure_file(path, options, reject)) for path in files)]
+
+
+def _opened(context: typer.Context, console: Console) -> tuple[list[Any], Kind]:
+    """All models, and what they are. Raises UsageError for several kinds."""
+    options, opened = context.params, []
+    for model in options["model"] or []:
+        opened.append(
+            open_measurable(
+                model, options["store"], console, options["task"], **for_encoders(options)
+            )
+        )
+        check_asked(opened[-1], model, context)
+        kind, first = kind_of(opened[-1]), kind_of(opened[0])
+        if kind is not first:
+            raise UsageError(
+                f"{model} is {kind.name}, {options['model'][0]} is {first.name}: wanted models of "
+                "one kind"
+            )
+        check_heeded(kind, model, options)
+    return opened, kind_of(opened[0] if opened else None)
 
 
 def tell_unknown(candidates: list[Candidate], console: Console) -> None:
-    """Warns of labels that a model does not know."""
+    """Warns of labels that a model does not know, and of what a comparison then means."""
+    unseen = {c.name: c.measured.document.get("unknown_words") for c in candidates}
+    counts = {name: seen for name, seen in unseen.items() if isinstance(seen, int)}
+    if len(set(counts.values())) > 1:
+        each = ", ".join(f"{name} {seen:,}" for name, seen in counts.items())
+        console.warn(f"unknown words: {each}; such a word costs a language model little")
     for candidate in candidates:
         unknown = candidate.measured.document.get("unknown_labels")
         if unknown:
@@ -102,39 +115,17 @@ def tell_unknown(candidates: list[Candidate], console: Console) -> None:
             console.warn(f"{who}{len(unknown)} labels the model does not know: {some}")
 
 
-def _from_file(path: str, options: Options, reject: RejectFile) -> Candidate:
-    from nlpcli.data.predictions import read_predictions
-    from nlpcli.runs.comparing import answered_before
-    from nlpcli.runs.predictions import score_predictions
-
-    unused = ("threshold", "vocab_limit", "slices", "slice_by", "conformal", "out_of_scope")
-    for name in unused:
-        if options[name] and not options["model"]:
-            raise UsageError(f"--{name.replace('_', '-')} has no meaning for --predictions")
-    separator = options["label_separator"]
-    column = "predicted_label" if separator is None else "predicted_labels"
-    found = read_predictions(
-        path, row_format(options, label_separator=separator), label_column=options["label_column"],
-        predicted_column=options["predicted_column"] or column,
-        probability_column=options["probability_column"], on_reject=reject,
-    )  # fmt: skip
-    document = score_predictions(
-        found, separator=separator, resamples=options["resamples"], seed=options["seed"]
-    )
-    answers = answered_before(found, separator)
-    return Candidate(found.name, Measured(document, rows_table(document), answered=answers))
-
-
-def _cost(opened: Any, model: str, asked: Asked, rows: int, options: Options) -> dict[str, Any]:
-    """Of a model that answered so many rows."""
+def _cost(opened: Any, model: str, asked: Asked, options: Options) -> dict[str, Any]:
+    """Of a model that answered all rows."""
     from nlpcli.runs.costing import MOST_ROWS, disk_bytes, latency, start
 
-    arguments = ["-m", model, "-q", "--only", *asked.arguments]
+    rows, arguments = asked.rows, ["-m", model, "-q", "--only", *asked.arguments]
     if options["store"] is not None:
         arguments += ["--store", str(options["store"])]
     if getattr(opened, "task", None) is not None:
         arguments += ["--task", options["task"]]
-    for name in ("device", "precision", "threads") if hasattr(opened, "pair") else ():
+    encoder = hasattr(opened, "pair") or is_answerer(opened)
+    for name in ("device", "precision", "threads") if encoder else ():
         if options[name] is not None:
             arguments += [f"--{name}", str(options[name])]
     cells = [asked.cells(row) for row in range(min(rows, MOST_ROWS))]

@@ -28,7 +28,7 @@ PredictionFiles = Annotated[
 ]
 PredictedColumn = Annotated[
     str | None,
-    typer.Option(help="Of --predictions [default: predicted_label, or predicted_labels]."),
+    typer.Option(help="Of --predictions [default: predicted_label, or what predict adds]."),
 ]
 ProbabilityColumn = Annotated[
     str | None,

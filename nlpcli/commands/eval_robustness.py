@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from nlpcli.commands.eval_kinds import Measured, Options
+from nlpcli.commands.eval_measured import Measured, Options
 from nlpcli.errors import UsageError, nearest, shown
 from nlpcli.shell.console import Console
 

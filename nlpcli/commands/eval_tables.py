@@ -137,16 +137,10 @@ def word_table(document: dict[str, Any]) -> str:
 
 
 _COMPARED = (
-    "entity_f1",
-    "accuracy",
-    "sentence_accuracy",
-    "subset_accuracy",
-    "macro_f1",
-    "micro_f1",
-    "mcc",
-    "log_loss",
-    "ece",
-)
+    "entity_f1", "span_f1", "identification_f1", "relation_f1", "exact_match", "f1", "accuracy",
+    "sentence_accuracy", "row_accuracy", "subset_accuracy", "macro_f1", "micro_f1", "mcc",
+    "log_loss", "ece", "pearson", "spearman", "mse", "mae", "perplexity", "bits_per_character",
+)  # fmt: skip
 _COSTS = (
     ("rows_per_second", "rows/s", 1.0, ",.0f"), ("latency_p50_ms", "ms a row", 1.0, ".3g"),
     ("latency_p99_ms", "at most (p99)", 1.0, ".3g"), ("startup_seconds", "start, s", 1.0, ".2f"),
@@ -210,10 +204,13 @@ def _pair_lines(pair: dict[str, Any]) -> list[str]:
     """Differences of the second from the first, and the rows that only one has right."""
     lines = []
     for name, gap in pair["difference"].items():
+        if gap["value"] is None:
+            lines.append(f"  {name} is not defined")
+            continue
         interval = f" ({gap['low']:+.4f} – {gap['high']:+.4f})" if gap["low"] is not None else ""
         lines.append(f"  {name} {gap['value']:+.4f}{interval}, p {gap['p']:.3g}")
-    return [
-        *lines,
-        f"  {pair['only_first']:,} rows only the first has right, {pair['only_second']:,} only the "
-        f"second; p by Holm {pair['p_holm']:.3g}",
-    ]
+    first, second = f"{pair['only_first']:,}", f"{pair['only_second']:,}"
+    rows = f"{first} rows only the first has right, {second} only the second"
+    if not pair["right_or_wrong"]:
+        rows = f"{first} rows to which the first has the better answer, {second} the second"
+    return [*lines, f"  {rows}; p by Holm {pair['p_holm']:.3g}"]

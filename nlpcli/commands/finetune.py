@@ -142,7 +142,7 @@ def finetune(
     one task. The best epoch has the highest mean over the tasks. --dev NAME=FILE for some or all.
     """
     from nlpcli.store.store import Store
-    from nlpcli.training.finetuning_config import FinetuneConfig
+    from nlpcli.training.finetuning_config import FinetuneConfig, usual_lr
 
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     models = Store(opt.store_root(store))
@@ -155,6 +155,8 @@ def finetune(
     opened = open_encoder(base, store, console)
     pair, usual = text_b_column is not None, TASKS[chosen].length
     length = _length(opened.encoder.config, base, max_length, usual, pair=pair)
+    if options["lr"] is None:
+        options["lr"] = TASKS[chosen].pace * usual_lr(opened.encoder.config.hidden)
     try:
         config = from_options(FinetuneConfig, options, max_length=length)
     except ValueError as error:

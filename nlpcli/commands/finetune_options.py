@@ -144,7 +144,7 @@ SpanDecodingOption = Annotated[
 ]
 MaxSpan = Annotated[int, typer.Option(min=1, max=512, help="Spans: words of the longest.")]
 Negatives = Annotated[
-    int | None, typer.Option(min=1, help="Spans: a row's others to learn from [default: all].")
+    int | None, typer.Option(min=0, help="Spans: a row's others to learn from [default: all].")
 ]
 Identify = Annotated[
     bool, typer.Option("--identify", help="Spans: set labels aside, is it one or not.")
@@ -166,7 +166,10 @@ BatchSize = Annotated[int, typer.Option(min=1, max=100000, help="Rows of a step.
 Lr = Annotated[
     float | None,
     typer.Option(
-        min=1e-8, max=1, help="Highest learning rate [default: 5e-5, with --freeze all 0.01]."
+        min=1e-8,
+        max=1,
+        help="Highest learning rate [default: 5e-5 for 768 dimensions, more for fewer, twice for "
+        "words and spans; with --freeze all 0.01].",
     ),
 ]
 Warmup = Annotated[

@@ -49,12 +49,13 @@ COLUMNS = ("text_column", "text_b_column", "label_column", "weight_column", "lab
 class Task:
     """``heeds``: of ``SOME_HEED``. ``request``: (what all requests have, options) -> the request
     and the class of its run. ``metrics``: what --publish-if may name. ``length``: pieces of a row,
-    where nobody says it."""
+    and ``pace``: times the usual learning rate, where nobody says them."""
 
     heeds: frozenset[str]
     request: Callable[[Options, Options], tuple[Any, Any]]
     metrics: Callable[[Options], tuple[str, ...]]
     length: int = 128
+    pace: float = 1.0
 
 
 def _of_texts(given: Options, options: Options) -> tuple[Any, Any]:
@@ -169,12 +170,16 @@ TASKS = {
         _number_metrics,
     ),
     "token": Task(
-        frozenset({"tag_scheme", "label_pieces", "word_decoding", "crf"}), _of_words, _word_metrics
+        frozenset({"tag_scheme", "label_pieces", "word_decoding", "crf"}),
+        _of_words,
+        _word_metrics,
+        pace=2.0,
     ),
     "span": Task(
         frozenset({"span_head", "span_decoding", "max_span", "negatives", "identify"}),
         _of_spans,
         _span_metrics,
+        pace=2.0,
     ),
     "qa": Task(
         frozenset({"text_b_column", "doc_stride", "max_question_length", "max_answer_length"}),

@@ -272,9 +272,14 @@ def _told(path: Path, classifier: Classifier, console: Console) -> Classifier:
 
 def tell_long(model: object, console: Console) -> None:
     """Texts that were longer than an encoder reads are told of, now that all are answered."""
-    found = getattr(model, "long_texts", None)
-    for line in [] if found is None else found.lines():
+    for line in long_lines(model):
         console.say(line)
+
+
+def long_lines(model: object) -> tuple[str, ...]:
+    """What is told of texts that were longer than an encoder reads, of all it was asked about."""
+    found = getattr(model, "long_texts", None)
+    return () if found is None else tuple(found.lines())
 
 
 def refuse_same_file(

@@ -14,6 +14,7 @@ from nlpcli.shell.console import Console
 
 if TYPE_CHECKING:
     from nlpcli.evaluation.report_page import Answers, RowsSeen
+    from nlpcli.runs.shown_rows import Shown
 
 Options = dict[str, Any]
 _OF_THE_RUN = (
@@ -48,26 +49,29 @@ def write_report(
     names = [candidate.name for candidate in candidates]
     title = " and ".join(names) if len(names) < 3 else f"{len(names)} models"
     source = options["test"] or ", ".join(options["predictions"] or [])
+    shown = [c.measured.shown() if c.measured.shown is not None else None for c in candidates]
     models = [
-        Reported(c.name, c.measured.document, _manifest(c, options), _answers(c))
-        for c in candidates
+        Reported(c.name, c.measured.document, _manifest(c, options), _answers(c, rows))
+        for c, rows in zip(candidates, shown, strict=True)
     ]  # fmt: skip
     page = report_page(
-        f"{title} on {source}", models, _tested(candidates, source, options),
+        f"{title} on {source}", models, _tested(candidates, shown, source, options),
         document if several else None,
     )  # fmt: skip
     stream.write(page.encode())
     console.detail(f"{options['report']}: report of {document['n']:,} rows, {len(page):,} bytes")
 
 
-def _answers(candidate: Candidate) -> Answers | None:
-    """None where the answer to a row is no label, or labels."""
+def _answers(candidate: Candidate, shown: Shown | None) -> Answers | None:
+    """None where there is no answer to a row."""
     from nlpcli.evaluation.report_page import Answers
 
+    if shown is not None:
+        return shown.for_page()
     measured = candidate.measured
     found = measured.answered
     whole = candidate.opened is None or measured.probabilities is not None
-    if found is None or not whole:
+    if found is None or found.guess is None or not whole:
         return None
     sure = None
     if measured.probabilities is not None and found.metric == "accuracy":
@@ -75,15 +79,22 @@ def _answers(candidate: Candidate) -> Answers | None:
     return Answers(found.cells, found.true, found.guess, sure)
 
 
-def _tested(candidates: Sequence[Candidate], source: str, options: Options) -> RowsSeen:
+def _tested(
+    candidates: Sequence[Candidate], shown: Sequence[Shown | None], source: str, options: Options
+) -> RowsSeen:
     from nlpcli.data.pairs import SEPARATOR
     from nlpcli.evaluation.report_page import RowsSeen
 
-    read = next((c.measured.rows for c in candidates if c.measured.rows is not None), None)
+    rows = (c.measured.rows for c in candidates)
+    read = next((found for found in rows if hasattr(found, "texts")), None)
     known = {"program": f"nlpcli {nlpcli.__version__}", "rows": source}
-    if read is not None:
-        known["rows_sha256"] = read.sha256
+    digest = getattr(read, "sha256", None)
+    if digest is not None:
+        known["rows_sha256"] = digest
     known |= {name: options[name] for name in _OF_THE_RUN if options[name] is not None}
+    words = next((found for found in shown if found is not None), None)
+    if words is not None:
+        return RowsSeen(known, words.texts, words.lines, options["seed"])
     if read is None:
         return RowsSeen(known, seed=options["seed"])
     texts = [text.replace(SEPARATOR, "\n") for text in read.texts]

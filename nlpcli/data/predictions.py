@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from nlpcli.errors import DataError, shown
 
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Predictions:
 
     true, predicted: (B,) positions in them; confidence: (B,) in what was predicted, or None;
     labels, probabilities: names and (B, K) values of the columns with one label's probability, or
-    None.
+    None. columns: the cells of other columns that were asked for; ``lines`` (B,) where rows stood,
+    empty where no other column was.
     """
 
     name: str
@@ -33,6 +36,8 @@ class Predictions:
     labels: list[str]
     probabilities: Floats | None
     n_skipped: int
+    columns: dict[str, list[str]] = field(default_factory=dict)
+    lines: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -43,12 +48,15 @@ class _Collector:
     answer: int
     numbers: list[int]
     blank_truth: bool
+    others: dict[str, int]
+    columns: dict[str, list[str]] = field(default_factory=dict)
+    lines: list[int] = field(default_factory=list)
     truths: dict[str, int] = field(default_factory=dict)
     answers: dict[str, int] = field(default_factory=dict)
     ids: list[Ids] = field(default_factory=list)
     values: list[Floats] = field(default_factory=list)
 
-    def add(self, rows: Sequence[Sequence[str]]) -> str | None:
+    def add(self, rows: Sequence[Sequence[str]], lines: Sequence[int]) -> str | None:
         """Keeps all of the rows; or none, and gives the reason of one that is bad."""
         true = [row[self.truth] for row in rows]
         if not self.blank_truth and not all(map(str.strip, true)):
@@ -68,6 +76,10 @@ class _Collector:
         ids = [[known.setdefault(cell, len(known)) for cell in cells] for known, cells in pair]
         self.ids.append(np.array(ids, dtype=np.int64))
         self.values.append(values)
+        for name, at in self.others.items():
+            self.columns.setdefault(name, []).extend([row[at] for row in rows])
+        if self.others:
+            self.lines.extend(lines)
         return None
 
 
@@ -99,7 +111,24 @@ def read_predictions(
     --probabilities`` writes them. With ``fmt.label_separator`` a blank truth is none of the
     labels. Raises InputMissing; DataError for a bad row (unless skipped) or when no row is left.
     """
-    rows = open_rows(path, fmt, on_reject)
+    return predictions_in(
+        open_rows(path, fmt, on_reject), fmt, label_column=label_column,
+        predicted_column=predicted_column, probability_column=probability_column,
+        on_reject=on_reject,
+    )  # fmt: skip
+
+
+def predictions_in(
+    rows: RowStream,
+    fmt: RowFormat,
+    *,
+    label_column: str,
+    predicted_column: str,
+    probability_column: str | None,
+    other_columns: Sequence[str] = (),
+    on_reject: Reject | None,
+) -> Predictions:
+    """The same, of rows that are open."""
     name = probability_column or "predicted_probability"
     each = {c: at for at, c in enumerate(rows.header) if c.startswith(f"{name}:")}
     sure = []
@@ -107,8 +136,9 @@ def read_predictions(
         sure = [rows.column(name)]
     several = fmt.label_separator is not None
     kept = _Collector(
-        rows.column(label_column), rows.column(predicted_column), [*sure, *each.values()], several
-    )
+        rows.column(label_column), rows.column(predicted_column), [*sure, *each.values()], several,
+        {name: rows.column(name) for name in other_columns},
+    )  # fmt: skip
     skipped = _read(rows, kept, fmt, on_reject)
     if not kept.ids:
         raise DataError(f"{rows.name}: no rows with a label and a prediction")
@@ -116,25 +146,61 @@ def read_predictions(
     return Predictions(
         rows.name, list(kept.truths), list(kept.answers), ids[0], ids[1],
         values[:, 0] if sure else None, [c.removeprefix(f"{name}:") for c in each],
-        values[:, len(sure) :] if each else None, rows.skipped + skipped,
+        values[:, len(sure) :] if each else None, rows.skipped + skipped, kept.columns,
+        kept.lines,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ParsedRows(Generic[Row]):
+    """The good rows, where they stood, and the number of bad ones."""
+
+    rows: list[Row]
+    lines: list[int]
+    n_skipped: int
+
+
+def parsed_rows(
+    rows: RowStream, fmt: RowFormat, parse: Callable[[list[str]], Row], on_reject: Reject | None
+) -> ParsedRows[Row]:
+    """Every row by ``parse``, which raises ValueError with the reason why one is bad. Raises
+    DataError for such a row (unless skipped) or when none is left."""
+    found, lines, skipped = list[Row](), list[int](), 0
+    for batch in rows.batches():
+        for row, line in zip(batch.rows, batch.lines, strict=True):
+            try:
+                found.append(parse(row))
+            except ValueError as error:
+                skipped += _refused(rows, row, line, str(error), fmt, on_reject)
+                continue
+            lines.append(line)
+    if not found:
+        raise DataError(f"{rows.name}: no rows with a label and a prediction")
+    return ParsedRows(found, lines, rows.skipped + skipped)
+
+
+def _refused(
+    rows: RowStream, row: list[str], line: int, reason: str, fmt: RowFormat,
+    on_reject: Reject | None,
+) -> int:  # fmt: skip
+    """One bad row. Raises DataError unless such are skipped."""
+    if fmt.on_error != "skip":
+        raise DataError(
+            f"{rows.name} line {line}: {reason}", hint="--on-error skip drops such rows"
+        )
+    if on_reject is not None:
+        on_reject(line, reason, ",".join(row))
+    return 1
 
 
 def _read(rows: RowStream, kept: _Collector, fmt: RowFormat, on_reject: Reject | None) -> int:
     """Keeps the good rows; the number of bad ones. Raises DataError unless they are skipped."""
     skipped = 0
     for batch in rows.batches():
-        if kept.add(batch.rows) is None:
+        if kept.add(batch.rows, batch.lines) is None:
             continue
         for row, line in zip(batch.rows, batch.lines, strict=True):
-            reason = kept.add([row])
-            if reason is None:
-                continue
-            if fmt.on_error != "skip":
-                raise DataError(
-                    f"{rows.name} line {line}: {reason}", hint="--on-error skip drops such rows"
-                )
-            skipped += 1
-            if on_reject is not None:
-                on_reject(line, reason, ",".join(row))
+            reason = kept.add([row], [line])
+            if reason is not None:
+                skipped += _refused(rows, row, line, reason, fmt, on_reject)
     return skipped

@@ -7,6 +7,7 @@ SQuAD has them, or as an object of two lists) or ``answer`` and ``answer_start``
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -104,6 +105,7 @@ def read_questions(
     answer: str | None = None,
     need_starts: bool = True,
     keep_blank: bool = False,
+    other_columns: Sequence[str] = (),
     on_reject: Reject | None = None,
 ) -> Questions:
     """Reads a whole file; a blank question or context is dropped and counted.
@@ -115,15 +117,20 @@ def read_questions(
     rows = open_rows(path, fmt, on_reject)
     at = question_columns(rows, context, question, answer, need_starts=need_starts)
     kept = _Kept(rows, at, fmt.on_error == "skip", keep_blank, on_reject)
+    more = {name: rows.column(name) for name in other_columns}
+    cells: dict[str, list[str]] = {name: [] for name in more}
     for batch in rows.batches():
         for row, line in zip(batch.rows, batch.lines, strict=True):
+            before = len(kept.found.texts)
             kept.add(row, line)
+            for name, place in more.items() if len(kept.found.texts) > before else ():
+                cells[name].append(row[place])
     found = kept.found
     if not found.texts:
         raise DataError(f"{rows.name}: no questions with a context and answers")
     return replace(
         found, sha256=rows.sha256(), n_rows=kept.n_rows, n_blank=kept.n_blank,
-        n_skipped=rows.skipped + kept.skipped,
+        n_skipped=rows.skipped + kept.skipped, columns=cells,
     )  # fmt: skip
 
 
@@ -146,7 +153,7 @@ class _Kept:
         at, found = self._at, self.found
         context, question = row[at.context], row[at.question]
         try:
-            given = _answers(row, at)
+            given = given_answers(row, at)
         except ValueError as error:
             self._refuse(str(error), row, line)
             return
@@ -198,7 +205,7 @@ def _fault(context: str, text: str, start: int | None) -> str | None:
     return f"answer_start {start}: {seen}, wanted {shown(text, 40)!r}"
 
 
-def _answers(row: list[str], at: QuestionColumns) -> list[Given]:
+def given_answers(row: list[str], at: QuestionColumns) -> list[Given]:
     """The answers of a row. Raises ValueError with the reason."""
     cell = row[at.answer]
     if at.as_json:
@@ -237,6 +244,6 @@ def _given(answer: Any) -> Given:
         raise ValueError("an answer without text")
     start = answer.get(START)
     if type(start) is not int:
-        seen = "missing" if start is None else shown(str(start), 20)
+        seen = "missing" if start is None else shown(json.dumps(start), 20)
         raise ValueError(f"answer_start {seen}, wanted a whole number")
     return answer["text"], start

@@ -10,7 +10,7 @@ tags as ``data/tagged.py`` reads them.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -51,7 +51,9 @@ class Spanned(Labelled):
 
 
 @dataclass(frozen=True)
-class _Row:
+class MarkedRow:
+    """``words`` None where ``text`` is no list of them; spans and relations as of ``Spanned``."""
+
     words: list[str] | None
     text: str
     spans: list[Span]
@@ -80,7 +82,7 @@ def words_of_row(cell: str, *, are_words: bool, lists: bool = True) -> list[str]
 
 def read_spanned(
     path: str, fmt: RowFormat, *, text: str | None = None, marks: str | None = None,
-    labelled: bool = True, on_reject: Reject | None = None,
+    labelled: bool = True, other_columns: Sequence[str] = (), on_reject: Reject | None = None,
 ) -> Spanned:  # fmt: skip
     """Reads a whole file; blank rows without spans are dropped and counted.
 
@@ -91,7 +93,9 @@ def read_spanned(
     """
     rows = open_rows(path, fmt, on_reject)
     at = _columns(rows, text, marks)
-    kept: list[_Row] = []
+    more = {name: rows.column(name) for name in other_columns}
+    cells: dict[str, list[str]] = {name: [] for name in more}
+    kept: list[MarkedRow] = []
     lines: list[int] = []
     n_rows = n_blank = skipped = 0
     for batch in rows.batches():
@@ -113,11 +117,13 @@ def read_spanned(
                 continue
             kept.append(found)
             lines.append(line)
+            for name, place in more.items():
+                cells[name].append(row[place])
     if not kept:
         raise DataError(f"{rows.name}: no rows with a text and its spans")
     return Spanned(
         [row.text for row in kept], [tuple(label for *_, label in row.spans) for row in kept],
-        None, lines, rows.sha256(), n_rows, n_blank, rows.skipped + skipped, 0,
+        None, lines, rows.sha256(), n_rows, n_blank, rows.skipped + skipped, 0, columns=cells,
         words=[row.words for row in kept], spans=[row.spans for row in kept],
         relations=[row.relations for row in kept], has_relations=at.relations is not None,
     )  # fmt: skip
@@ -138,15 +144,24 @@ def _columns(rows: RowStream, text: str | None, marks: str | None) -> _Columns:
     )  # fmt: skip
 
 
+def row_reader(
+    rows: RowStream, text: str | None, marks: str | None
+) -> Callable[[list[str]], MarkedRow]:
+    """What reads a row, whose spans need no label; it raises ValueError with the reason why a row
+    is bad. Columns as of ``read_spanned``. Raises UsageError, DataError."""
+    at = _columns(rows, text, marks)
+    return lambda row: _row(row, at, labelled=False)
+
+
 def _only_tags(header: list[str]) -> bool:
     return TAGS in header and SPANS not in header
 
 
-def _row(row: list[str], at: _Columns, labelled: bool) -> _Row:
+def _row(row: list[str], at: _Columns, labelled: bool) -> MarkedRow:
     """Raises ValueError with the reason why a row is bad."""
     if at.are_tags:
         words, tags = words_and_tags(row[at.text], row[at.marks], lists=at.lists)
-        return _Row(words, joined_words(words), list(entities(tags)), [])
+        return MarkedRow(words, joined_words(words), list(entities(tags)), [])
     cell = row[at.text]
     found = words_of_row(cell, are_words=at.are_words)
     spans = parse_spans(
@@ -156,7 +171,7 @@ def _row(row: list[str], at: _Columns, labelled: bool) -> _Row:
     relations: list[Relation] = []
     if at.relations is not None:
         relations = parse_relations(row[at.relations], len(spans))
-    return _Row(found, cell if found is None else joined_words(found), spans, relations)
+    return MarkedRow(found, cell if found is None else joined_words(found), spans, relations)
 
 
 def parse_spans(cell: str, length: int, unit: str, *, labelled: bool = True) -> list[Span]:

@@ -79,6 +79,7 @@ def read_tagged(
     tokens: str | None = None,
     tags: str = TAGS,
     keep_blank: bool = False,
+    other_columns: Sequence[str] = (),
     on_reject: Reject | None = None,
 ) -> Labelled:
     """Reads a whole file of tagged sentences; those without words are dropped and counted.
@@ -90,6 +91,8 @@ def read_tagged(
     at_words, at_tags = token_column(rows, tokens), tag_column(rows, tags)
     if at_words == at_tags:
         raise UsageError(f"{rows.name}: words and tags are the same column, {at_words + 1}")
+    more = {name: rows.column(name) for name in other_columns}
+    cells: dict[str, list[str]] = {name: [] for name in more}
     texts: list[str] = []
     labels: list[tuple[str, ...]] = []
     lines: list[int] = []
@@ -117,11 +120,14 @@ def read_tagged(
             texts.append(joined_words(words))
             labels.append(tuple(names.setdefault(tag, tag) for tag in found))
             lines.append(line)
+            for name, at in more.items():
+                cells[name].append(row[at])
     if not texts:
         raise DataError(f"{rows.name}: no sentences with words and tags")
     return Labelled(
-        texts, labels, None, lines, rows.sha256(), n_rows, n_blank, rows.skipped + skipped, 0
-    )
+        texts, labels, None, lines, rows.sha256(), n_rows, n_blank, rows.skipped + skipped, 0,
+        columns=cells,
+    )  # fmt: skip
 
 
 def words_and_tags(words: str, tags: str, *, lists: bool) -> tuple[list[str], list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,40 @@ _STREAM = 11
 """Of the random numbers: another than other metrics have."""
 
 
+@dataclass(frozen=True)
+class AnswersToAnalogies:
+    """Of all questions in order, (Q,): whether their words are ``known``, and whether they are
+    ``right``. ``vocabulary``: how many words are known; ``unknown_words`` of the questions."""
+
+    known: Bools
+    right: Bools
+    vocabulary: int
+    unknown_words: list[str]
+
+
+def analogies_answered(
+    vectors: WordVectors, analogies: Analogies, limit: int | None = None
+) -> AnswersToAnalogies:
+    """``a b c d`` is right when d is the word nearest to b - a + c, of vectors of length one and
+    without a, b and c (Mikolov et al. 2013, Efficient Estimation of Word Representations in Vector
+    Space, section 4.1). Case does not matter. ``limit``: only the first so many words are known
+    and answer."""
+    n_words = len(vectors.words) if limit is None else min(limit, len(vectors.words))
+    index = CaseBlind(vectors.words[:n_words])
+    every = [np.zeros((2, 0), dtype=np.bool_)]
+    unknown_words: set[str] = set()
+    for questions in analogies.sections.values():
+        missing = [[word for word in question if index.row(word) < 0] for question in questions]
+        unknown_words.update(word for words in missing for word in words)
+        flags = np.zeros((2, len(questions)), dtype=np.bool_)
+        flags[0] = [not words for words in missing]
+        known = [q for q, words in zip(questions, missing, strict=True) if not words]
+        flags[1, flags[0]] = _right(vectors, index, known, n_words)
+        every.append(flags)
+    known_all, right = np.concatenate(every, axis=1)
+    return AnswersToAnalogies(known_all, right, n_words, sorted(unknown_words))
+
+
 def evaluate_analogies(
     vectors: WordVectors,
     analogies: Analogies,
@@ -27,39 +62,36 @@ def evaluate_analogies(
 ) -> dict[str, Any]:
     """The document of ``eval``: ``n`` questions answered, ``accuracy``, ``per_section``.
 
-    ``a b c d`` is right when d is the word nearest to b - a + c, of vectors of length one and
-    without a, b and c (Mikolov et al. 2013, Efficient Estimation of Word Representations in Vector
-    Space, section 4.1). Case does not matter. ``limit``: only the first so many words are known
-    and answer. Questions with a word that is not known are left out and counted, as gensim's
+    Questions with a word that is not known are left out and counted, as gensim's
     evaluate_word_analogies does with dummy4unknown=False.
     """
-    n_words = len(vectors.words) if limit is None else min(limit, len(vectors.words))
-    index = CaseBlind(vectors.words[:n_words])
-    sections, n_all, right_all = {}, 0, 0
-    unknown_words: set[str] = set()
+    found = analogies_answered(vectors, analogies, limit)
+    return analogy_document(analogies, found, resamples=resamples, seed=seed)
+
+
+def analogy_document(
+    analogies: Analogies, found: AnswersToAnalogies, *, resamples: int, seed: int
+) -> dict[str, Any]:
+    """The same, of what was answered."""
+    sections, at = {}, 0
     for number, (name, questions) in enumerate(analogies.sections.items()):
-        known = []
-        for question in questions:
-            missing = [word for word in question if index.row(word) < 0]
-            unknown_words.update(missing)
-            if not missing:
-                known.append(question)
-        n_right = int(_right(vectors, index, known, n_words).sum())
-        n_all, right_all = n_all + len(known), right_all + n_right
+        own = slice(at, at + len(questions))
+        n_known, n_right = int(found.known[own].sum()), int(found.right[own].sum())
+        at += len(questions)
         sections[name] = {
-            "n": len(known),
-            "out_of_vocabulary": len(questions) - len(known),
+            "n": n_known,
+            "out_of_vocabulary": len(questions) - n_known,
             "correct": n_right,
-            "accuracy": _share(n_right, len(known), resamples, seed, number + 1),
+            "accuracy": _share(n_right, n_known, resamples, seed, number + 1),
         }
-    n_questions = sum(map(len, analogies.sections.values()))
+    n_all, right_all = int(found.known.sum()), int(found.right.sum())
     return {
         "task": "analogies",
         "n": n_all,
-        "questions": n_questions,
-        "out_of_vocabulary": n_questions - n_all,
-        "unknown_words": sorted(unknown_words),
-        "vocabulary": n_words,
+        "questions": at,
+        "out_of_vocabulary": at - n_all,
+        "unknown_words": found.unknown_words,
+        "vocabulary": found.vocabulary,
         "correct": right_all,
         "accuracy": _share(right_all, n_all, resamples, seed, 0),
         "per_section": sections,

@@ -102,8 +102,16 @@ def evaluate_answers(
     """
     if not len(there):
         raise DataError("no questions to evaluate: 0, wanted at least 1")
-    scores = answer_scores(there, found, units)
     has = np.array([bool(golds) for golds in there])
+    return answer_document(
+        answer_scores(there, found, units), has, units=units, resamples=resamples, seed=seed
+    )
+
+
+def answer_document(
+    scores: F64, has: npt.NDArray[np.bool_], *, units: str, resamples: int, seed: int
+) -> dict[str, Any]:
+    """The same of ``answer_scores`` [Q, 2]; ``has`` [Q]: whether there is an answer."""
     groups = {"": np.ones(len(has), bool)}
     if not has.all():
         groups |= {"has_answer_": has, "no_answer_": ~has}

@@ -2,10 +2,10 @@
 
 McNemar (1947) in its exact form for rows that are right or wrong; the paired bootstrap (Efron &
 Tibshirani 1993, chapter 16) for intervals of differences, all models on the same resamples; for
-macro F1 the randomization test of Yeh, "More accurate tests for the statistical significance of
-result differences" (2000), which swaps both models' answers row by row; Holm (1979) over pairs;
-the rows that would settle it by Connor, "Sample size for testing differences in proportions for
-the paired-sample design" (1987).
+macro F1, and what ``paired.py`` has, the randomization test of Yeh, "More accurate tests for the
+statistical significance of result differences" (2000), which swaps both models' answers row by row;
+Holm (1979) over pairs; the rows that would settle it by Connor, "Sample size for testing
+differences in proportions for the paired-sample design" (1987).
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from nlpcli.evaluation.bootstrap import (
     resampled_sums,
     row_groups,
 )
-from nlpcli.evaluation.metrics import Cells, LabelCounts, averaged_scores, count_labels, ratio
+from nlpcli.evaluation.metrics import Cells, LabelCounts, averaged_scores, count_labels
+from nlpcli.evaluation.paired import MOST_GROUPS, Sums, row_spread, sum_difference
 
 ALPHA, POWER = 0.05, 0.8
-MOST_GROUPS = 20_000
 _STREAM = 80
 
 
@@ -42,16 +42,24 @@ _STREAM = 80
 class Outcome:
     """What a model made of the B rows of a test.
 
-    scores: (B,) each by the metric of which they are the row's part, more is better; the first is
-    the one that is decided by. truth, guess: (B,) label ids, where a row has one label; ids mean
-    the same for all models that are compared. counts: (B, 3) hits, truth and guesses of a row, by
-    the F1 of their sums.
+    scores: (B,) each by the metric of which they are the row's part, more is better. truth, guess:
+    (B,) label ids, where a row has one label; ids mean the same for all models that are compared.
+    sums: metrics of all rows together. decides: the metric by which a model is better, by default
+    the first of ``scores``. worth: (B,) how good the answer to each row is, more is better, where
+    that is none of ``scores``.
     """
 
     scores: dict[str, Floats]
     truth: IntArray | None = None
     guess: IntArray | None = None
-    counts: dict[str, Floats] = field(default_factory=dict)
+    sums: dict[str, Sums] = field(default_factory=dict)
+    decides: str | None = None
+    worth: Floats | None = None
+
+    @property
+    def rows(self) -> Floats:
+        """How good the answers are, (B,)."""
+        return next(iter(self.scores.values())) if self.worth is None else self.worth
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -110,35 +118,6 @@ def score_difference(
     signs = (rng.integers(0, 2, len(sums)) * 2.0 - 1.0 for _ in range(len(drawn)))
     extreme = sum(abs(float(sign @ sums)) >= abs(float(sums.sum())) - 1e-12 for sign in signs)
     return found, (1 + extreme) / (1 + len(drawn)) if sums.any() else 1.0
-
-
-def f1_difference(
-    first: Floats, second: Floats, resamples: int, seed: int
-) -> tuple[Estimate, float]:
-    """F1 of sums over rows, of the second less that of the first, with interval and p.
-
-    first, second: (B, 3) hits, truth and guesses. p by swapping both models' rows (Yeh 2000).
-    """
-    order, starts = row_groups(len(first), MOST_GROUPS, generator(seed, _STREAM))
-    both = np.hstack([first, second]).astype(np.float64)
-    grouped = np.add.reduceat(both if order is None else both[order], starts, axis=0)
-    swaps = affordable(resamples, len(grouped))
-
-    def gaps(sums: Floats) -> Floats:
-        f1 = [ratio(2 * part[:, 0], part[:, 1] + part[:, 2]) for part in np.hsplit(sums, 2)]
-        gap: Floats = f1[1] - f1[0]
-        return gap
-
-    seen = gaps(grouped.sum(axis=0)[None, :])
-    drawn = gaps(resampled_sums(grouped, swaps, generator(seed, _STREAM + 1)))
-    rng, apart = generator(seed, _STREAM + 5), grouped[:, 3:] - grouped[:, :3]
-    extreme = 0
-    for _ in range(swaps):
-        moved = rng.integers(0, 2, len(grouped)) @ apart
-        change = np.concatenate([moved, -moved])
-        gap = gaps((grouped.sum(axis=0) + change)[None, :])
-        extreme += bool(abs(gap[0]) >= abs(seen[0]) - 1e-12)
-    return estimate(float(seen[0]), drawn), (1 + extreme) / (1 + swaps)
 
 
 @dataclass(frozen=True)
@@ -269,19 +248,27 @@ def compare(
 
 
 def _pair(first: Outcome, second: Outcome, resamples: int, seed: int) -> dict[str, Any]:
-    metric = next(iter(first.scores))
     difference: dict[str, Any] = {}
     for name, scores in first.scores.items():
         gap, p = score_difference(scores, second.scores[name], resamples, seed)
         difference[name] = {**gap, "p": p}
-    for name, counts in first.counts.items():
-        gap, p = f1_difference(counts, second.counts[name], resamples, seed)
-        difference[name] = {**gap, "p": p}
-    gaps = second.scores[metric] - first.scores[metric]
+    for name, metric in first.sums.items():
+        if name in second.sums:
+            gap, p = sum_difference(metric, second.sums[name], resamples, seed)
+            difference[name] = {**gap, "p": p}
+    by = first.decides or next(iter(first.scores))
+    gaps = second.rows - first.rows
+    spread, less = float(np.sqrt((gaps**2).mean())), False
+    if by in first.sums:
+        spread, less = row_spread(first.sums[by], second.sums[by]), first.sums[by].less
+    elif first.worth is not None:
+        spread = float(np.sqrt(((second.scores[by] - first.scores[by]) ** 2).mean()))
     return {
-        "metric": metric, "difference": difference, "p": difference[metric]["p"],
-        "n": len(gaps), "only_first": int((gaps < 0).sum()), "only_second": int((gaps > 0).sum()),
-        "spread": float(np.sqrt((gaps**2).mean())),
+        "metric": by, "less_is_better": less, "difference": difference,
+        "p": difference[by]["p"], "n": len(gaps),
+        "only_first": int((gaps < 0).sum()), "only_second": int((gaps > 0).sum()),
+        "right_or_wrong": bool(np.isin([first.rows, second.rows], (0, 1)).all()),
+        "spread": spread,
     }  # fmt: skip
 
 
@@ -292,9 +279,11 @@ def _decide(entry: dict[str, Any], pairs: int) -> None:
     if not entry["only_first"] + entry["only_second"]:
         entry["verdict"] = "same answers"
     elif entry["p_holm"] <= ALPHA and gap:
-        entry["verdict"] = "better" if gap > 0 else "worse"
+        entry["verdict"] = "better" if (gap > 0) != entry["less_is_better"] else "worse"
     else:
         entry["verdict"] = "cannot tell"
+        if gap is None or not math.isfinite(spread):
+            return
         needed = rows_needed(gap, spread, ALPHA / pairs)
         if needed is not None:
             entry["more_rows"] = max(1, needed - entry["n"])

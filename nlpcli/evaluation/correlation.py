@@ -41,6 +41,17 @@ def correlations(truth: F64, guess: F64, *, resamples: int, seed: int) -> dict[s
     }
 
 
+def spearman_samples(truth: F64, guess: F64, *, resamples: int, seed: int) -> F64:
+    """Spearman's correlation on resamples of N pairs, (R,): those of ``correlations``, and the same
+    rows whatever the numbers are."""
+    n = len(truth)
+    groups = [np.unique(values, return_inverse=True)[1] for values in (truth, guess)]
+    blocks = count_blocks(np.ones(n, np.int64), resamples, generator(seed, _STREAM))
+    return np.concatenate(
+        [np.empty(0), *(_spearman(block.astype(np.float64), groups) for block in blocks)]
+    )
+
+
 def _spearman(weights: F64, groups: list[I64]) -> F64:
     """Of resamples in which pair i is there ``weights[r, i]`` times, float64 [R]."""
     ranks = [_ranks(weights, group) for group in groups]

@@ -25,9 +25,9 @@ _GROUPS = 5000
 
 @dataclass(frozen=True)
 class Scored:
-    """Of S sentences, each [S]: ``tokens`` scored, its end too; ``unknown`` words among them;
-    ``impossible`` tokens of probability 0; ``characters``, its end too; ``log10`` of its
-    probability, and ``log10_known`` of the tokens that are not unknown words."""
+    """Of S sentences, each [S], 0 of a blank one: ``tokens`` scored, its end too; ``unknown`` words
+    among them; ``impossible`` tokens of probability 0; ``characters``, its end too; ``log10`` of
+    its probability, and ``log10_known`` of the tokens that are not unknown words."""
 
     tokens: I64
     unknown: I64
@@ -45,6 +45,11 @@ class Scored:
             for field in fields(Scored)
         ]
         return Scored(*columns)
+
+    def filled(self) -> Scored:
+        """Without the sentences that have no tokens."""
+        kept = self.tokens > 0
+        return Scored(*(getattr(self, field.name)[kept] for field in fields(Scored)))
 
 
 def evaluate_perplexity(scored: Scored, *, resamples: int, seed: int) -> dict[str, Any]:

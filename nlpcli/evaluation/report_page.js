@@ -3,6 +3,9 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const { models, labels, rows } = data, count = rows.true.length;
 const SVG = "http://www.w3.org/2000/svg", PAGE = 20, SMALL = 15, LABELS = 40;
 const byId = (id) => document.getElementById(id);
+const isRight = (model, i) => model.right ? model.right[i] === 1 : model.guess[i] === rows.true[i];
+const [scoreName, lessIsBetter] = data.score;
+const worth = (model, i) => model.score ? (lessIsBetter ? -model.score[i] : model.score[i]) : +isRight(model, i);
 const state = { model: 0, true: "", guess: "", show: "", q: "", bin: "", sort: "", page: 0 };
 let here = models[0], shownLabels = LABELS, drawings = [];
 
@@ -94,12 +97,13 @@ function comparison() {
     const [, value, low, high] = of(model, name);
     return [el("b", {}, short(value)), low === null ? "" : " (" + between(low, high) + ")"];
   })])), el("h3", {}, "Pairs"));
-  const gaps = comparisons.flatMap((pair) => Object.values(pair.difference).flatMap((gap) => [gap.low ?? gap.value, gap.high ?? gap.value]));
+  const gaps = comparisons.flatMap((pair) => Object.values(pair.difference).flatMap((gap) => [gap.low ?? gap.value ?? 0, gap.high ?? gap.value ?? 0]));
+  const wise = comparisons.every((pair) => pair.right_or_wrong ?? true);
   const most = Math.max(...gaps.map(Math.abs), 1e-9);
   const lines = comparisons.flatMap((pair) => Object.entries(pair.difference).map(([name, gap], i) => [
-    i ? "" : pair.says, plain(name), (gap.value > 0 ? "+" : "") + gap.value.toFixed(4), mark(gap.value, gap.low, gap.high, [-most, most], 0),
+    i ? "" : pair.says, plain(name), gap.value === null ? "undefined" : (gap.value > 0 ? "+" : "") + gap.value.toFixed(4), gap.value === null ? "" : mark(gap.value, gap.low, gap.high, [-most, most], 0),
     gap.p.toPrecision(2), i ? "" : pair.p_holm.toPrecision(2), i ? "" : whole(pair.only_first), i ? "" : whole(pair.only_second)]));
-  parts.push(wide([["verdict"], ["metric"], ["second − first", 1], ["95 % interval (dashed: 0)"], ["p", 1], ["p by Holm", 1], ["only first right", 1], ["only second", 1]], lines));
+  parts.push(wide([["verdict"], ["metric"], ["second − first", 1], ["95 % interval (dashed: 0)"], ["p", 1], ["p by Holm", 1], [wise ? "only first right" : "first better", 1], [wise ? "only second" : "second better", 1]], lines));
   if (models.some((model) => model.cost)) {
     const cost = (model, name, scale, digits) => model.cost?.[name] == null ? "–" : whole(+(model.cost[name] * scale).toPrecision(digits));
     parts.push(el("h3", {}, "Cost"), wide([["model"], ["rows/s", 1], ["ms a row", 1], ["p99", 1], ["start, s", 1], ["memory, MB", 1], ["disk, MB", 1]], models.map((model) => [model.name,
@@ -256,10 +260,10 @@ function matching() {
   const want = (name) => name === "" ? -1 : number.has(name) ? number.get(name) : -2;
   const truth = want(state.true), guess = want(state.guess), q = state.q.toLowerCase();
   const given = here.guess, others = models.filter((model) => model !== here && model.guess);
-  const shows = { "": () => true, wrong: (i) => given[i] !== rows.true[i], right: (i) => given[i] === rows.true[i],
+  const shows = { "": () => true, wrong: (i) => !isRight(here, i), right: (i) => isRight(here, i),
     differ: (i) => others.some((model) => model.guess[i] !== given[i]),
-    better: (i) => given[i] === rows.true[i] && others.some((model) => model.guess[i] !== rows.true[i]),
-    worse: (i) => given[i] !== rows.true[i] && others.some((model) => model.guess[i] === rows.true[i]) };
+    better: (i) => others.some((model) => worth(here, i) > worth(model, i)),
+    worse: (i) => others.some((model) => worth(here, i) < worth(model, i)) };
   const fits = shows[state.show] || shows[""];
   const found = [];
   for (let i = 0; i < count; i++) {
@@ -273,6 +277,8 @@ function matching() {
   }
   const sign = { sure: -1, unsure: 1 }[state.sort];
   if (sign && here.sure) found.sort((a, b) => sign * (here.sure[a] - here.sure[b]) || a - b);
+  const order = { best: -1, worst: 1 }[state.sort];
+  if (order && here.score) found.sort((a, b) => order * (worth(here, a) - worth(here, b)) || a - b);
   return found;
 }
 
@@ -288,8 +294,9 @@ function marked(text) {
 }
 
 const answer = (model, i) => {
-  const right = model.guess[i] === rows.true[i], sure = model.sure ? " (" + (model.sure[i] / 1000).toFixed(3) + ")" : "";
-  return el("span", { class: right ? "right" : "wrong" }, (right ? "✓ " : "✗ ") + (models.length > 1 ? model.name + ": " : "") + labels[model.guess[i]] + sure);
+  const right = isRight(model, i), sure = model.sure ? " (" + (model.sure[i] / 1000).toFixed(3) + ")" : "";
+  const score = model.score ? " (" + scoreName + " " + short(model.score[i]) + ")" : "";
+  return el("span", { class: data.judged ? right ? "right" : "wrong" : null }, (data.judged ? right ? "✓ " : "✗ " : "") + (models.length > 1 || !data.judged ? (models.length > 1 ? model.name : "answer") + ": " : "") + labels[model.guess[i]] + sure + score);
 };
 
 function examples() {
@@ -341,9 +348,15 @@ function options() {
     const names = new Set(most.map(([id]) => labels[id]).sort().concat(here.confusion?.labels || []));
     byId(name).replaceChildren(el("option", { value: "" }, "any"), ...[...names].map((label) => el("option", { value: label }, label)));
   }
-  const shows = [["", "all"], ["wrong", "wrong"], ["right", "right"], ...(models.length > 1 ? [["differ", "answers differ"], ["better", "right, another wrong"], ["worse", "wrong, another right"]] : [])];
+  const halves = data.judged ? [["wrong", "wrong"], ["right", "right"]] : [];
+  const [better, worse] = here.score ? ["better than another", "worse than another"] : ["right, another wrong", "wrong, another right"];
+  const shows = [["", "all"], ...halves, ...(models.length > 1 ? [["differ", "answers differ"], ["better", better], ["worse", worse]] : [])];
   byId("show").replaceChildren(...shows.map(([value, text]) => el("option", { value }, text)));
-  byId("sort-label").hidden = !here.sure;
+  byId("show").parentElement.hidden = shows.length < 2;
+  for (const name of ["true", "guess"]) byId(name).parentElement.hidden = data.free;
+  const sorts = [["", "of the file"], ...(here.sure ? [["sure", "surest first"], ["unsure", "least sure first"]] : []), ...(here.score ? [["worst", "worst first"], ["best", "best first"]] : [])];
+  byId("sort").replaceChildren(...sorts.map(([value, text]) => el("option", { value }, text)));
+  byId("sort-label").hidden = sorts.length < 2;
   byId("q").parentElement.hidden = !rows.text;
 }
 

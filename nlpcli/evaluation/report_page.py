@@ -41,14 +41,21 @@ _UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 class Answers:
     """What a model answered: of each of B rows the truth and the answer, numbers of ``cells``.
 
-    A cell is the label of a row, or its labels. ``confidence``: float64 [B] in the answer, 0 to 1,
-    or None.
+    A cell is the label of a row, or its labels; ``free``: or a text, of which nearly each is
+    another. ``confidence``: float64 [B] in the answer, 0 to 1, or None. ``right``: bool [B]; by
+    default where both are one cell; of free answers None says that they are not right or wrong.
+    ``score``: float64 [B] how good each is, by the ``score_name``, or with ``less`` how bad.
     """
 
     cells: list[tuple[str, ...]]
     true: I64
     guess: I64
     confidence: F64 | None = None
+    free: bool = False
+    right: npt.NDArray[np.bool_] | None = None
+    score: F64 | None = None
+    score_name: str = ""
+    less: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,6 +132,9 @@ def _data(
     return {
         "models": parts,
         "compared": _compared(compared),
+        "free": any(each.free for each in answered),
+        "judged": not any(each.free and each.right is None for each in answered),
+        "score": [answered[0].score_name, answered[0].less] if answered else ["", False],
         "labels": list(labels),
         "n": n_rows,
         "n_bins": BINS,
@@ -178,6 +188,8 @@ def _model(model: Reported, kept: I64, labels: dict[str, int]) -> dict[str, Any]
         "attack": document.get("attack"),
         "fragile_words": document.get("fragile_words"),
         "guess": None,
+        "right": None,
+        "score": None,
         "sure": None,
         "bins": None,
         "risk": None,
@@ -186,6 +198,10 @@ def _model(model: Reported, kept: I64, labels: dict[str, int]) -> dict[str, Any]
     if answers is not None:
         names = _names(answers.cells, labels)
         part["guess"] = names[answers.guess[kept]].tolist()
+        if answers.right is not None:
+            part["right"] = answers.right[kept].astype(int).tolist()
+        if answers.score is not None:
+            part["score"] = [_short(value) for value in answers.score[kept].tolist()]
         if answers.confidence is not None:
             right = answers.true == answers.guess
             part["sure"] = (answers.confidence[kept] * 1000).round().astype(int).tolist()

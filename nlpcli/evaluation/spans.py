@@ -7,7 +7,7 @@ spans' labels. Intervals are by bootstrap over rows.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,12 @@ class SpanSet:
 
     spans: frozenset[Span]
     relations: frozenset[Related] = frozenset()
+
+
+def span_set(spans: Sequence[Span], relations: Iterable[tuple[int, int, str]]) -> SpanSet:
+    """Of spans, and relations as numbers of two of them and a label."""
+    related = ((spans[head], spans[tail], label) for head, tail, label in relations)
+    return SpanSet(frozenset(spans), frozenset(related))
 
 
 def bare(relation: Related) -> Hashable:
@@ -64,6 +70,24 @@ def _in_all(pairs: Sequence[tuple[Collection[Any], Collection[Any]]]) -> F64:
     """Hits, truth and guess of each row, [rows, 3]."""
     sizes = [(len(set(a) & set(b)), len(a), len(b)) for a, b in pairs]
     return np.array(sizes, np.float64).reshape(-1, 3)
+
+
+def span_counts(
+    truth: Sequence[SpanSet], found: Sequence[SpanSet], *, relations: bool = False
+) -> dict[str, F64]:
+    """Hits, truth and guess of each row, [rows, 3], by the F1 of their sums."""
+    both = list(zip(truth, found, strict=True))
+    counts = {
+        "span_f1": _in_all([(a.spans, b.spans) for a, b in both]),
+        "identification_f1": _in_all(
+            [({s[:2] for s in a.spans}, {s[:2] for s in b.spans}) for a, b in both]
+        ),
+    }
+    if relations:
+        counts["relation_f1"] = _in_all(
+            [({*map(bare, a.relations)}, {*map(bare, b.relations)}) for a, b in both]
+        )
+    return counts
 
 
 def evaluate_spans(

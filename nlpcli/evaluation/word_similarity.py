@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,38 @@ I64 = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class Similarities:
+    """Of all pairs in order, (B,): whether both words are ``known``, what people say and the
+    ``cosines``, 0 where they are not; ``by_subwords``: pairs whose words are not both in the
+    ``vocabulary`` of so many; ``unknown_words`` of the pairs."""
+
+    known: Bools
+    truth: npt.NDArray[np.float64]
+    cosines: npt.NDArray[np.float64]
+    by_subwords: int
+    vocabulary: int
+    unknown_words: list[str]
+
+
+def similarity_of(vectors: WordVectors, pairs: WordPairs, limit: int | None = None) -> Similarities:
+    """Case does not matter. A word that the model does not know has a vector where there are
+    sub-words; with ``limit`` only the first so many words have one."""
+    n_words = len(vectors.words) if limit is None else min(limit, len(vectors.words))
+    index = CaseBlind(vectors.words[:n_words])
+    words = [word for pair in pairs.pairs for word in pair]
+    found, has_vector, is_word = _vectors_of(vectors, index, words, by_subwords=limit is None)
+    known = has_vector[0::2] & has_vector[1::2]
+    units = unit_rows(found).reshape(-1, 2, found.shape[1])[known]
+    cosines = np.zeros(len(known))
+    # without their rounding, so that a word and itself are as alike as any other and itself
+    cosines[known] = np.einsum("nd,nd->n", units[:, 0], units[:, 1], dtype=np.float64).round(6)
+    by_subwords = known & ~(is_word[0::2] & is_word[1::2])
+    unknown = sorted({w for w, good in zip(words, has_vector, strict=True) if not good})
+    truth = np.array(pairs.scores, dtype=np.float64)
+    return Similarities(known, truth, cosines, int(by_subwords.sum()), n_words, unknown)
+
+
 def evaluate_similarity(
     vectors: WordVectors,
     pairs: WordPairs,
@@ -28,29 +61,25 @@ def evaluate_similarity(
     """The document of ``eval``: ``n`` pairs compared, ``spearman``, ``pearson``.
 
     Pairs with a word that has no vector are left out and counted, as gensim's evaluate_word_pairs
-    does with dummy4unknown=False. Case does not matter. A word that the model does not know has a
-    vector where there are sub-words; with ``limit`` only the first so many words have one. A
-    correlation that is not defined, of too few pairs or equal values, is null.
+    does with dummy4unknown=False. A correlation that is not defined, of too few pairs or equal
+    values, is null.
     """
-    n_words = len(vectors.words) if limit is None else min(limit, len(vectors.words))
-    index = CaseBlind(vectors.words[:n_words])
-    words = [word for pair in pairs.pairs for word in pair]
-    found, has_vector, is_word = _vectors_of(vectors, index, words, by_subwords=limit is None)
-    known = has_vector[0::2] & has_vector[1::2]
-    units = unit_rows(found).reshape(-1, 2, found.shape[1])[known]
-    # without their rounding, so that a word and itself are as alike as any other and itself
-    cosines = np.einsum("nd,nd->n", units[:, 0], units[:, 1], dtype=np.float64).round(6)
-    truth = np.array(pairs.scores)[known]
-    by_subwords = known & ~(is_word[0::2] & is_word[1::2])
+    found = similarity_of(vectors, pairs, limit)
+    return similarity_document(found, resamples=resamples, seed=seed)
+
+
+def similarity_document(found: Similarities, *, resamples: int, seed: int) -> dict[str, Any]:
+    """The same, of what was found."""
+    known = found.known
     return {
         "task": "similarity",
         "n": int(known.sum()),
         "pairs": len(known),
         "out_of_vocabulary": int((~known).sum()),
-        "by_subwords": int(by_subwords.sum()),
-        "unknown_words": sorted({w for w, good in zip(words, has_vector, strict=True) if not good}),
-        "vocabulary": n_words,
-        **correlations(truth, cosines, resamples=resamples, seed=seed),
+        "by_subwords": found.by_subwords,
+        "unknown_words": found.unknown_words,
+        "vocabulary": found.vocabulary,
+        **correlations(found.truth[known], found.cosines[known], resamples=resamples, seed=seed),
     }
 
 

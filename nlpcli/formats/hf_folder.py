@@ -75,7 +75,8 @@ def read_hf_folder(path: Path, *, room: int | None = None) -> HfBert:
     add up, Unavailable without the memory.
     """
     if not os.path.isdir(path):
-        raise InputMissing(f"{path}: no such folder")
+        raise InputMissing(f"{path}: no such folder",
+                           hint="nothing is fetched: the path of a folder")  # fmt: skip
     try:
         names = set(os.listdir(path))
     except OSError as error:

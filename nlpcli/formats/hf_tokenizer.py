@@ -37,13 +37,13 @@ def read_tokenizer(read: Read, vocab_size: int, where: str) -> bytes:
     of their own, or have more pieces than rows.
     """
     options = _options(read, where)
-    found = read(TOKENIZER, LARGEST)
+    found, name = read(TOKENIZER, LARGEST), TOKENIZER
     if found is None:
-        data = read(VOCABULARY, LARGEST)
+        data, name = read(VOCABULARY, LARGEST), VOCABULARY
         if data is None:
             raise DataError(f"{where}: no {TOKENIZER} and no {VOCABULARY}")
         found = _of_vocabulary(data, options, where)
-    _parts(found, vocab_size, f"{where}/{TOKENIZER}")
+    _parts(found, vocab_size, f"{where}/{name}")
     return found
 
 

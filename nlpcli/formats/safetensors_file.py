@@ -27,6 +27,8 @@ _SIZES = {
     "BF16": 2, "I32": 4, "U32": 4, "F32": 4, "F64": 8, "I64": 8, "U64": 8,
 }  # fmt: skip
 _FLOATS = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}
+_POINTER = 0x206E6F6973726576
+"""The letters "version ", with which begins what a clone without Git LFS has in a file's place."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ def read_header(reader: BoundedReader) -> list[TensorEntry]:
     Raises DataError for a header that says anything else.
     """
     (length,) = reader.unpack("Q", "the length of the header")
+    if length == _POINTER:
+        raise reader.bad("a pointer of Git LFS and not the tensors, which git lfs pull fetches")
     if length > LARGEST_HEADER:
         raise reader.bad(f"a header of {length:,} bytes, at most {LARGEST_HEADER:,}")
     document = parse_object(reader.read(length, "the header"), reader.where)

@@ -40,9 +40,7 @@ class _Products(torch.autograd.Function):
     """Products of all heads of all sequences at once, with weights held for the way back."""
 
     @staticmethod
-    def forward(
-        ctx: Any, qkv: Tensor, heads: int, mask: Tensor | None, p_drop: float
-    ) -> Tensor:
+    def forward(ctx: Any, qkv: Tensor, heads: int, mask: Tensor | None, p_drop: float) -> Tensor:
         batch, time, width = qkv.shape
         size = width // 3 // heads
         parts = qkv.view(batch, time, 3, heads, size).permute(2, 0, 3, 1, 4)
@@ -52,11 +50,11 @@ class _Products(torch.autograd.Function):
         torch.baddbmm(scores, query, key.transpose(1, 2), beta=0, alpha=size**-0.5, out=scores)
         if mask is not None:
             scores.view(batch, heads, time, time).masked_fill_(~mask, -torch.inf)
-        weights = torch.softmax(scores, dim=-1)
+        weights = _softmax(scores)
         stays, ctx.scale, used = None, 1.0, weights
         if p_drop:
             stays, ctx.scale = kept(weights.shape, p_drop)
-            used = weights.masked_fill(~stays, 0) * ctx.scale
+            used = torch.mul(weights, stays).mul_(ctx.scale)
         ctx.save_for_backward(parts, weights, used, stays)
         return torch.bmm(used, value).view(batch, heads, time, size).transpose(1, 2).reshape(
             batch, time, heads * size
@@ -75,13 +73,20 @@ class _Products(torch.autograd.Function):
         torch.bmm(used.transpose(1, 2), given, out=moved[2])
         d_weights = torch.bmm(given, value.transpose(1, 2))
         if stays is not None:
-            d_weights = d_weights.masked_fill_(~stays, 0).mul_(ctx.scale)
+            d_weights = d_weights.mul_(stays).mul_(ctx.scale)
         # of a softmax: weights * (d - sum(weights * d)); masked places have weight 0
         scores = torch._softmax_backward_data(d_weights, weights, -1, weights.dtype)
         torch.baddbmm(moved[0], scores, key, beta=0, alpha=scale, out=moved[0])
         torch.baddbmm(moved[1], scores.transpose(1, 2), query, beta=0, alpha=scale, out=moved[1])
         moved = moved.view(3, batch, heads, time, size).permute(1, 3, 0, 2, 4)
         return moved.reshape(batch, time, 3 * hidden), None, None, None
+
+
+def _softmax(scores: Tensor) -> Tensor:
+    """Over the last axis, by way of float32: torch's kernel for bfloat16 takes twice the time
+    where rows are no multiple of 32 long."""
+    precision = torch.promote_types(scores.dtype, torch.float32)
+    return torch.softmax(scores, dim=-1, dtype=precision).to(scores.dtype)
 
 
 def attend_first(
@@ -95,5 +100,5 @@ def attend_first(
     scores = query.view(batch, heads, 1, size) @ key.transpose(2, 3) * size**-0.5
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
-    weights = dropout(torch.softmax(scores, dim=-1), p_drop)
+    weights = dropout(_softmax(scores), p_drop)
     return (weights @ value).view(batch, width // 2)

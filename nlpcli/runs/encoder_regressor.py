@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nlpcli.evaluation.regression import evaluate_regression
+from nlpcli.data.pairs import SEPARATOR
 from nlpcli.runs.encoder_classifier import EncoderClassifier, is_regression, plain_regressor
+from nlpcli.runs.judging import Drawing, Judged, Place, judge_numbers
 from nlpcli.runs.memory import free_memory
 from nlpcli.runs.plain_folders import plain_config
 from nlpcli.store.encoder import KEY as ENCODER_KEY
@@ -25,7 +26,6 @@ from nlpcli.store.encoder_classifier import (
 
 if TYPE_CHECKING:
     from nlpcli.data.labelled import Labelled
-    from nlpcli.data.rows import Reject, RowFormat
     from nlpcli.runs.long_texts import LongTexts
     from nlpcli.store.folder import ModelFolder
 
@@ -119,26 +119,9 @@ def numbers_of(rows: Labelled) -> F64:
     return np.array([float(names[0]) for names in rows.labels])
 
 
-def score_numbers(
-    regressor: EncoderRegressor,
-    path: str,
-    fmt: RowFormat,
-    *,
-    text_column: str,
-    text_b_column: str | None,
-    label_column: str,
-    resamples: int,
-    seed: int,
-    on_reject: Reject,
-) -> dict[str, Any]:
-    """Measures on rows with a number each; the document of ``eval``. Raises InputMissing,
-    DataError."""
-    from nlpcli.data.labelled import read_labelled
-
-    rows = read_labelled(
-        path, fmt, text_column=text_column, text_b_column=text_b_column,
-        label_column=label_column, keep_blank=True, numbers=True, on_reject=on_reject,
-    )  # fmt: skip
-    return evaluate_regression(
-        numbers_of(rows), regressor.scores(rows.texts), resamples=resamples, seed=seed
+def judged_numbers(rows: Labelled, found: F64, *, resamples: int, seed: int) -> Judged:
+    """What eval says of numbers of texts, or pairs. Raises DataError without rows."""
+    texts = [text.replace(SEPARATOR, "\n") for text in rows.texts]
+    return judge_numbers(
+        numbers_of(rows), found, Place(texts, rows.lines), Drawing(resamples, seed)
     )

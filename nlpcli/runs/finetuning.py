@@ -14,6 +14,7 @@ import numpy.typing as npt
 from nlpcli.errors import DataError
 from nlpcli.models.sequence_head import CLS, Folding
 from nlpcli.runs import interrupts
+from nlpcli.runs.drift import keep_reference
 from nlpcli.runs.encoder_classifier import Cutter, EncoderClassifier, activated
 from nlpcli.runs.finetuning_parts import (
     FinetuneRequest,
@@ -72,6 +73,7 @@ class FinetuneRun:
         self._ranks = ranks
         self._begun, self._threads = time.perf_counter(), 0
         self._folding: Folding | None = None
+        self._seen: tuple[list[str], F64] | None = None
 
     def run(self, draft: Draft) -> dict[str, Any]:
         """The report: ``path`` of the version; ``refused`` says why it is not served, if so.
@@ -102,7 +104,7 @@ class FinetuneRun:
             "ranks": request.ranks,
             "resumed_after_step": states.take_up(training, asked=request.resume),
         }  # fmt: skip
-        watch = Watch(training, self._console, ranks=request.ranks)
+        watch = Watch(training, self._console, n_rows=len(parts.train.texts), ranks=request.ranks)
         try:
             watch.run(states)
         except Interrupted:
@@ -137,7 +139,7 @@ class FinetuneRun:
         parts, answering = self._read(), self._request.answering()
         rows = self._cutter(answering).rows(parts.train.texts)
         self._tell_cut(rows, answering)
-        return make_plan(self._request, parts, n_cut=rows.n_cut, n_read=len(rows))
+        return make_plan(self._request, parts, n_cut=rows.n_cut, read=[rows])
 
     def _read(self) -> Parts:
         from nlpcli.data.labelled import read_labelled
@@ -212,7 +214,7 @@ class FinetuneRun:
         rows = cutter.rows(parts.train.texts)
         self._tell_cut(rows, answering)
         # refuses what does not fit into memory
-        make_plan(request, parts, n_cut=rows.n_cut, n_read=len(rows))
+        make_plan(request, parts, n_cut=rows.n_cut, read=[rows])
         config = request.config
         model = SequenceModel(
             replace(encoder.config, dropout=config.dropout, attention_dropout=config.dropout),
@@ -282,6 +284,7 @@ class FinetuneRun:
         )  # fmt: skip
         if parts.dev is not None:
             found = activated(logits, answering)
+            self._seen = parts.dev.texts, found
             classifier = EncoderClassifier(stored)
             document = score(classifier, found, parts.dev.labels, resamples=0)
             report["metrics"] = plain_metrics(document)
@@ -312,6 +315,8 @@ class FinetuneRun:
         report |= {"refused": refused, "published": not refused, "path": None}
         if refused and not draft.versioned:
             return
+        if self._seen is not None:
+            keep_reference(draft, parts.train.texts, *self._seen, parts.names)
         with interrupts.deferred():
             kind, config = self._write(draft, stored, {"run": record, "dev": parts.source})
             path = draft.publish(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ from nlpcli.runs.encoder_planning import check_memory, memory_needed, shapes
 from nlpcli.store.encoder_classifier import ARCHITECTURE, BARE, Answering, StoredClassifier
 
 if TYPE_CHECKING:
+    import torch
+
     from nlpcli.batching.framing import Rows
     from nlpcli.data.labelled import Labelled
     from nlpcli.data.rows import RowFormat
@@ -65,6 +67,8 @@ class FinetuneRequest:
     head: str = LINEAR
     pooling: str = CLS
     binary_sigmoid: bool = False
+    by_position: ClassVar[bool] = False
+    """Whether the head reads each position of a row, and not a vector of the row."""
 
     @property
     def separator(self) -> str | None:
@@ -115,10 +119,10 @@ def digest(record: dict[str, Any]) -> str:
 
 
 def make_plan(
-    request: FinetuneRequest, parts: Parts, *, n_cut: int, n_read: int | None = None
+    request: FinetuneRequest, parts: Parts, *, n_cut: int, read: Sequence[Rows]
 ) -> dict[str, Any]:
-    """Sizes, steps and memory of a run; ``n_cut`` rows are longer than is read. ``n_read``: rows
-    that the model reads, where long texts are several. Raises Unavailable."""
+    """Sizes, steps and memory of a run; ``n_cut`` rows are longer than is read. ``read``: the
+    training rows as the model reads them, of one or more tasks. Raises Unavailable."""
     from nlpcli.training.device import choose_device
     from nlpcli.training.finetuning import MICRO_TOKENS
     from nlpcli.training.precision import choose_precision
@@ -131,16 +135,36 @@ def make_plan(
         encoder, parameters, length=config.max_length, precision=precision,
         tokens=max(MICRO_TOKENS.get(place.type, MICRO_TOKENS["cpu"]), config.max_length),
     )  # fmt: skip
+    needed += _bytes_of_features(request, parts, read, precision)
     check_memory(needed, parameters, place, "a smaller encoder")
     rows = len(parts.train.texts)
     return {
         "output": request.output, "rows": rows, "cut_rows": n_cut,
         "dev_rows": 0 if parts.dev is None else len(parts.dev.texts), "labels": n_labels,
         "row_length": config.max_length, **shapes(encoder, place, precision),
-        "batch_size": config.batch_size, "epochs": config.epochs,
-        "steps": config.epochs * -(-(n_read or rows) // config.batch_size),
+        "batch_size": config.batch_size, "epochs": config.epochs, "lr": config.lr,
+        "steps": config.epochs * -(-sum(map(len, read)) // config.batch_size),
         "parameters": parameters, "memory_bytes": needed,
     }  # fmt: skip
+
+
+def _bytes_of_features(
+    request: FinetuneRequest, parts: Parts, read: Sequence[Rows], precision: torch.dtype
+) -> int:
+    """Of what a frozen encoder says of the training and the dev rows, where it is kept; about, as
+    the dev rows are taken to be as long as the others."""
+    from nlpcli.training.finetuning_config import ALL
+    from nlpcli.training.frozen_features import FEATURE_BYTES
+
+    if request.config.freeze != ALL:
+        return 0
+    vectors = sum(int(rows.indptr[-1]) if request.by_position else len(rows) for rows in read)
+    train = vectors * request.base.encoder.config.hidden * precision.itemsize
+    dev = 0 if parts.dev is None else train * len(parts.dev.texts) // len(parts.train.texts)
+    kept = 0
+    for size in (train, dev):  # in this order they find room, or not
+        kept += size if kept + size <= FEATURE_BYTES else 0
+    return kept
 
 
 def hint_at_numbers(names: list[str]) -> str | None:

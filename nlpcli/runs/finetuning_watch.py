@@ -19,13 +19,19 @@ PEAK_AFTER = 5.0
 
 
 class Watch:
-    """Runs ``training`` to its end, shows how it goes and saves states; then tells ``figures``."""
+    """Runs ``training`` to its end, shows how it goes and saves states; then tells ``figures``.
 
-    def __init__(self, training: Finetuning, console: Reporter, *, ranks: int = 1) -> None:
+    ``n_rows``: of the input, to learn from; the encoder may read one as several.
+    """
+
+    def __init__(
+        self, training: Finetuning, console: Reporter, *, n_rows: int, ranks: int = 1
+    ) -> None:
         self._training, self._console, self._n_ranks = training, console, ranks
         self._first, self._loss, self._peak = training.rows_done, 0.0, 0.0
         self._flops = 0.0 if training.keeps_features else training.flops_per_row
-        """Of a row; 0 where no encoder is at work."""
+        """Of a row that the encoder reads; 0 where no encoder is at work."""
+        self._whole = n_rows / training.n_rows
         self._seconds = 0.0
         self._encoding: float | None = None
 
@@ -76,8 +82,9 @@ class Watch:
 
     @property
     def _rate(self) -> float:
-        """Rows a second, looks at the dev rows included."""
-        return (self._training.rows_done - self._first) / max(self._seconds, 1e-9)
+        """Rows of the input a second, looks at the dev rows included."""
+        read = self._training.rows_done - self._first
+        return read * self._whole / max(self._seconds, 1e-9)
 
     @property
     def _share(self) -> float | None:

@@ -59,35 +59,35 @@ def _power(exponent: float) -> float:
     return 10.0**exponent if exponent < 300 else math.inf
 
 
-def score_language(
-    language: LanguageModel,
-    path: str,
-    fmt: RowFormat,
-    *,
-    text_column: str,
-    resamples: int,
-    seed: int,
-    on_reject: Reject,
-) -> dict[str, Any]:
-    """Measures on the texts of a file, a sentence each; blank ones are left out.
-
-    Raises InputMissing, DataError where no text is left.
-    """
+def read_texts(
+    path: str, fmt: RowFormat, *, text_column: str, on_reject: Reject
+) -> tuple[Iterator[list[str]], str]:
+    """The texts of a file, some at a time, and its name. Raises InputMissing, DataError."""
     rows = open_rows(path, fmt, on_reject)
     column = rows.column(text_column)
-    texts = ([row[column] for row in batch.rows] for batch in rows.batches())
-    return score_texts(language, texts, rows.name, resamples=resamples, seed=seed)
+    return ([row[column] for row in batch.rows] for batch in rows.batches()), rows.name
 
 
 def score_texts(
     language: LanguageModel, texts: Iterable[list[str]], name: str, *, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """As ``score_language``, of lists of texts that came from ``name``."""
+    """Measures on lists of texts that came from ``name``, a sentence each; blank ones are left out.
+    Raises DataError where no text is left."""
+    return perplexity_of(scored_texts(language, texts), name, resamples=resamples, seed=seed)
+
+
+def scored_texts(language: LanguageModel, texts: Iterable[list[str]]) -> Scored:
+    """All texts, blank ones too."""
     parts = [_scored(language, chunk) for some in texts for chunk in text_chunks(some)]
-    scored = Scored.together(parts)
-    if not len(scored.tokens):
+    return Scored.together(parts)
+
+
+def perplexity_of(scored: Scored, name: str, *, resamples: int, seed: int) -> dict[str, Any]:
+    """The document of ``eval``. Raises DataError where all texts are blank."""
+    filled = scored.filled()
+    if not len(filled.tokens):
         raise DataError(f"{name}: no texts")
-    return evaluate_perplexity(scored, resamples=resamples, seed=seed)
+    return evaluate_perplexity(filled, resamples=resamples, seed=seed)
 
 
 def _scored(language: LanguageModel, texts: Any) -> Scored:
@@ -102,14 +102,14 @@ def _scored(language: LanguageModel, texts: Any) -> Scored:
 
     def summed(values: Any) -> F64:
         sums = np.bincount(owners, weights=values, minlength=len(sentences.sizes))
-        found: F64 = sums[filled].astype(np.float64)
+        found: F64 = np.where(filled, sums, 0.0)  # nan and inf of what is left out are too
         return found
 
     return Scored(
-        tokens=sentences.words[filled] + 1,
+        tokens=np.where(filled, sentences.words + 1, 0),
         unknown=summed(sentences.unknown).astype(np.int64),
         impossible=summed(impossible).astype(np.int64),
-        characters=coder.characters(texts)[filled] + 1,
+        characters=np.where(filled, coder.characters(texts) + 1, 0),
         log10=summed(logs),
         log10_known=summed(np.where(sentences.unknown, 0.0, logs)),
     )

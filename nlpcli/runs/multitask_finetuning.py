@@ -78,10 +78,8 @@ class MultitaskRun(FinetuneRun):
 
     def _planned(self, parts: SeveralParts, rows: dict[str, Rows]) -> dict[str, Any]:
         """Refuses what does not fit into memory."""
-        each = rows.values()
-        plan = make_plan(
-            self._request, parts, n_cut=sum(own.n_cut for own in each), n_read=sum(map(len, each))
-        )
+        each = list(rows.values())
+        plan = make_plan(self._request, parts, n_cut=sum(own.n_cut for own in each), read=each)
         steps = self._task_plan(rows).steps * self._request.config.epochs
         return {**plan, "tasks": ", ".join(rows), "steps": steps}
 

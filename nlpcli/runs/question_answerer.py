@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nlpcli.data.questions import NOWHERE, START, context_column, read_questions
+from nlpcli.data.questions import NOWHERE, START, context_column
 from nlpcli.errors import DataError
 from nlpcli.evaluation.answers import evaluate_answers, units_of
+from nlpcli.runs.judging import Drawing, Judged, Place, judge_questions
 from nlpcli.store.encoder import Encoder, open_plain
 from nlpcli.store.question_answerer import ARCHITECTURE, SHORTEST, Asking, StoredAnswerer
 from nlpcli.text.wordpiece import WordPieces, WordPieceTokenizer
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from nlpcli.batching.framing import Specials
     from nlpcli.batching.question_windows import Windows
     from nlpcli.data.questions import Questions
-    from nlpcli.data.rows import Reject, RowFormat, RowStream
+    from nlpcli.data.rows import RowStream
     from nlpcli.models.question_heads import QuestionModel
     from nlpcli.training.question_answering import SpanScores
 
@@ -268,22 +269,12 @@ class AnswerColumns:
         return [list(column) for column in zip(*cells, strict=True)]
 
 
-def score_questions(
-    answerer: QuestionAnswerer,
-    path: str,
-    fmt: RowFormat,
-    *,
-    columns: dict[str, Any],
-    resamples: int,
-    seed: int,
-    on_reject: Reject,
-) -> dict[str, Any]:
-    """Measures on questions with answers; the document of ``eval``. Raises InputMissing,
-    DataError."""
-    rows = read_questions(
-        path, fmt, need_starts=False, keep_blank=True, on_reject=on_reject, **columns
+def judged_questions(rows: Questions, found: Sequence[str], *, resamples: int, seed: int) -> Judged:
+    """What eval says of answers to questions. Raises DataError without questions."""
+    asked = [f"{q}\n{context}" for q, context in zip(rows.texts, rows.contexts, strict=True)]
+    return judge_questions(
+        rows.labels, rows.contexts, found, Place(asked, rows.lines), Drawing(resamples, seed)
     )
-    return measured(answerer, rows, resamples=resamples, seed=seed)
 
 
 def measured(

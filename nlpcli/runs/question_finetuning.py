@@ -45,6 +45,7 @@ class QuestionRequest(FinetuneRequest):
     doc_stride: int = 128
     max_question_length: int = 64
     max_answer_length: int = 30
+    by_position = True
 
     @property
     def separator(self) -> str | None:
@@ -84,9 +85,9 @@ class QuestionRun(FinetuneRun):
         """What ``run`` would do; nothing is written. Raises as ``run`` until training begins."""
         parts, request = self._read(), self._request
         cut, _, _ = self._learnable(self._question_cutter(), _questions(parts.train))
-        windows = len(cut.windows.rows)
-        found = make_plan(request, parts, n_cut=cut.windows.rows.n_cut, n_read=windows)
-        return {**found, "labels": None, "windows": windows}
+        rows = cut.windows.rows
+        found = make_plan(request, parts, n_cut=rows.n_cut, read=[rows])
+        return {**found, "labels": None, "windows": len(rows)}
 
     def _read(self) -> Parts:
         request = self._request
@@ -135,7 +136,8 @@ class QuestionRun(FinetuneRun):
         self._threads = set_threads(request.threads)
         cutter = self._question_cutter()
         cut, first, last = self._learnable(cutter, _questions(parts.train))
-        make_plan(request, parts, n_cut=cut.windows.rows.n_cut)  # refuses what has no memory
+        rows = cut.windows.rows
+        make_plan(request, parts, n_cut=rows.n_cut, read=[rows])  # refuses what has no memory
         starts, ends = window_targets(cut.windows, first, last)
         self._tell_windows(cut, starts, first)
         model = QuestionModel(
@@ -144,7 +146,7 @@ class QuestionRun(FinetuneRun):
         begin(model, encoder.weights, request.seed)  # a head for questions, if any, goes on
         objective = AnswerObjective(cut.windows, starts, ends, config.label_smoothing, config.focal)
         training = Finetuning(
-            model, cut.windows.rows, objective, cutter.specials, config, seed=request.seed,
+            model, rows, objective, cutter.specials, config, seed=request.seed,
             device=place, precision=precision, score=self._scorer(model, cutter, parts),
             patience=request.patience,
         )  # fmt: skip

@@ -46,7 +46,7 @@ class SpanRequest(FinetuneRequest):
     """A run as it was asked for. ``columns``: ``text`` and ``marks``, or None each.
 
     ``decoding``: auto: nested where training spans overlap, else flat. ``negatives``: of a row, to
-    learn from; None: all. ``identify``: labels are set aside.
+    learn from; None: all, 0: none. ``identify``: labels are set aside.
     """
 
     spans: SpanConfig
@@ -55,6 +55,7 @@ class SpanRequest(FinetuneRequest):
     identify: bool = False
     n_relations: int = 0
     """Known when rows have been read."""
+    by_position = True
 
     @property
     def separator(self) -> str | None:
@@ -91,7 +92,7 @@ class SpanRun(FinetuneRun):
         words = cut.rows.words
         return make_plan(
             replace(self._request, n_relations=len(self._relations)), parts,
-            n_cut=words.n_split + words.rows.n_cut, n_read=len(words.rows),
+            n_cut=words.n_split + words.rows.n_cut, read=[words.rows],
         )  # fmt: skip
 
     def _read(self) -> Parts:
@@ -197,6 +198,8 @@ class SpanRun(FinetuneRun):
         self._console.say(f"spans: {sum(map(len, spans)):,} of {what}, {self._decoding}")
         if nested and self._decoding == "flat":
             self._console.warn("spans overlap, and a flat model finds none that do")
+        if request.negatives == 0:
+            self._console.warn("--negatives 0: no other spans are learnt, too many may be found")
         known, lost = known_of(train, spans, cut.rows, parts.names, self._relations)
         self._tell_lost(lost)
         config = request.config

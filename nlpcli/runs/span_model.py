@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nlpcli.data.conll import TOKENS
-from nlpcli.data.spanned import RELATIONS, SPANS, cell_of_objects, read_spanned, words_of_row
+from nlpcli.data.spanned import RELATIONS, SPANS, cell_of_objects, words_of_row
 from nlpcli.data.tagged import CONLL, token_column
-from nlpcli.evaluation.spans import SpanSet, evaluate_spans
+from nlpcli.evaluation.spans import SpanSet, evaluate_spans, span_set
+from nlpcli.runs.judging import Drawing, Judged, Marked, judge_spans
 from nlpcli.runs.span_cutting import CutTexts, Place, SpanCutter, Text, spans_in_words, texts_of
 from nlpcli.store.span_model import StoredSpans
 from nlpcli.text.wordpiece import WordPieceTokenizer
 
 if TYPE_CHECKING:
-    from nlpcli.data.rows import Reject, RowFormat, RowStream
+    from nlpcli.data.rows import RowStream
     from nlpcli.data.spanned import Span, Spanned
     from nlpcli.models.span_heads import SpanModel
     from nlpcli.training.spans import FoundSpans
 
+Found = list[tuple["TextSpans", list[Place]]]
+"""Of texts what they have, and where their words are."""
 IDENTIFIED = "entity"
 """The label of all spans where their own are set aside."""
 _DIGITS = 6
@@ -39,12 +42,6 @@ class TextSpans:
     def as_set(self) -> SpanSet:
         """To be measured."""
         return span_set(self.spans, self.relations)
-
-
-def span_set(spans: Sequence[Span], relations: Iterable[Span]) -> SpanSet:
-    """Of spans, and relations as numbers of two of them and a label."""
-    related = ((spans[head], spans[tail], label) for head, tail, label in relations)
-    return SpanSet(frozenset(spans), frozenset(related))
 
 
 def by_text(
@@ -100,7 +97,7 @@ class SpanFinder:
         """The same, computed elsewhere or otherwise."""
         return SpanFinder(self.stored, device=device, precision=precision, threads=threads)
 
-    def find(self, texts: Sequence[Text]) -> list[tuple[TextSpans, list[Place]]]:
+    def find(self, texts: Sequence[Text]) -> Found:
         """What each text has, and where its words are; equal texts are answered once."""
         from nlpcli.training.spans import find_spans
 
@@ -209,18 +206,29 @@ def score_rows(
     return document, n_bad
 
 
-def score_spans(
-    finder: SpanFinder, path: str, fmt: RowFormat, *, text: str | None, marks: str | None,
-    resamples: int, seed: int, on_reject: Reject,
-) -> dict[str, Any]:  # fmt: skip
-    """Measures on rows with spans; the document of ``eval``. Raises InputMissing, DataError."""
-    identify = finder.stored.spanning.identify
-    rows = read_spanned(
-        path, fmt, text=text, marks=marks, labelled=not identify, on_reject=on_reject
-    )
-    document, n_bad = score_rows(finder, rows, resamples=resamples, seed=seed)
+def judged_spans(
+    finder: SpanFinder, rows: Spanned, found: Found, *, resamples: int, seed: int
+) -> Judged:
+    """What eval says of what was ``found`` in rows."""
+    texts, identify = texts_of(rows), finder.stored.spanning.identify
+    truth, n_bad = true_sets(rows, texts, [places for _, places in found], identify=identify)
+
+    def marked() -> list[Marked]:
+        each = zip(rows.texts, rows.words, rows.spans, found, strict=True)
+        return [Marked(text, words, spans, _placed(*own)) for text, words, spans, own in each]
+
+    judged = judge_spans(
+        rows.labels, truth, [each.as_set() for each, _ in found], marked, rows.lines,
+        Drawing(resamples, seed), relations=bool(finder.relations),
+    )  # fmt: skip
     unknown = {label for own in rows.labels for label in own} - set(finder.labels)
-    return {
-        **document, "decoding": finder.stored.spanning.decoding, "spans_across_words": n_bad,
-        "unknown_labels": [] if identify else sorted(unknown),
+    document = {
+        **judged.document, "decoding": finder.stored.spanning.decoding,
+        "spans_across_words": n_bad, "unknown_labels": [] if identify else sorted(unknown),
     }  # fmt: skip
+    return replace(judged, document=document)
+
+
+def _placed(found: TextSpans, places: list[Place]) -> list[Span]:
+    """As the file counts spans."""
+    return [(places[a][0], places[b - 1][1], label) for a, b, label in found.spans]

@@ -10,7 +10,7 @@ import numpy as np
 from nlpcli.data.tagged import parted_words, read_tagged
 from nlpcli.errors import DataError, UsageError, shown
 from nlpcli.runs.finetuning import FinetuneRun
-from nlpcli.runs.finetuning_parts import FinetuneRequest, begin
+from nlpcli.runs.finetuning_parts import FinetuneRequest, begin, make_plan
 from nlpcli.runs.publishing import gate_failures, version_in_use
 from nlpcli.runs.request import Parts
 from nlpcli.runs.token_tagger import TokenTagger, WordCutter, by_sentence, field_for, in_scheme
@@ -41,6 +41,7 @@ class TokenRequest(FinetuneRequest):
     label_pieces: str = "first"
     word_decoding: str = "first"
     crf: bool = False
+    by_position = True
 
     @property
     def separator(self) -> str | None:
@@ -68,6 +69,24 @@ class TokenRun(FinetuneRun):
 
     _request: TokenRequest
     _scheme: str
+
+    def plan(self) -> dict[str, Any]:
+        """As FinetuneRun."""
+        parts = self._read()
+        words = self._word_cutter().rows(_sentences(parts.train))
+        self._tell_rows(words)
+        return self._planned(parts, words)
+
+    def _planned(self, parts: Parts, words: WordRows) -> dict[str, Any]:
+        n_cut = words.n_split + words.rows.n_cut
+        return make_plan(self._request, parts, n_cut=n_cut, read=[words.rows])
+
+    def _word_cutter(self) -> WordCutter:
+        from nlpcli.text.wordpiece import WordPieceTokenizer
+
+        base = self._request.base
+        tokenizer = WordPieceTokenizer.from_json(base.encoder.tokenizer_json, str(base.path))
+        return WordCutter(tokenizer, self._request.config.max_length)
 
     def _read(self) -> Parts:
         from nlpcli.runs.fitting import split_rows
@@ -128,7 +147,6 @@ class TokenRun(FinetuneRun):
     def _prepared(self, parts: Parts, answering: Any) -> tuple[Finetuning, WordCutter]:
         """The training, ready to go. Raises UsageError, Unavailable."""
         from nlpcli.models.token_heads import TokenModel
-        from nlpcli.text.wordpiece import WordPieceTokenizer
         from nlpcli.training.device import choose_device, set_threads
         from nlpcli.training.finetuning import Finetuning
         from nlpcli.training.precision import choose_precision
@@ -137,10 +155,10 @@ class TokenRun(FinetuneRun):
         place = choose_device(request.device)
         precision = choose_precision(request.precision, place)
         self._threads = set_threads(request.threads)
-        tokenizer = WordPieceTokenizer.from_json(encoder.tokenizer_json, str(request.base.path))
-        cutter = WordCutter(tokenizer, request.config.max_length)
+        cutter = self._word_cutter()
         words = cutter.rows(_sentences(parts.train))
         self._tell_rows(words)
+        self._planned(parts, words)  # refuses what does not fit into memory
         config = request.config
         model = TokenModel(
             replace(encoder.config, dropout=config.dropout, attention_dropout=config.dropout),
@@ -235,9 +253,14 @@ class TokenRun(FinetuneRun):
 
         assert parts.dev is not None
         folder = version_in_use(self._store, self._request.output, self._console)
-        return {} if folder is None else self._metrics(
-            TokenTagger(read_token_tagger(folder)), parts.dev
-        )  # fmt: skip
+        if folder is None:
+            return {}
+        try:
+            tagger = TokenTagger(read_token_tagger(folder))
+            return self._metrics(tagger, parts.dev)
+        except DataError as error:  # training is over: no reason to lose what it gave
+            self._console.warn(f"--publish-if better: {error.message}")
+            return {}
 
     def _refused(self, stored: Any, parts: Parts, report: dict[str, Any]) -> list[str]:
         rival = self._rival(parts) if None in self._request.gate else None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,13 +14,12 @@ from nlpcli.data.source import Source
 from nlpcli.data.tagged import (
     CONLL,
     cell_of_words,
-    read_tagged,
+    parted_words,
     token_column,
     words_of_cell,
 )
 from nlpcli.errors import DataError
-from nlpcli.evaluation.entities import count_entities, evaluate_entities
-from nlpcli.runs.comparing import Answered, answered_right
+from nlpcli.runs.judging import Drawing, Judged, Place, judge_tags
 from nlpcli.store.encoder import open_plain
 from nlpcli.store.token_tagger import ARCHITECTURE, StoredTagger, Tagging
 from nlpcli.text.tag_schemes import converted, legal, scheme_of
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from nlpcli.batching.framing import Specials
     from nlpcli.batching.word_rows import WordRows
     from nlpcli.data.labelled import Labelled
-    from nlpcli.data.rows import Reject, RowFormat, RowStream
+    from nlpcli.data.rows import RowStream
     from nlpcli.models.crf import Crf
     from nlpcli.models.token_heads import TokenModel
 
@@ -179,34 +178,17 @@ class TagColumn:
             return split_blanks(cell), False
 
 
-def read_sentences(
-    path: str, fmt: RowFormat, *, tokens: str | None, tags: str | None, on_reject: Reject
-) -> Labelled:
-    """Tagged sentences to measure on. Raises InputMissing, DataError."""
-    return read_tagged(path, fmt, tokens=tokens, tags=tags or TAGS, on_reject=on_reject)
-
-
-def score_tags(
+def judged_tags(
     tagger: TokenTagger, rows: Labelled, found: Sentences, path: str, *, resamples: int, seed: int
-) -> dict[str, Any]:
-    """The document of ``eval`` for the tags ``found`` of sentences. Raises DataError."""
-    truth = in_scheme(rows, tagger.scheme, path)
-    document = evaluate_entities(truth, found, scheme=tagger.scheme, resamples=resamples, seed=seed)
-    known = set(tagger.labels)
-    unknown = sorted({tag for row in truth for tag in row} - known)
-    return {**document, "scheme": tagger.scheme, "unknown_labels": unknown}
-
-
-def tags_answered(tagger: TokenTagger, rows: Labelled, found: Sentences, path: str) -> Answered:
-    """What taggers are compared by: sentences that are right as a whole, and counts of entities."""
-    truth = in_scheme(rows, tagger.scheme, path)
-    counts = count_entities(truth, found, tagger.scheme)
-    each = [part.sum(axis=1) for part in (counts.hits, counts.truth, counts.guess)]
-    right = [list(a) == list(b) for a, b in zip(truth, found, strict=True)]
-    return answered_right(
-        rows.labels, right, metric="sentence_accuracy",
-        counts={"entity_f1": np.stack(each, axis=1)},
+) -> Judged:
+    """What eval says of the tags ``found`` of sentences. Raises DataError."""
+    truth, words = in_scheme(rows, tagger.scheme, path), [parted_words(text) for text in rows.texts]
+    judged = judge_tags(
+        rows.labels, truth, found, tagger.scheme, words,
+        Place([" ".join(own) for own in words], rows.lines), Drawing(resamples, seed),
     )  # fmt: skip
+    unknown = sorted({tag for row in truth for tag in row} - set(tagger.labels))
+    return replace(judged, document={**judged.document, "unknown_labels": unknown})
 
 
 def in_scheme(rows: Labelled, scheme: str, path: str) -> list[list[str]]:

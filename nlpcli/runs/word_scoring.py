@@ -1,31 +1,30 @@
-"""Word vectors and a test file -> the metrics document of ``eval``."""
+"""Word vectors and rows of a test file -> the metrics document of ``eval``."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from nlpcli.data.word_questions import Analogies, Reject, read_word_questions
-from nlpcli.evaluation.analogies import evaluate_analogies
-from nlpcli.evaluation.word_similarity import evaluate_similarity
+from nlpcli.data.word_questions import Analogies, WordPairs
+from nlpcli.evaluation.analogies import analogies_answered, analogy_document
+from nlpcli.evaluation.word_similarity import similarity_document, similarity_of
 from nlpcli.models.word_vectors import WordVectors
 
 
 def score_words(
     vectors: WordVectors,
-    path: str,
+    rows: Analogies | WordPairs,
     *,
     limit: int | None,
     resamples: int,
     seed: int,
-    on_error: str,
-    max_field: int,
-    on_reject: Reject,
-) -> dict[str, Any]:
-    """Measures by analogies or by pairs of words, whichever the file holds.
-
-    Raises InputMissing, DataError.
-    """
-    read = read_word_questions(path, on_error=on_error, max_field=max_field, on_reject=on_reject)
-    if isinstance(read, Analogies):
-        return evaluate_analogies(vectors, read, limit=limit, resamples=resamples, seed=seed)
-    return evaluate_similarity(vectors, read, limit=limit, resamples=resamples, seed=seed)
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Measures by analogies or by pairs of words, whichever these are. Also each row, (B,):
+    ``known``, whether it has an answer; ``right``, or ``truth`` and ``found``."""
+    drawing: dict[str, Any] = {"resamples": resamples, "seed": seed}
+    if isinstance(rows, Analogies):
+        answers = analogies_answered(vectors, rows, limit)
+        document = analogy_document(rows, answers, **drawing)
+        return document, {"known": answers.known, "right": answers.right}
+    found = similarity_of(vectors, rows, limit)
+    document = similarity_document(found, **drawing)
+    return document, {"known": found.known, "truth": found.truth, "found": found.cosines}

@@ -23,13 +23,19 @@ def parse_text(text: str, where: str) -> dict[str, Any]:
     """The same of a text."""
     try:
         document = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise _nested(where) from None
+    except ValueError as error:
         raise _damaged(error, where) from None
     if not isinstance(document, dict):
         raise DataError(f"{where}: no JSON object")
     if _too_deep(document, DEPTH):
-        raise DataError(f"{where}: nested deeper than {DEPTH} levels")
+        raise _nested(where)
     return document
+
+
+def _nested(where: str) -> DataError:
+    return DataError(f"{where}: nested deeper than {DEPTH} levels")
 
 
 def _damaged(error: Exception, where: str) -> DataError:

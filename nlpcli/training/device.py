@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+
 import torch
 
 from nlpcli.errors import Unavailable, UsageError
@@ -26,8 +29,27 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""Of glibc's mallopt(3)."""
+_KEPT, _MAPPED = 2**31 - 1, 2**25
+"""Bytes that are free at the end of the heap and stay with the process; bytes from which an array
+has pages of its own, the most that glibc takes."""
+
+
+def keep_freed_memory() -> None:
+    """Memory of one batch is used for the next instead of going back to the system and coming
+    again as empty pages, which takes a fifth of the time of small encoders (benchmarks/LOG.md).
+    Nothing where the C library is not glibc."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_M_TRIM_THRESHOLD, _KEPT)
+        mallopt(_M_MMAP_THRESHOLD, _MAPPED)
+
+
 def set_threads(count: int | None) -> int:
-    """Sets torch's threads within an operation; gives the number in force."""
+    """Sets torch's threads within an operation, and keeps memory that is freed; gives the number
+    in force."""
+    keep_freed_memory()
     if count is not None:
         torch.set_num_threads(count)
     return torch.get_num_threads()

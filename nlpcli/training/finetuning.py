@@ -145,6 +145,11 @@ class Finetuning:
         return self._step // self.steps_per_epoch
 
     @property
+    def n_rows(self) -> int:
+        """Rows that there are to learn from."""
+        return len(self._rows)
+
+    @property
     def rows_done(self) -> int:
         """Rows so far, each as often as it was learnt from."""
         within = self._seen if self._step % self.steps_per_epoch else 0

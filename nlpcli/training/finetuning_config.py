@@ -8,6 +8,14 @@ from typing import Any, Literal
 from nlpcli.batching.framing import Long
 
 EMBEDDINGS, ALL = "embeddings", "all"
+RATE, WIDTH = 5e-5, 768
+"""A learning rate for the width of BERT-base (Devlin et al. 2019, §A.3)."""
+
+
+def usual_lr(hidden: int) -> float:
+    """The learning rate for an encoder of that width: matrices of Adam's steps want one inverse to
+    it (Yang et al. 2022, "Tensor Programs V", table 3)."""
+    return float(f"{RATE * WIDTH / hidden:.2g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +30,7 @@ class FinetuneConfig:
 
     epochs: int = 3
     batch_size: int = 32
-    lr: float = 5e-5
+    lr: float = RATE
     warmup: float = 0.06
     weight_decay: float = 0.01
     clip: float = 1.0

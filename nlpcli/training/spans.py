@@ -37,7 +37,8 @@ FLAT = "flat"
 @dataclass(frozen=True)
 class SpanObjective:
     """``known``: the training spans and relations. ``negatives``: so many of a row's other spans
-    are learnt as none, drawn anew in each step and counting for all of them; None: all are."""
+    are learnt as none, drawn anew in each step and counting for all of them; None: all are; 0: no
+    span is."""
 
     head: SpanHead
     rows: SpanRows
@@ -85,6 +86,8 @@ class SpanObjective:
     def _summed(
         self, logits: Tensor, targets: I64, weights: npt.NDArray[np.float32] | None
     ) -> Tensor:
+        if not len(targets):
+            return logits.float().sum()  # 0, and a gradient of 0
         device = logits.device
         mean = sequence_loss(
             logits, torch.from_numpy(targets).to(device),

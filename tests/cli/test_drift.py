@@ -64,3 +64,16 @@ def test_what_has_no_reference_says_so(nlpcli: Run, tmp_path: Path) -> None:
     assert (done.code, done.out) == (65, "")
     assert "no statistics of the rows" in done.err
     assert not (tmp_path / "x.json").exists()
+
+
+def test_a_fine_tuned_encoder_keeps_a_reference_too(
+    fresh: Run, encoder: Path, tmp_path: Path
+) -> None:
+    dev, file, model = SAMPLES / "reviews_en_test.csv", tmp_path / "drift.json", tmp_path / "tuned"
+    line = ("finetune", TRAIN, "--dev", dev, "--from", encoder, "--epochs", "1", "-o", model, "-q")
+    assert fresh(*line).code == 0
+    done = fresh("predict", "-m", model, dev, "--drift", file, "--fail-on-drift")
+    assert (done.code, done.err) == (0, "")
+    document = json.loads(file.read_bytes())
+    assert document["rows"] == document["reference_rows"] == 80
+    assert all(part["psi"] == 0 for part in document["features"].values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from .conftest import SAMPLES, Run
 from .test_contract import SCHEMAS, complaints
+from .test_eval_report import data
 
 TEST = SAMPLES / "reviews_en_test.csv"
 
@@ -21,6 +23,22 @@ def test_predictions_are_measured_as_their_model(nlpcli: Run) -> None:
         assert document[name] == wanted[name], name
     for name in ("log_loss", "roc_auc", "ece"):  # of six decimals
         assert document[name]["value"] == pytest.approx(wanted[name]["value"], abs=1e-4), name
+
+
+def test_slices_and_texts_of_predictions(nlpcli: Run, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    rows = nlpcli("predict", "-m", "reviews", TEST).out
+    line = ["--slice-by", "label", "--slice-rows", "5", "--json", "--report", page]
+    done = nlpcli("eval", "--predictions", "-", *line, stdin=rows)
+    assert done.code == 0, done.err
+    mine = data(page)["rows"]
+    wanted = nlpcli("eval", "-m", "reviews", TEST, *line).out
+    assert json.loads(done.out)["slices"] == json.loads(wanted)["slices"]
+    assert mine["text"] == data(page)["rows"]["text"] and mine["line"] == data(page)["rows"]["line"]
+    done = nlpcli("eval", "--predictions", "-", "--slices", stdin="label,predicted_label\na,b\n")
+    assert done.code == 65 and "no column text" in done.err
+    done = nlpcli("eval", "--predictions", "-", "--slices", stdin="label,predicted_score\n1,2\n")
+    assert done.code == 2 and "has predicted_score, wanted predictions that are" in done.err
 
 
 def test_models_and_predictions_are_compared(nlpcli: Run, tmp_path: Path) -> None:
@@ -58,6 +76,23 @@ def test_a_model_against_itself(nlpcli: Run) -> None:
     assert nlpcli(*line[:-2], "-", "--no-cost", stdin=TEST.read_bytes()).out == done.out
 
 
+def test_several_labels_are_compared_by_micro_f1_too(nlpcli: Run, tmp_path: Path) -> None:
+    file = tmp_path / "p.csv"
+    tags = ["--label-column", "labels", "--label-separator", ";"]
+    with (SAMPLES / "tags_en.csv").open(newline="") as stream:
+        truth = [row["labels"] for row in csv.DictReader(stream)]
+    first = [f"{labels},{labels.split(';')[0]}" for labels in truth]
+    file.write_text("\n".join(["labels,predicted_labels", *first]) + "\n")
+    done = nlpcli("eval", "-m", "tags", SAMPLES / "tags_en.csv", *tags, "--predictions", file,
+                  "--no-cost", "--json")  # fmt: skip
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    gap = document["comparisons"][0]["difference"]
+    each = [model["micro_f1"]["value"] for model in document["models"]]
+    assert set(gap) == {"subset_accuracy", "micro_f1"} and each[0] != each[1]
+    assert gap["micro_f1"]["value"] == pytest.approx(each[1] - each[0])
+
+
 def test_refused(nlpcli: Run, tmp_path: Path) -> None:
     file = tmp_path / "p.csv"
     file.write_text("label,predicted_label\nbilling,billing\n")
@@ -71,7 +106,11 @@ def test_refused(nlpcli: Run, tmp_path: Path) -> None:
         (["eval", "--predictions", file, "--require-better"], "wanted two or more"),
         (["eval", "-m", "reviews", TEST, "--predicted-column", "x"], "without --predictions"),
         (["eval", "-m", "reviews", "-m", "tags", TEST, "--no-cost"], "wanted models of one kind"),
-        (["eval", "-m", SAMPLES / "words_en.vec", "-m", "reviews", TEST], "are not compared"),
+        (
+            ["eval", "-m", SAMPLES / "words_en.vec", "-m", "reviews", TEST],
+            "reviews is a classifier, ",
+        ),
+        (["eval", "-m", "reviews", "-m", SAMPLES / "words_en.vec", TEST], "models of one kind"),
     ):
         done = nlpcli(*line)
         assert (done.code, done.out) == (2, ""), line

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from .conftest import SAMPLES, Run
 
 VECTORS, PAIRS = SAMPLES / "words_en.vec", SAMPLES / "word_pairs_en.tsv"
@@ -41,6 +43,34 @@ def test_analogies(fresh: Run) -> None:
     assert done.code == 2 and done.err.endswith("hint: did you mean accuracy?\n")
 
 
+def test_vectors_are_compared_on_what_all_know(fresh: Run, tmp_path: Path) -> None:
+    head, *lines = VECTORS.read_text().splitlines()
+    cells = [line.split(" ", 1) for line in lines]
+    moved = [f"{word} {cells[i - 1][1]}" for i, (word, _) in enumerate(cells)]
+    poor = tmp_path / "poor.vec"
+    kept = [line for line in moved if not line.startswith("refund ")]
+    poor.write_text("\n".join([f"{len(kept)} {head.split()[1]}", *kept]) + "\n")
+    documents = []
+    for file in (PAIRS, ANALOGIES):
+        done = fresh("eval", "-m", VECTORS, "-m", poor, file, "--json")
+        assert (done.code, done.err) == (0, "")
+        documents.append(json.loads(done.out))
+        [pair] = documents[-1]["comparisons"]
+        assert pair["n"] == min(model["n"] for model in documents[-1]["models"])
+    pairs, analogies = (document["comparisons"][0] for document in documents)
+    assert documents[0]["models"][1]["n"] < documents[0]["models"][0]["n"]
+    assert (pairs["metric"], pairs["right_or_wrong"]) == ("spearman", False)
+    assert pairs["difference"]["spearman"]["low"] < pairs["difference"]["spearman"]["high"]
+    assert (analogies["metric"], analogies["n"]) == ("accuracy", 50)
+    right = [model["accuracy"]["value"] for model in documents[1]["models"]]
+    gap = analogies["difference"]["accuracy"]["value"]
+    assert gap == pytest.approx(right[1] - right[0]) and gap != 0
+    assert "spearman " in fresh("eval", "-m", VECTORS, "-m", poor, PAIRS).out
+    poor.write_text("1 2\nxyzzy 0.5 1\n")
+    done = fresh("eval", "-m", VECTORS, "-m", poor, PAIRS)
+    assert done.code == 65 and "no row whose words all of them know" in done.err
+
+
 def test_bad_files_and_options(fresh: Run, nlpcli: Run, tmp_path: Path) -> None:
     file = tmp_path / "pairs.tsv"
     file.write_text("late\tslow\t3\nlate\trefund\n")
@@ -57,4 +87,5 @@ def test_bad_files_and_options(fresh: Run, nlpcli: Run, tmp_path: Path) -> None:
     done = fresh("eval", "-m", VECTORS, file, "--threshold", 0.5)
     assert (done.code, done.out) == (2, "") and "words_en.vec is word vectors" in done.err
     done = nlpcli("eval", "-m", "reviews", SAMPLES / "reviews_en_test.csv", "--vocab-limit", 9)
-    assert (done.code, done.err) == (2, "error: --vocab-limit 9: reviews is a classifier\n")
+    assert (done.code, done.err) == (2, "error: --vocab-limit 9: reviews is a classifier, wanted "
+                                     "word vectors\n")  # fmt: skip

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import pickle
 import re
 import shutil
 import signal
@@ -272,6 +274,47 @@ def test_what_cannot_be(
     assert not (tmp_path / "store" / "m" / "1").exists()
 
 
+class Evil:
+    """Pickled, a command that is run when it is loaded."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, ("touch ran",)
+
+
+def test_folders_of_strangers_are_refused_and_run_nothing(place: Run, tmp_path: Path) -> None:
+    code = b"open('ran', 'w').close()\n"
+    beside = {name: code for name in ("modeling_x.py", "__init__.py", "torch.py")}
+    config = json.loads((tmp_path / "encoder" / "config.json").read_text())
+    own = {"auto_map": {"AutoModel": "modeling_x.Model"}}
+    tokenizer = {"auto_map": {"AutoTokenizer": ["modeling_x.Cutter", None]}}
+    pickled = pickle.dumps(Evil())
+    cases: list[tuple[dict[str, bytes | None], str]] = [
+        ({"config.json": json.dumps(config | own).encode()}, "needs code of its own"),
+        ({"tokenizer_config.json": json.dumps(tokenizer).encode()}, "needs code of its own"),
+        ({"config.json": json.dumps(config | {"model_type": "t5"}).encode()}, "wanted bert"),
+        ({"model.safetensors": None, "pytorch_model.bin": pickled}, "which is never loaded"),
+        ({"model.safetensors": pickled}, "model.safetensors: a header of"),
+        ({"tokenizer.json": None, "vocab.txt": None}, "no tokenizer.json and no vocab.txt"),
+    ]
+    for files, said in cases:
+        shutil.rmtree(tmp_path / "x", ignore_errors=True)
+        shutil.copytree(tmp_path / "encoder", tmp_path / "x")
+        (tmp_path / "x" / "manifest.json").unlink(missing_ok=True)
+        for name, data in {**beside, **files}.items():
+            if data is None:
+                (tmp_path / "x" / name).unlink(missing_ok=True)
+            else:
+                (tmp_path / "x" / name).write_bytes(data)
+        for line in (["finetune", TRAIN, "--from", "./x", "-o", "m", *QUICK],
+                     ["predict", "-m", "./x", NEW]):  # fmt: skip
+            done = place(*line)
+            assert (done.code, done.out) == (65, "") and said in done.err, done.err
+            assert len(done.err.splitlines()) == 1
+    assert not (tmp_path / "ran").exists() and not (tmp_path / "store" / "m" / "1").exists()
+    done = place("finetune", TRAIN, "--from", "some-one/bert-base", "-o", "m", *QUICK)
+    assert done.code == 66 and "hint: nothing is fetched" in done.err
+
+
 def test_rows_of_all_kinds(place: Run) -> None:
     rows = "text,labels,w\n" + "good,x;y,1\nbad,,2\n,x,1\nworse,y,0\nlong " * 4
     rows += "tail " * 60 + ",x,1\n"
@@ -347,7 +390,9 @@ def test_a_frozen_encoder_reads_once(place: Run, tmp_path: Path) -> None:
     shown = json.loads(place("models", "show", "m", "--json").out)["config"]["run"]
     assert (shown["epochs"], shown["lr"], shown["fgm"], shown["ranks"]) == (30, 0.01, 0.0, 1)
     plan = json.loads(place(*line, "-o", "n", "--epochs", "2", "--dry-run").out)
-    assert plan["epochs"] == 2
+    assert (plan["epochs"], plan["lr"]) == (2, 0.01)
+    moving = [part for part in line if part not in ("--freeze", "all")]
+    assert json.loads(place(*moving, "-o", "n", "--dry-run").out)["lr"] == 1.2e-3  # 32 dimensions
 
 
 def start_ranks(place: Path, *arguments: str) -> subprocess.Popen[bytes]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from .conftest import SAMPLES, Run, run_program
+from .test_eval_report import data as page_data
 
 RATINGS = str(SAMPLES / "ratings_en.csv")
 STARS = ["--label-column", "stars"]
@@ -87,6 +88,42 @@ def test_numbers(program: Run, tuned: Path) -> None:
     assert json.loads(one.out, parse_constant=pytest.fail)["pearson"]["value"] is None
 
 
+def test_numbers_are_compared_and_read_from_files(program: Run, tmp_path: Path) -> None:
+    page, file = tmp_path / "report.html", tmp_path / "p.csv"
+    own = program("predict", "-m", "stars", RATINGS).out
+    rows = table(own)
+    near = [f"{row['stars']},{float(row['stars']) + (i % 3 - 1) / 8}" for i, row in enumerate(rows)]
+    file.write_text("\n".join(["stars,predicted_score", *near]) + "\n")
+    done = program("eval", "-m", "stars", RATINGS, *STARS, "--predictions", file, "--no-cost",
+                   "--json", "--report", page, "--require-better")  # fmt: skip
+    assert done.code == 0, done.err
+    document = json.loads(done.out, parse_constant=pytest.fail)
+    [pair] = document["comparisons"]
+    assert (pair["metric"], pair["verdict"], pair["n"]) == ("pearson", "better", 40)
+    gap = pair["difference"]
+    assert gap["mse"]["high"] < 0 < gap["spearman"]["low"] and gap["pearson"]["p"] < 0.01
+    assert pair["only_second"] > 30 and document["best"] == str(file)
+    found = page_data(page)
+    assert not found["judged"] and found["score"] == ["off by", True]
+    assert found["models"][0]["right"] is None and len(found["models"][1]["score"]) == 40
+    assert max(found["models"][1]["score"]) == 0.125 and found["rows"]["text"][0]
+
+    before = program("eval", "--predictions", "-", *STARS, "--json", stdin=own)
+    assert before.code == 0, before.err
+    wanted = json.loads(program("eval", "-m", "stars", RATINGS, *STARS, "--json").out)
+    for name, nearness in (("pearson", 0.01), ("spearman", 0.01), ("mae", 1e-5)):
+        near_value = pytest.approx(wanted[name]["value"], abs=nearness)  # the scores are close
+        assert json.loads(before.out)[name]["value"] == near_value, name
+    shown = program("eval", "-m", "stars", "-m", "stars@1", RATINGS, *STARS, "--no-cost")
+    assert "equally good on every row" in shown.out and "mse +0.0000" in shown.out
+    file.write_text("label,my_score\n1,2\n3,many\n")
+    done = program("eval", "--predictions", file, "--predicted-column", "my_score")
+    assert done.code == 65 and "line 3: my_score many, wanted a number up to 1e+15" in done.err
+    done = program("eval", "--predictions", file, "--predicted-column", "my_score",
+                   "--on-error", "skip", "--json")  # fmt: skip
+    assert json.loads(done.out)["pearson"]["value"] is None
+
+
 def test_one_logit_is_two_labels_to_others(program: Run, tuned: Path) -> None:
     folder = tuned / "plain" / "1"
     config = json.loads((folder / "config.json").read_text())
@@ -145,6 +182,7 @@ def test_other_programs_see_a_regression(program: Run, tmp_path: Path) -> None:
             2,
             "--label-separator ;: stars is a regression",
         ),
+        (["eval", *STARS, "--slices"], 2, "--slices: stars is a regression, wanted a tagger of"),
         (["eval", "--label-column", "text"], 65, "line 2: label The kettle"),
         (["eval", *STARS, "--fail-under", "rmse=0.5"], 2, "= means at least, and less rmse is"),
     ],
@@ -196,6 +234,13 @@ def test_what_cannot_be(
     assert (done.code, done.out) == (code, "") and said in done.err, done.err
     assert len([row for row in done.err.splitlines() if row.startswith("error:")]) == 1
     assert not (tmp_path / "store" / "m" / "1").exists()
+
+
+@pytest.mark.slow
+def test_what_a_number_costs(program: Run) -> None:
+    done = program("eval", "-m", "stars", RATINGS, *STARS, "--measure-cost", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out)["cost"]["startup_seconds"] > 0
 
 
 @pytest.mark.slow

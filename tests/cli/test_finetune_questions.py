@@ -20,6 +20,7 @@ from nlpcli.formats.hf_folder import hf_files
 from ..formats.bert_folder import TINY, TOKENIZER, random_weights, written
 from .conftest import PROGRAM, SAMPLES, Run, environment, run_program
 from .test_contract import SCHEMAS, complaints
+from .test_eval_report import data as page_data
 
 FAST = ["--lr", "0.01", "--batch-size", "8", "--precision", "fp32", "--threads", "1",
         "--dropout", "0", "--max-length", "16", "--max-answer-length", "4"]  # fmt: skip
@@ -179,6 +180,50 @@ def test_rows_of_all_kinds_and_formats(trained: Run) -> None:
     assert done.code == 65 and "has a column answer_start already" in done.err
 
 
+def test_answers_are_compared_and_read_from_files(trained: Run, tmp_path: Path) -> None:
+    page, file = tmp_path / "report.html", tmp_path / "p.csv"
+    file.write_text(trained("predict", "-m", "n", "some.json").out)
+    done = trained("eval", "-m", "t", "some.json", "--predictions", file, "--no-cost", "--json",
+                   "--report", page)  # fmt: skip
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    [pair] = document["comparisons"]
+    assert (pair["metric"], pair["right_or_wrong"], pair["n"]) == ("exact_match", True, 120)
+    # t always answers, a third of the questions has no answer
+    assert (pair["verdict"], document["best"]) == ("better", str(file))
+    gap = pair["difference"]
+    assert gap["exact_match"]["p"] < 1e-4 and gap["f1"]["low"] > 0
+    each = [model["exact_match"]["value"] for model in document["models"]]
+    assert gap["exact_match"]["value"] == pytest.approx(each[1] - each[0])
+    own = json.loads(trained("eval", "-m", "n", "some.json", "--json").out)
+    assert {**own, "model": str(file)} == document["models"][1]
+    found = page_data(page)
+    assert found["free"] and found["judged"] and found["score"] == ["F1", False]
+    assert found["rows"]["text"][0].startswith("the cat?\n")
+    for model, share in zip(found["models"], each, strict=True):
+        assert sum(model["right"]) / 120 == pytest.approx(share)
+    answers = [found["labels"][i] for i in found["models"][1]["guess"]]
+    rows = [row["predicted_answer"] or "(none)" for row in table(file.read_text())]
+    assert answers == rows
+    same = trained("eval", "-m", "t", "-m", "t@1", "dev.json", "--no-cost", "--require-better")
+    assert same.code == 1 and "t@1 and t are right on the same rows" in same.out
+
+
+def test_questions_in_slices(trained: Run, tmp_path: Path) -> None:
+    rows = ["question,context,answer,side"]
+    rows += [f"the cat?,a b {word} b,{word},{word}" for word in ("Cat", "中") for _ in range(9)]
+    rows += ["the cat?,a b,b,none"] * 9
+    (tmp_path / "rows.csv").write_text("\n".join(rows) + "\n")
+    line = ["eval", "-m", "n", tmp_path / "rows.csv", "--slice-by", "side", "--slice-rows", "5"]
+    done = trained(*line, "--json")
+    assert (done.code, done.err) == (0, "")
+    found = json.loads(done.out)["slices"]
+    assert found["metric"] == "exact_match"
+    parts = {part["name"]: part["rows"] for part in found["by"]["column side"]}
+    assert parts == {"Cat": 9, "none": 9, "中": 9}
+    assert "by side" in trained(*line).out
+
+
 def test_answers_by_id(trained: Run) -> None:
     done = trained("predict", "-m", "t", "dev.json", "--output-format", "squad")
     rows = table(trained("predict", "-m", "t", "dev.json").out)
@@ -230,6 +275,14 @@ def test_transformers_has_the_same_logits_and_answer(trained: Run) -> None:
     assert int(row["answer_start"]) == spans[first][0]
     wanted = float(scores.softmax(0).max())
     assert float(row["predicted_probability"]) == pytest.approx(wanted, abs=2e-6)
+
+
+@pytest.mark.slow
+def test_what_an_answer_costs(trained: Run) -> None:
+    done = trained("eval", "-m", "t", "dev.json", "--json", "--measure-cost", "--threads", "1")
+    assert (done.code, done.err) == (0, "")
+    cost = json.loads(done.out)["cost"]
+    assert cost["startup_seconds"] > 0 and cost["latency_p50_ms"] > 0
 
 
 @pytest.mark.slow

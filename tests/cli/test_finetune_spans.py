@@ -16,6 +16,7 @@ from nlpcli.formats.hf_folder import hf_files
 
 from ..formats.bert_folder import TINY, TOKENIZER, random_weights, written
 from .conftest import SAMPLES, Run, run_program
+from .test_eval_report import data as page_data
 
 FAST = ["--lr", "0.01", "--batch-size", "8", "--precision", "fp32", "--threads", "1",
         "--dropout", "0", "--max-length", "16"]  # fmt: skip
@@ -130,6 +131,48 @@ def test_words_blank_rows_and_other_columns(trained: tuple[Run, Path, dict[str, 
     assert "1 labels the model does not know: X" in done.err
 
 
+def test_spans_are_compared_and_read_from_files(
+    trained: tuple[Run, Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    run, _, _ = trained
+    page, file = tmp_path / "report.html", tmp_path / "p.jsonl"
+    out = run("predict", "-m", "m", "dev.jsonl", "--output-format", "jsonl").out
+    file.write_text(out)
+    own = json.loads(run("eval", "-m", "m", "dev.jsonl", "--json").out)
+    done = run("eval", "--predictions", file, "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found == {name: own[name] for name in found}
+    rows = [json.loads(line) for line in out.splitlines()]
+    poor = [{**row, "predicted_spans": [], "predicted_relations": []} for row in rows]
+    file.write_text("".join(json.dumps(row) + "\n" for row in poor))
+    done = run("eval", "-m", "m", "dev.jsonl", "--predictions", file, "--no-cost", "--json",
+               "--report", page, "--slices")  # fmt: skip
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    [pair] = document["comparisons"]
+    assert (pair["metric"], pair["verdict"], pair["only_second"]) == ("span_f1", "worse", 0)
+    gaps = pair["difference"]
+    assert gaps["relation_f1"]["value"] == -own["relation_f1"]["value"]
+    assert gaps["span_f1"]["p"] < 0.01
+    assert document["models"][0]["slices"]["metric"] == "row_accuracy"
+    seen = page_data(page)
+    assert seen["labels"][seen["rows"]["true"][0]].startswith("PART: the ")
+    assert {seen["labels"][i] for i in seen["models"][1]["guess"]} == {"(none)"}
+    file.write_text('{"text": "a", "spans": [], "predicted_spans": [{"start": 0, "end": 3}]}\n')
+    done = run("eval", "--predictions", file)
+    assert done.code == 65 and "line 1: span 0: 0 to 3, there are 1 characters" in done.err
+
+
+@pytest.mark.slow
+def test_what_spans_cost(trained: tuple[Run, Path, dict[str, Any]]) -> None:
+    done = trained[0]("eval", "-m", "m", "-m", "m@1", "dev.jsonl", "--json")
+    assert (done.code, done.err) == (0, "")
+    document = json.loads(done.out)
+    assert all(model["cost"]["startup_seconds"] > 0 for model in document["models"])
+    assert document["cheapest_as_good"] in ("m", "m@1")
+
+
 @pytest.mark.slow
 def test_tags_identification_and_the_same_bytes(place: Run, tmp_path: Path) -> None:
     lines = []
@@ -159,6 +202,8 @@ def test_tags_identification_and_the_same_bytes(place: Run, tmp_path: Path) -> N
         (["--crf"], 2, "--crf has no meaning for --task span"),
         (["--task", "sequence", "--identify"], 2, "--identify has no meaning for --task sequence"),
         (["--max-span", "0"], 2, "--max-span"),
+        (["--negatives", "-1"], 2, "--negatives"),
+        (["--negatives", "0", "--dry-run"], 0, "--task span"),
         (["--label-column", "span"], 65, "no column span;"),
         (["--publish-if", "entity_f1>0"], 2, "no metric entity_f1"),
         (["--dev", "bad.jsonl"], 65, "line 1: a label that no training span has: NEW"),

@@ -17,6 +17,7 @@ from nlpcli.formats.hf_folder import hf_files
 
 from ..formats.bert_folder import TINY, TOKENIZER, random_weights, written
 from .conftest import Run, run_program
+from .test_eval_report import data as page_data
 
 FAST = ["--lr", "0.01", "--batch-size", "8", "--precision", "fp32", "--threads", "1",
         "--dropout", "0", "--max-length", "12"]  # fmt: skip
@@ -141,12 +142,39 @@ def test_taggers_are_compared(trained: Run) -> None:
     assert pair["difference"]["entity_f1"] == {"value": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
 
 
+def test_tags_are_read_from_files(trained: Run, tmp_path: Path) -> None:
+    page, file = tmp_path / "report.html", tmp_path / "p.csv"
+    file.write_text(trained("predict", "-m", "t", "dev.conll").out)
+    done = trained("eval", "-m", "t", "dev.conll", "--predictions", file, "--json", "--no-cost",
+                   "--report", page)  # fmt: skip
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    assert document["comparisons"][0]["verdict"] == "same answers"
+    first, second = document["models"]
+    assert {**second, "model": "t", "unknown_labels": []} == first
+    found = page_data(page)
+    assert found["models"][0] == {**found["models"][1], "name": "t"}
+    assert any("KIND: cat" in label for label in found["labels"])
+    sliced = trained("eval", "-m", "t", "dev.conll", "--slices", "--slice-rows", "4")
+    assert sliced.code == 0 and "by length" in sliced.out
+    file.write_text("tokens,tags,predicted_tags\na b,O O,O\n")
+    done = trained("eval", "--predictions", file)
+    assert done.code == 65 and "line 2: 1 predicted tags, 2 tags, 2 tokens" in done.err
+
+
 @pytest.mark.slow
 def test_what_a_tagger_costs(trained: Run) -> None:
     done = trained("eval", "-m", "t", "dev.conll", "--json", "--measure-cost")
     assert (done.code, done.err) == (0, "")
     cost = json.loads(done.out)["cost"]
     assert cost["startup_seconds"] > 0 and cost["disk_bytes"] > 1000
+
+
+def test_a_version_in_use_that_tags_no_words(place: Run, tmp_path: Path) -> None:
+    assert place("models", "import", "./encoder", "t").code == 0
+    done = place("finetune", "train.conll", "--from", "./encoder", "-o", "t", "--epochs", "1",
+                 "--publish-if", "better", *FAST)  # fmt: skip
+    assert done.code == 0 and "--publish-if better: " in done.err, done.err
 
 
 def test_another_scheme_is_learnt_as_asked(place: Run, tmp_path: Path) -> None:

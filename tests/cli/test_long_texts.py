@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,10 @@ def test_windows_are_read_and_told_of(program: Run) -> None:
         assert abs(p - q) <= 2e-6
     measured = program("eval", "-m", "windows", TEST, "--json", "--precision", "fp32")
     assert measured.err == whole.err
+    more = ["-m", "windows@1", "--resamples", "20", "--no-cost", "--precision", "fp32"]
+    more += ["--out-of-scope", NEW, "--conformal", "0.8", "--calibration-file", TEST]
+    several = program("eval", "-m", "windows", TEST, *more).err.splitlines()
+    assert several == [f"{name}: {whole.err.rstrip()}" for name in ("windows", "windows@1")]
     right = [row["label"] == row["predicted_label"] for row in table(whole.out)]
     document = json.loads(measured.out)
     assert document["accuracy"]["value"] == pytest.approx(sum(right) / 80)
@@ -98,6 +103,8 @@ def test_a_small_model_answers_first(program: Run, models: Path, tmp_path: Path)
     chosen = program(*line, "--cascade-dev", TEST, "--cascade-loss", 0.05)
     assert chosen.code == 0 and "cascade, 80 dev rows: " in chosen.err, chosen.err
     assert "chosen on these rows, so on others it may lose more" in chosen.err
+    above = re.search(r"next time: --cascade-above (\S+)", chosen.err)
+    assert above and program(*line, "--cascade-above", above[1]).out == chosen.out
     share = sum(row["predicted_by"] == "small" for row in table(chosen.out)) / 80
     assert f" answers {share:.1%}, from " in chosen.err
     both = sum(row["label"] == row["predicted_label"] for row in table(chosen.out)) / 80

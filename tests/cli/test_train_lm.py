@@ -57,6 +57,44 @@ def test_eval_and_samples(lm: Run, tmp_path: Path) -> None:
     assert lm("models", "show", "lm", "--generate", 3, "--seed", 7) == first
 
 
+def test_models_are_compared_by_bits(lm: Run, tmp_path: Path) -> None:
+    models = ("one", "--order", 1), ("mle", "--smoothing", "mle"), ("c", "--level", "char")
+    for name, *more in models:
+        assert lm("train-lm", tmp_path / "text", "-o", name, "-q", *more).code == 0
+    rows = TEXT * 12
+    done = lm("eval", "-m", "one", "-m", "lm", "-", "--json", "--no-cost", stdin=rows)
+    assert (done.code, done.err) == (0, "")
+    document = json.loads(done.out)
+    [pair] = document["comparisons"]
+    assert (pair["metric"], pair["verdict"]) == ("bits_per_character", "better")
+    assert document["best"] == "lm"
+    assert document["n"] == 48 and document["models"][0]["n"] == 12 * 12  # rows, tokens
+    each = [model["perplexity"]["value"] for model in document["models"]]
+    gap = pair["difference"]["perplexity"]
+    assert gap["value"] == pytest.approx(each[1] - each[0]) and gap["high"] < 0
+    shown = lm("eval", "-m", "lm", "-m", "c", "-", "--no-cost", stdin=rows)
+    assert shown.code == 0 and "\n  bits_per_character " in shown.out
+    assert "\n  perplexity " not in shown.out  # words against characters
+    done = lm("eval", "-m", "lm", "-m", "mle", "-", "--no-cost", stdin="the emu\n")
+    assert done.code == 65 and "2 tokens have the probability 0" in done.err
+    (tmp_path / "p.csv").write_text("label,predicted_label\na,b\n")
+    done = lm("eval", "-m", "lm", "-", "--predictions", "p.csv", "--no-cost", stdin=rows)
+    assert done.code == 2 and "p.csv is measured by accuracy, lm by bits_per_character" in done.err
+    done = lm("eval", "-m", "lm", "-m", "one", "-", "--slices", stdin=rows)
+    assert done.code == 2 and "--slices: lm is a language model, wanted a tagger" in done.err
+    page = tmp_path / "report.html"
+    assert lm("eval", "-m", "lm", "-", "--report", page, "-q", stdin=rows).code == 0
+    assert "perplexity" in page.read_text()
+
+
+@pytest.mark.slow
+def test_what_a_perplexity_costs(lm: Run, tmp_path: Path) -> None:
+    done = lm("eval", "-m", "lm", "-", "--json", "--measure-cost", stdin=TEXT)
+    assert (done.code, done.err) == (0, "")
+    cost = json.loads(done.out)["cost"]
+    assert cost["startup_seconds"] > 0 and cost["rows_per_second"] > 0
+
+
 def test_mle_rules_out_what_it_has_not_seen(fresh: Run, tmp_path: Path) -> None:
     (tmp_path / "text").write_text(TEXT)
     assert fresh("train-lm", tmp_path / "text", "-o", "m", "--smoothing", "mle").code == 0

@@ -15,7 +15,6 @@ from sklearn.metrics import f1_score
 from nlpcli.evaluation.compare import (
     Outcome,
     compare,
-    f1_difference,
     holm,
     macro_f1_samples,
     macro_f1_swapped,
@@ -23,6 +22,7 @@ from nlpcli.evaluation.compare import (
     rows_needed,
     score_difference,
 )
+from nlpcli.evaluation.paired import f1_difference
 
 
 def outcome(truth: NDArray[np.int64], guess: NDArray[np.int64]) -> Outcome:

@@ -254,27 +254,116 @@ def everything() -> str:
     return page(first, second, compared=compared)
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
-@pytest.mark.parametrize("size", ["1100,800", "500,800"])
-def test_in_a_browser(tmp_path: Path, size: str) -> None:
+def free(name: str, answers: list[str], *, judged: bool = True) -> Reported:
+    """A model whose answers are texts: right where they are "truth" and the row's number."""
+    truth = [f"truth {i}" for i in range(N)]
+    cells = [(text,) for text in dict.fromkeys([*truth, *answers])]
+    place = {cell[0]: i for i, cell in enumerate(cells)}
+    ids = [np.array([place[text] for text in column]) for column in (truth, answers)]
+    score = np.array([float(a == b) for a, b in zip(truth, answers, strict=True)])
+    found = Answers(
+        cells, ids[0], ids[1], free=True, right=score > 0 if judged else None, score=score,
+        score_name="F1" if judged else "off by", less=not judged,
+    )  # fmt: skip
+    return Reported(name, {"n": N, "f1": {"value": 0.5, "low": 0.4, "high": 0.6}}, {}, found)
+
+
+def test_answers_that_are_texts() -> None:
+    answers = [f"truth {i}" for i in range(N)]
+    first, second = free("one", answers), free("two", [*NASTY, *answers[len(NASTY) :]])
+    found = data(page(first, second))
+    assert found["free"] and found["judged"] and found["score"] == ["F1", False]
+    assert found["models"][0]["right"] == [1] * N
+    assert found["models"][1]["right"] == [0] * len(NASTY) + [1] * (N - len(NASTY))
+    assert found["models"][1]["score"][: len(NASTY)] == [0.0] * len(NASTY)
+    found = data(page(free("one", answers, judged=False)))
+    assert not found["judged"] and found["models"][0]["right"] is None
+    assert data(page())["judged"] and data(page())["score"] == ["", False]
+
+
+FREE_DRIVER = r"""
+<script>
+const said = [];
+addEventListener("error", (event) => said.push("error: " + event.message));
+const wait = () => new Promise((done) => setTimeout(done, 60));
+const numbers = () => byId("count").textContent.split(" of")[0];
+const set = (id, value) => { byId(id).value = value; byId(id).dispatchEvent(new Event("change")); };
+(async () => {
+  await wait();
+  const there = [...document.querySelectorAll("section")].filter((one) => !one.hidden);
+  said.push("sections: " + there.map((one) => one.id).join(" "));
+  said.push("labels asked for: " + !byId("true").parentElement.hidden);
+  const options = (id) => [...byId(id).options].map((one) => one.value).join(" ");
+  said.push("rows: " + options("show") + "; order: " + options("sort"));
+  said.push("gap: " + byId("compared").textContent.includes("undefined"));
+  set("show", "better");
+  said.push("better: " + numbers());
+  byId("models").querySelectorAll("input")[1].click();
+  set("show", "worse");
+  said.push("worse: " + numbers());
+  set("show", "");
+  set("sort", "worst");
+  said.push("worst: " + byId("list").querySelector(".said").textContent);
+  const result = document.createElement("pre");
+  result.id = "said"; result.textContent = said.join("\n");
+  document.body.append(result);
+})();
+</script>
+"""
+
+
+def opened(tmp_path: Path, text: str, size: str, address: str = "") -> list[str]:
+    """What a page said in a browser; nothing may be said on its console."""
     assert BROWSER is not None
     file = tmp_path / "report.html"
-    file.write_text(everything().replace("</body>", DRIVER + "</body>"), encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
     done = subprocess.run(
         [
             BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
             "--no-first-run", "--disable-background-networking", "--disable-component-update",
             "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr",
             f"--window-size={size}", "--virtual-time-budget=10000", "--dump-dom",
-            file.as_uri() + "#show=wrong",
+            file.as_uri() + address,
         ],
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert "CONSOLE" not in done.stderr, done.stderr
     found = re.search(r'<pre id="said">(.*?)</pre>', done.stdout, re.DOTALL)
     assert found is not None, done.stdout[-2000:]
-    said = html.unescape(found[1]).splitlines()
+    return html.unescape(found[1]).splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+@pytest.mark.parametrize("judged", [True, False])
+def test_texts_as_answers_in_a_browser(tmp_path: Path, judged: bool) -> None:
+    answers = [f"truth {i}" for i in range(N)]
+    models = [free("one", answers, judged=judged), free("two", ["x", *answers[1:]], judged=judged)]
+    gap = {"value": None, "low": None, "high": None, "p": 1.0}
+    pair = {"says": "cannot tell", "difference": {"f1": gap}, "p_holm": 1.0, "only_first": 1,
+            "only_second": 0, "right_or_wrong": judged}  # fmt: skip
+    compared = {"comparisons": [pair], "best": "one", "cheapest_as_good": None, "assumptions": "p"}
+    text = page(*models, compared=compared).replace("</body>", FREE_DRIVER + "</body>")
+    said = opened(tmp_path, text, "1100,800")
+    shows = "wrong right differ better worse" if judged else "differ better worse"
+    assert said == [
+        "sections: compared headline examples known",
+        "labels asked for: false",
+        f"rows:  {shows}; order:  worst best",
+        "gap: true",
+        f"better: {1 if judged else 0}",
+        f"worse: {1 if judged else 0}",
+        "worst: line 2truth: truth 0✓ one: truth 0 (F1 1.0000)✗ two: x (F1 0.0000)" if judged else
+        "worst: line 3truth: truth 1one: truth 1 (off by 1.0000)two: truth 1 (off by 1.0000)",
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+@pytest.mark.parametrize("size", ["1100,800", "500,800"])
+def test_in_a_browser(tmp_path: Path, size: str) -> None:
+    text = everything().replace("</body>", DRIVER + "</body>")
+    said = opened(tmp_path, text, size, "#show=wrong")
     wrong = round(N * (1 - reported().document["accuracy"]["value"]))
     assert said == [
         f"from the address: {wrong} wrong",

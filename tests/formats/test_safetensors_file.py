@@ -28,6 +28,7 @@ LIES: list[tuple[bytes, str]] = [
     (framed(b"{}", b"", 3), "truncated: the header wants 3 bytes, 2 are left"),
     (framed(b"{}", b"", 2**63), "at most 4,194,304"),
     (framed(b"{}", b"", HUGE), "at most 4,194,304"),
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "a pointer of Git LFS"),
     (framed(b"{}", b"xxxx"), "too long: tensors of 0 bytes, there are 4"),
     (framed(b"[]", b""), "no JSON object"),
     (framed(b"{", b""), "no JSON"),

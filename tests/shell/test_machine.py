@@ -1,8 +1,10 @@
+import gc
+import os
 from pathlib import Path
 
 import pytest
 
-from nlpcli.shell.machine import slow_wide_sort
+from nlpcli.shell.machine import prepare, slow_wide_sort
 
 INFO = """processor	: 0
 vendor_id	: {vendor}
@@ -31,3 +33,15 @@ def test_which_processors_sort_slowly(
 
 def test_a_machine_that_says_nothing(tmp_path: Path) -> None:
     assert not slow_wide_sort(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("given", [None, "7"])
+def test_what_is_set_already_stays(monkeypatch: pytest.MonkeyPatch, given: str | None) -> None:
+    """Caches of products are small, unless somebody has said otherwise."""
+    name, before = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", gc.get_threshold()
+    monkeypatch.setattr(os, "environ", {} if given is None else {name: given})
+    try:
+        prepare()
+    finally:
+        gc.set_threshold(*before)
+    assert os.environ[name] == (given or "32")

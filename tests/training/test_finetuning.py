@@ -18,7 +18,7 @@ from nlpcli.models.encoder_heads import SequenceModel
 from nlpcli.training import finetuning as loop
 from nlpcli.training.answers import SequenceObjective, logits_of
 from nlpcli.training.finetuning import WORDS, Finetuning
-from nlpcli.training.finetuning_config import FinetuneConfig
+from nlpcli.training.finetuning_config import FinetuneConfig, usual_lr
 from nlpcli.training.freezing import layer_of
 
 from .small_bert import SPECIALS, small_model, small_rows
@@ -288,3 +288,8 @@ def test_the_rate_rises_and_falls() -> None:
     rates = [config.share_of_rate(step, 8) for step in range(8)]
     assert rates[:3] == [0.5, 1.0, 1.0] and rates[-1] == pytest.approx(1 / 6)
     assert rates[2:] == sorted(rates[2:], reverse=True)
+
+
+@pytest.mark.parametrize(("hidden", "lr"), [(768, 5e-5), (1024, 3.8e-5), (384, 1e-4), (32, 1.2e-3)])
+def test_narrow_encoders_learn_at_a_higher_rate(hidden: int, lr: float) -> None:
+    assert usual_lr(hidden) == lr

@@ -144,6 +144,27 @@ def test_sampled_spans_stand_for_all() -> None:
     assert np.std(drawn) > 0 and loss(1000) == pytest.approx(loss(None), rel=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["boundary", "attention"])
+def test_no_negatives_are_none(kind: str) -> None:
+    texts, marks = sentences(4, 6)
+    rows = rows_of([*texts, [10, 11, 12]])  # the last one has no spans at all
+    model = model_of(kind).eval()
+    hidden = torch.randn(5, 16, SMALL.hidden, generator=torch.Generator().manual_seed(7))
+    hidden.requires_grad_()
+
+    def loss(negatives: int | None, chosen: list[int]) -> torch.Tensor:
+        objective = SpanObjective(model.spans, rows, known(rows, [*marks, []]), negatives)
+        return objective.loss(hidden[chosen], np.array(chosen))
+
+    some, every = loss(0, [0, 1]).item(), loss(None, [0, 1]).item()
+    keys = rows.spans(np.array([0, 1]))
+    numbers = known(rows, [*marks, []]).numbers(rows.key(keys.begin, keys.behind))
+    assert 0 < some < every and (numbers >= 0).any() and (numbers < 0).any()
+    without = loss(0, [4])
+    without.backward()
+    assert without.item() == 0 and hidden.grad is not None and not hidden.grad.any()
+
+
 def test_the_same_bits_again_and_from_the_middle() -> None:
     texts, marks = sentences(20, 8)
     rows = rows_of(texts)

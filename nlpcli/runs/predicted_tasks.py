@@ -1,0 +1,186 @@
+"""Predictions made elsewhere that are no labels of texts: numbers, answers, spans, tags.
+
+Rows are as ``predict`` writes them; the kind of answers is told by the name of their column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nlpcli.data.conll import TAGS, TOKENS
+from nlpcli.data.labelled import MOST_NUMBER, number_of
+from nlpcli.data.predictions import parsed_rows
+from nlpcli.data.questions import ANSWER, QuestionColumns, given_answers
+from nlpcli.data.rows import Reject, RowFormat, RowStream
+from nlpcli.data.spanned import RELATIONS, SPANS, parse_relations, parse_spans, row_reader
+from nlpcli.data.squad import ANSWERS, CONTEXT, QUESTION
+from nlpcli.data.tagged import tag_column, words_of_cell
+from nlpcli.errors import DataError, shown
+from nlpcli.evaluation.spans import SpanSet, span_set
+from nlpcli.runs.judging import (
+    Drawing,
+    Judged,
+    Marked,
+    Place,
+    judge_numbers,
+    judge_questions,
+    judge_spans,
+    judge_tags,
+)
+from nlpcli.text.tag_schemes import NONE, converted, detected, scheme_of
+
+SCORE = "score"
+KINDS = (SCORE, ANSWER, SPANS, TAGS)
+PREFIX = "predicted_"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Columns as they were asked for, None: not; ``predicted`` has been found."""
+
+    predicted: str
+    truth: str | None
+    text: str | None
+    text_b: str | None
+    fmt: RowFormat
+    drawing: Drawing
+    on_reject: Reject | None
+
+
+def kind_of_column(name: str) -> str | None:
+    """Which of KINDS a column of answers holds, by the end of its name; None: labels."""
+    last = name.rpartition("_")[2]
+    return last if last in KINDS else None
+
+
+def predicted_column(header: Sequence[str], asked: str | None, usual: str) -> str:
+    """The column of answers: the one asked for, else ``usual`` if it is there, else the first that
+    ``predict`` would have written."""
+    if asked is not None:
+        return asked
+    names = [usual, *(f"{PREFIX}{kind}" for kind in KINDS)]
+    return next((name for name in names if name in header), usual)
+
+
+def judge_file(rows: RowStream, asked: Asked) -> Judged:
+    """What eval says of a file of predictions. Raises DataError, UsageError."""
+    kinds: dict[str | None, Callable[[RowStream, Asked], Judged]] = {
+        SCORE: _numbers, ANSWER: _questions, SPANS: _spans, TAGS: _tags,
+    }  # fmt: skip
+    return kinds[kind_of_column(asked.predicted)](rows, asked)
+
+
+def _text_reader(rows: RowStream, asked: Asked, *usual: str) -> Callable[[list[str]], str]:
+    """What makes a row's text for people: the columns asked for, or those of the usual names that
+    are there; none is needed."""
+    wanted = [name for name in (asked.text, asked.text_b) if name is not None]
+    names = [*wanted, *(name for name in usual if name not in wanted and name in rows.header)]
+    places = [rows.column(name) for name in names]
+    return lambda row: "\n".join(row[place] for place in places)
+
+
+def _number(cell: str, what: str) -> float:
+    value = number_of(cell)
+    if value is None:
+        raise ValueError(f"{what} {shown(cell) or 'blank'}, wanted a number up to {MOST_NUMBER:g}")
+    return value
+
+
+def _numbers(rows: RowStream, asked: Asked) -> Judged:
+    at_truth, at_found = rows.column(asked.truth or "label"), rows.column(asked.predicted)
+    text = _text_reader(rows, asked, *(["text"] if asked.text is None else []))
+
+    def parse(row: list[str]) -> tuple[float, float, str]:
+        return (
+            _number(row[at_truth], "label"),
+            _number(row[at_found], asked.predicted),
+            text(row),
+        )
+
+    read = parsed_rows(rows, asked.fmt, parse, asked.on_reject)
+    truth, found = (np.array([row[i] for row in read.rows], np.float64) for i in (0, 1))
+    return judge_numbers(
+        truth, found, Place([row[2] for row in read.rows], read.lines), asked.drawing
+    )
+
+
+def _questions(rows: RowStream, asked: Asked) -> Judged:
+    truth = asked.truth or (ANSWERS if ANSWERS in rows.header else ANSWER)
+    # answer_start, where it is there, may be that of the prediction
+    at = QuestionColumns(-1, -1, rows.column(truth), None, None, truth == ANSWERS)
+    at_found = rows.column(asked.predicted)
+    context = asked.text or CONTEXT
+    at_context = rows.column(context) if asked.text or context in rows.header else None
+    text = _text_reader(rows, asked, QUESTION, CONTEXT)
+
+    def parse(row: list[str]) -> tuple[tuple[str, ...], str, str, str]:
+        golds = tuple(answer for answer, _ in given_answers(row, at))
+        about = " ".join(golds) if at_context is None else row[at_context]
+        return golds, about, row[at_found], text(row)
+
+    read = parsed_rows(rows, asked.fmt, parse, asked.on_reject)
+    golds, contexts, found, texts = (list(column) for column in zip(*read.rows, strict=True))
+    return judge_questions(golds, contexts, found, Place(texts, read.lines), asked.drawing)
+
+
+def _spans(rows: RowStream, asked: Asked) -> Judged:
+    read_truth = row_reader(rows, asked.text, asked.truth)
+    at_found = rows.column(asked.predicted)
+    name = asked.predicted.removesuffix(SPANS) + RELATIONS
+    at_related = rows.column(name) if name in rows.header and RELATIONS in rows.header else None
+
+    def parse(row: list[str]) -> tuple[Marked, SpanSet, SpanSet]:
+        truth = read_truth(row)
+        length, unit = len(truth.text), "characters"
+        if truth.words is not None:
+            length, unit = len(truth.words), "words"
+        spans = parse_spans(row[at_found], length, unit, labelled=False)
+        related = [] if at_related is None else parse_relations(row[at_related], len(spans))
+        marked = Marked(truth.text, truth.words, truth.spans, spans)
+        return marked, span_set(truth.spans, truth.relations), span_set(spans, related)
+
+    read = parsed_rows(rows, asked.fmt, parse, asked.on_reject)
+    pairs = zip(read.rows, read.lines, strict=True)
+    kept = [(*row, line) for row, line in pairs if row[0].text.strip()]
+    if not kept:
+        raise DataError(f"{rows.name}: no rows with a text and its spans")
+    labels = [tuple(label for *_, label in row[0].truth) for row in kept]
+    return judge_spans(
+        labels, [row[1] for row in kept], [row[2] for row in kept],
+        lambda: [row[0] for row in kept], [row[3] for row in kept], asked.drawing,
+        relations=at_related is not None,
+    )  # fmt: skip
+
+
+def _tags(rows: RowStream, asked: Asked) -> Judged:
+    at_truth, at_found = tag_column(rows, asked.truth or TAGS), rows.column(asked.predicted)
+    text = asked.text or (TOKENS if TOKENS in rows.header else "text")
+    at_words = rows.column(text) if asked.text or text in rows.header else None
+
+    def parse(row: list[str]) -> tuple[tuple[str, ...], list[str], list[str]]:
+        true, found = (words_of_cell(row[at])[0] for at in (at_truth, at_found))
+        words = true if at_words is None else words_of_cell(row[at_words])[0]
+        if not len(true) == len(found) == len(words):
+            raise ValueError(
+                f"{len(found):,} predicted tags, {len(true):,} tags, {len(words):,} tokens"
+            )
+        return tuple(true), found, words
+
+    read = parsed_rows(rows, asked.fmt, parse, asked.on_reject)
+    kept = [(*row, line) for row, line in zip(read.rows, read.lines, strict=True) if row[2]]
+    labels, found = [row[0] for row in kept], [row[1] for row in kept]
+    words = [row[2] for row in kept]
+    scheme = _scheme(labels, found)
+    truth = [converted(tags, scheme) for tags in labels]
+    place = Place([" ".join(own) for own in words], [row[3] for row in kept])
+    return judge_tags(labels, truth, found, scheme, words, place, asked.drawing)
+
+
+def _scheme(truth: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> str:
+    """What the answers follow; none where either does not."""
+    if scheme_of({tag for tags in (*truth, *found) for tag in tags}) == NONE:
+        return NONE
+    return detected(found).scheme

@@ -1,0 +1,68 @@
+"""What a fine-tuning will need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nlpcli.batching.framing import Rows
+from nlpcli.data.labelled import Labelled
+from nlpcli.data.rows import RowFormat
+from nlpcli.errors import Unavailable
+from nlpcli.runs import encoder_planning
+from nlpcli.runs.finetuning_parts import FinetuneRequest, make_plan
+from nlpcli.runs.request import Parts
+from nlpcli.runs.token_finetuning import TokenRequest
+from nlpcli.store.encoder import OpenedEncoder
+from nlpcli.training import frozen_features
+from nlpcli.training.finetuning_config import FinetuneConfig
+
+from .encoders import tiny_encoder
+
+N_READ, PIECES, HIDDEN = 12, 60, 32
+
+
+def request(kind: type[FinetuneRequest] = FinetuneRequest, **config: Any) -> FinetuneRequest:
+    names = ("text_column", "text_b_column", "label_column", "weight_column", "label_separator")
+    return kind(
+        output="m", train="t.csv", dev=None, dev_fraction=0.1, fmt=RowFormat(),
+        columns=dict.fromkeys(names), pair=False,
+        base=OpenedEncoder(tiny_encoder(), Path("e"), None, []),
+        config=FinetuneConfig(max_length=16, batch_size=5, epochs=2, **config), class_weight=None,
+        threshold=None, patience=None, seed=1, threads=None, device="cpu", precision="fp32",
+        resume=False, save_every=5.0, gate=[], if_changed=False,
+    )  # fmt: skip
+
+
+def labelled(n: int) -> Labelled:
+    return Labelled(["a"] * n, [("x",)] * n, None, list(range(n)), "", n, 0, 0, 0)
+
+
+def planned(of: FinetuneRequest) -> dict[str, Any]:
+    """For 10 rows that are read as 12, and 5 dev rows."""
+    parts = Parts(labelled(10), labelled(5), "dev", ["x", "y"], None)
+    bounds = np.arange(0, PIECES + 1, PIECES // N_READ)
+    rows = Rows(np.zeros(PIECES, np.int32), bounds, np.full(N_READ, 5), 0)
+    return make_plan(of, parts, n_cut=0, read=[rows])
+
+
+def test_features_that_are_kept_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = planned(request())
+    assert plain["rows"] == 10 and plain["steps"] == 2 * 3
+    frozen = planned(request(freeze="all"))["memory_bytes"] - plain["memory_bytes"]
+    assert frozen == 4 * HIDDEN * (N_READ + N_READ // 2)
+    by_position = planned(request(TokenRequest, freeze="all"))["memory_bytes"]
+    kept = by_position - planned(request(TokenRequest))["memory_bytes"]
+    assert kept == 4 * HIDDEN * (PIECES + PIECES // 2)
+    monkeypatch.setattr(frozen_features, "FEATURE_BYTES", 4 * HIDDEN * N_READ)
+    assert planned(request(freeze="all"))["memory_bytes"] - plain["memory_bytes"] == (
+        4 * HIDDEN * N_READ
+    )
+    free = plain["memory_bytes"] + 1
+    monkeypatch.setattr(encoder_planning, "free_memory", lambda: free)
+    assert planned(request())["memory_bytes"] == plain["memory_bytes"]
+    with pytest.raises(Unavailable, match="GB more memory"):
+        planned(request(freeze="all"))
