@@ -5,8 +5,9 @@
 
 Jobs: train (sst2, batch 32, one epoch: rows a second of the training loops and peak memory, twice,
 the better of each, but the slow Trainer once), predict (agnews, CSV to CSV, processes, twice, the
-slow pipeline once), tune (scores on the dev part for each learning rate, one seed, both programs), quality (mean and
-spread of the test part's metric over seeds; the weights of the best epoch on dev). The questions
+slow pipeline once), tune (scores on the dev part for each learning rate, one seed, both programs),
+quality (mean and spread of the test part's metric over seeds; the weights of the best epoch on
+dev). The questions
 of the set qa are of SQuAD's development file, by article: of 48, 8 are the test part and 40 are
 for training, of which 4 are the dev part of both programs, so that 36 are learnt.
 The Trainer as people run it: float32, random batches; at its best: bfloat16, batches of about one
