@@ -160,8 +160,9 @@ def batches_of_one_width(lengths: I64, specials: Specials, tokens: int) -> list[
     return batches
 
 
-WINDOW = 32
-"""Batches among which rows are sorted by length."""
+WINDOW, WINDOWS = 32, 4
+"""Batches among which rows are sorted by length, at most, and such windows of an epoch, at least:
+the more a batch is of one length, the less is learnt from few rows (benchmarks/LOG.md)."""
 
 
 def shuffled_batches(lengths: I64, size: int, seed: int, epoch: int) -> list[I64]:
@@ -172,9 +173,9 @@ def shuffled_batches(lengths: I64, size: int, seed: int, epoch: int) -> list[I64
     """
     generator = np.random.default_rng([seed, epoch])
     order = generator.permutation(len(lengths))
-    batches = []
-    for at in range(0, len(order), WINDOW * size):
-        part = order[at : at + WINDOW * size]
+    batches, window = [], size * max(1, min(WINDOW, len(order) // (WINDOWS * size)))
+    for at in range(0, len(order), window):
+        part = order[at : at + window]
         part = part[np.argsort(lengths[part], kind="stable")]
         batches += [part[i : i + size] for i in range(0, len(part), size)]
     return [batches[i] for i in generator.permutation(len(batches))]

@@ -105,6 +105,12 @@ def test_an_epoch_has_every_row_once(count: int, size: int) -> None:
         assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.3
 
 
+def test_few_rows_are_hardly_sorted() -> None:
+    lengths = np.arange(128)
+    spread = [np.ptp(lengths[batch]) for batch in shuffled_batches(lengths, 32, 1, 0)]
+    assert np.mean(spread) > 100  # sorted among all four batches it would be 31
+
+
 @given(st.lists(st.integers(2, 40), min_size=1, max_size=40), st.integers(1, 100))
 def test_no_row_is_padded_because_of_others(values: list[int], tokens: int) -> None:
     lengths, specials = np.array(values), Specials(CLS, SEP, PAD, 40)
