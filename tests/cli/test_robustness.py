@@ -79,4 +79,4 @@ def test_what_cannot_be(nlpcli: Run, options: list[object], code: int, said: str
 def test_only_of_classifiers(nlpcli: Run) -> None:
     done = nlpcli("eval", "-m", VECTORS, SAMPLES / "word_pairs_en.tsv", "--robustness")
     assert (done.code, done.out) == (2, "")
-    assert done.err == f"error: --robustness: {VECTORS} is word vectors\n"
+    assert done.err == f"error: --robustness: {VECTORS} is word vectors, wanted a classifier\n"

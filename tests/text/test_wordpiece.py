@@ -168,7 +168,7 @@ def _changed(**parts: Any) -> bytes:
         (b"[]", "no JSON object"),
         (b"\xff", "no JSON"),
         (b'{"a": 1, "a": 2}', "duplicate key"),
-        (b"[" * 100_000, "no JSON"),
+        (b"[" * 100_000, "nested deeper"),
         (b"{}", "no model"),
         (_changed(model__type="BPE"), "model BPE, wanted WordPiece"),
         (_changed(model__type="Unigram"), "model Unigram, wanted WordPiece"),

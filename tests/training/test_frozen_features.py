@@ -76,7 +76,8 @@ def test_features_that_are_kept_change_nothing(
         found.append((losses, training.weights(), seen))
         assert sum(reads) == (70 if room else 3 * 70)
     (losses, weights, seen), (others, computed, again) = found
-    assert losses == pytest.approx(others, abs=1e-4) and losses[-1] < 0.9 * losses[0]
+    # means of epochs so far, of 7 steps each
+    assert losses == pytest.approx(others, abs=1e-4) and losses[-1] < 0.95 * losses[6]
     for name, array in weights.items():
         np.testing.assert_allclose(array, computed[name], atol=1e-4)
     assert len(seen) == 3
