@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import atexit
 import functools
+import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +88,21 @@ def _checked(done: subprocess.CompletedProcess[bytes]) -> Done:
     assert "\x1b" not in out + err
     assert "\r" not in err
     return Done(done.returncode, out, err)
+
+
+def stop_and_resume(place: Run, line: list[object], folder: Path) -> None:
+    """Trains ``./again`` in ``folder``, is told to end when there is a state, and goes on."""
+    run = subprocess.Popen(
+        [PROGRAM, *map(str, line), "-o", "./again", "--save-every", "0"], cwd=folder,
+        env=environment(folder / "store"), stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    states = folder / ".again.state"
+    while run.poll() is None and len(list(states.glob("*.state"))) < 1:
+        time.sleep(0.02)
+    run.send_signal(signal.SIGTERM)
+    assert run.wait() == 143
+    done = place(*line, "-o", "./again", "--resume", "--json")
+    assert json.loads(done.out)["resumed_after_step"] > 0
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ import pytest
 from nlpcli.commands.finetune_tasks import among_ranks
 from nlpcli.errors import UsageError
 
-from .conftest import PROGRAM, SAMPLES, Run, environment, run_program
+from .conftest import PROGRAM, SAMPLES, Run, environment, run_program, stop_and_resume
 
 TRAIN, TEST, NEW = (
     str(SAMPLES / f"{name}.csv") for name in ("reviews_en", "reviews_en_test", "new_messages")
@@ -425,7 +425,7 @@ def test_ranks_learn_what_one_process_does_and_go_on_after_a_signal(
     assert len(wanted) == 8 and found == pytest.approx(wanted, abs=1e-3)
     run = start_ranks(tmp_path, *line, "-o", "./again", "--save-every", "0")
     states = tmp_path / ".again.state"
-    while run.poll() is None and not list(states.glob("*.state")):
+    while run.poll() is None and not list((tmp_path / ".again.state").glob("*.state")):
         time.sleep(0.02)
     run.send_signal(signal.SIGTERM)
     run.communicate(timeout=60)
@@ -460,16 +460,6 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(place: Run, tmp_path: P
             "--patience", "29", "--batch-size", "8"]  # fmt: skip
     whole = place(*line, "-o", "./whole")
     assert whole.code == 0, whole.err
-    run = subprocess.Popen(
-        [PROGRAM, *line, "-o", "./again", "--save-every", "0"], cwd=tmp_path,
-        env=environment(tmp_path / "store"), stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    states = tmp_path / ".again.state"
-    while run.poll() is None and len(list(states.glob("*.state"))) < 1:
-        time.sleep(0.02)
-    run.send_signal(signal.SIGTERM)
-    assert run.wait() == 143
-    done = place(*line, "-o", "./again", "--resume", "--json")
-    assert json.loads(done.out)["resumed_after_step"] > 0
+    stop_and_resume(place, [*line], tmp_path)
     files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "again")]
-    assert files[0] == files[1] and not list(states.glob("*.state"))
+    assert files[0] == files[1] and not list((tmp_path / ".again.state").glob("*.state"))

@@ -6,9 +6,6 @@ import csv
 import dataclasses
 import io
 import json
-import signal
-import subprocess
-import time
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,7 +15,7 @@ import pytest
 from nlpcli.formats.hf_folder import hf_files
 
 from ..formats.bert_folder import TINY, TOKENIZER, random_weights, written
-from .conftest import PROGRAM, SAMPLES, Run, environment, run_program
+from .conftest import SAMPLES, Run, run_program, stop_and_resume
 from .test_contract import SCHEMAS, complaints
 from .test_eval_report import data as page_data
 
@@ -311,17 +308,7 @@ def test_stopped_and_taken_up(place: Run, tmp_path: Path) -> None:
     line = ["finetune", "few.json", "--from", "./encoder", "--epochs", "15", *FAST]
     whole = place(*line, "-o", "./whole")
     assert whole.code == 0, whole.err
-    run = subprocess.Popen(
-        [PROGRAM, *line, "-o", "./again", "--save-every", "0"], cwd=tmp_path,
-        env=environment(tmp_path / "store"), stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    states = tmp_path / ".again.state"
-    while run.poll() is None and len(list(states.glob("*.state"))) < 1:
-        time.sleep(0.02)
-    run.send_signal(signal.SIGTERM)
-    assert run.wait() == 143
-    done = place(*line, "-o", "./again", "--resume", "--json")
-    assert json.loads(done.out)["resumed_after_step"] > 0
+    stop_and_resume(place, [*line], tmp_path)
     files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "again")]
     assert files[0] == files[1]
 

@@ -6,15 +6,12 @@ import csv
 import io
 import json
 import shutil
-import signal
-import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import PROGRAM, Run, environment, run_program
+from .conftest import Run, run_program, stop_and_resume
 
 QUICK = ["--epochs", "1", "--threads", "1", "--precision", "fp32", "--lr", "1e-3"]
 WORDS = {"late": "delivery", "card": "billing", "soft": "quality"}
@@ -214,17 +211,7 @@ def test_nights_of_tasks(place: Run, tmp_path: Path) -> None:
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits(place: Run, tmp_path: Path) -> None:
     line = [*LINE, "--epochs", "60", "--patience", "59", "--batch-size", "4"]
     assert place(*line, "-o", "./whole").code == 0
-    run = subprocess.Popen(
-        [PROGRAM, *line, "-o", "./again", "--save-every", "0"], cwd=tmp_path,
-        env=environment(tmp_path / "store"), stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    states = tmp_path / ".again.state"
-    while run.poll() is None and len(list(states.glob("*.state"))) < 1:
-        time.sleep(0.02)
-    run.send_signal(signal.SIGTERM)
-    assert run.wait() == 143
-    done = place(*line, "-o", "./again", "--resume", "--json")
-    assert json.loads(done.out)["resumed_after_step"] > 0
+    stop_and_resume(place, [*line], tmp_path)
     for file in ("model.safetensors", "task_heads.safetensors"):
         both = [(tmp_path / name / file).read_bytes() for name in ("whole", "again")]
         assert both[0] == both[1]
