@@ -3,6 +3,8 @@
 python benchmarks/evaluation.py intervals     plain bootstrap intervals against the true values of a
                                               large population, on 500 test sets drawn from it
 python benchmarks/evaluation.py false_better  500 pairs of equally good models
+python benchmarks/evaluation.py false_better_else  the same of F1 of entities, of answers, of
+                                              correlations and of language models
 python benchmarks/evaluation.py million       a million rows of predictions, 10,000 resamples
 
 Each writes its part of results/evaluation.json. --sets N draws fewer.
@@ -28,6 +30,7 @@ from nlpcli.evaluation.metrics import (
     confusion_metrics,
     count_labels,
 )
+from nlpcli.evaluation.paired import Sums, f1_sums, pearson_sums, ratio_sums, spearman_sums
 from nlpcli.evaluation.ranking import ranking_metrics
 
 POPULATION = 1_000_000
@@ -122,6 +125,67 @@ def false_better(sets: int) -> dict[str, Any]:
     return {"pairs": sets, "false_better": found}
 
 
+def entities_found(rng: np.random.Generator, there: Any, hard: Any) -> Sums:
+    """A model of F1 0.8 or so, on sentences of few entities, which models miss together."""
+    hits = rng.binomial(there, np.where(hard, 0.5, 0.95))
+    guess = hits + rng.poisson(0.2, len(there))
+    return f1_sums(np.stack([hits, there, guess], axis=1).astype(np.float64))
+
+
+def numbers_found(rng: np.random.Generator, truth: Any, *, ranks: bool) -> Sums:
+    """A model whose answers correlate with the truth by 0.8 or so, with some far off."""
+    found = truth + 0.6 * rng.standard_t(4, len(truth))
+    return (spearman_sums if ranks else pearson_sums)(truth, found)
+
+
+def texts_scored(rng: np.random.Generator, characters: Any) -> Sums:
+    """A language model at 2 bits a character, on texts of very different lengths."""
+    bits = characters * (2 + 0.4 * rng.standard_normal(len(characters)))
+    return ratio_sums(bits, characters, less=True)
+
+
+def pair_of_others(kind: str, rng: np.random.Generator, rows: int) -> list[Outcome]:
+    """Two equally good models of a kind, on the same rows."""
+    if kind == "answers":  # F1 of each answer, often 0 or 1
+        return [
+            Outcome({"f1": np.clip(rng.normal(0.7, 0.6, rows), 0, 1)}, decides="f1")
+            for _ in range(2)
+        ]
+    truth = rng.standard_normal(rows)
+    lengths = np.round(rng.lognormal(3.5, 1.0, rows)) + 1
+    there, hard = rng.poisson(1.5, rows), rng.random(rows) < 0.3
+    models = []
+    for _ in range(2):
+        if kind == "entity_f1":
+            metric = entities_found(rng, there, hard)
+        elif kind == "bits_per_character":
+            metric = texts_scored(rng, lengths)
+        else:
+            metric = numbers_found(rng, truth, ranks=kind == "spearman")
+        models.append(Outcome({}, sums={kind: metric}, decides=kind, worth=rng.random(rows)))
+    return models
+
+
+def false_better_else(sets: int) -> dict[str, Any]:
+    """As ``false_better``, of models that are not right or wrong row by row."""
+    found: dict[str, Any] = {}
+    kinds = ("entity_f1", "answers", "pearson", "spearman", "bits_per_character")
+    for number, kind in enumerate(kinds):
+        for rows in (100, 400):
+            verdicts = [
+                compare(
+                    pair_of_others(kind, np.random.default_rng([number, rows, seed]), rows),
+                    resamples=400, seed=seed,
+                )[0]["verdict"]
+                for seed in range(sets)
+            ]  # fmt: skip
+            found[f"{kind}_of_{rows}"] = {
+                name: round(verdicts.count(name) / sets, 4) for name in ("better", "worse")
+            }
+            print(kind, rows, found[f"{kind}_of_{rows}"], flush=True)
+    return {"pairs": sets, "false_better": found}
+
+
 def million(sets: int) -> dict[str, Any]:
     """Seconds and peak memory of eval --predictions, the file's reading with it."""
     rng, found = np.random.default_rng(0), {"rows": POPULATION, "resamples": 10_000}
@@ -142,7 +206,8 @@ def million(sets: int) -> dict[str, Any]:
 
 
 JOBS: dict[str, Callable[[int], dict[str, Any]]] = {
-    "intervals": intervals, "false_better": false_better, "million": million,
+    "intervals": intervals, "false_better": false_better,
+    "false_better_else": false_better_else, "million": million,
 }  # fmt: skip
 
 

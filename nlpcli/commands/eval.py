@@ -114,8 +114,8 @@ def evaluate(
     models and word vectors.
 
     Several -m of one kind, or files of --predictions (they come after the models), are compared on
-    the same rows, by Holm for all pairs: exact McNemar (accuracy, exact match, sentences of
-    taggers), else by swapping answers at random (span F1, Pearson's correlation, bits per
+    the same rows, by Holm for all pairs: exact McNemar (accuracy, exact match), else by swapping
+    answers at random (F1 of a tagger's entities and of spans, Pearson's correlation, bits per
     character of language models, Spearman's of word pairs); paired bootstrap, and what each model
     costs. Files hold the truth and a column whose end tells what it is: predicted_label, or
     predicted_labels with --label-separator, _score, _answer, _spans, _tags.

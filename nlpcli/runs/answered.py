@@ -15,6 +15,7 @@ from nlpcli.evaluation.paired import f1_sums, ratio_sums
 from nlpcli.evaluation.perplexity import Scored
 from nlpcli.evaluation.spans import SpanSet, span_counts
 from nlpcli.runs.comparing import Answered, Labels, answered_else, answered_right
+from nlpcli.text.tag_schemes import NONE
 
 F64 = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -22,13 +23,18 @@ Sentences = Sequence[Sequence[str]]
 
 
 def tags_answered(labels: Labels, truth: Sentences, found: Sentences, scheme: str) -> Answered:
-    """Taggers: sentences that are right as a whole, and F1 of entities. ``labels``: the tags as the
-    file has them."""
+    """Taggers: F1 of entities, of tags that mark none the share that is right, and sentences that
+    are right as a whole. ``labels``: the tags as the file has them."""
     counts = count_entities(truth, found, scheme)
     each = [part.sum(axis=1) for part in (counts.hits, counts.truth, counts.guess)]
-    return answered_right(
-        labels, sentences_right(truth, found), metric="sentence_accuracy",
-        sums={"entity_f1": f1_sums(np.stack(each, axis=1))},
+    of_entities = np.stack(each, axis=1)
+    words, right, whole = counts.words.T
+    shares = right / np.maximum(words, 1)
+    return answered_else(
+        labels, metric="accuracy" if scheme == NONE else "entity_f1",
+        worth=shares if scheme == NONE else row_f1(of_entities),
+        scores={"sentence_accuracy": whole},
+        sums={"entity_f1": f1_sums(of_entities), "accuracy": ratio_sums(right, words)},
     )  # fmt: skip
 
 

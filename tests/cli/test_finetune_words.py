@@ -138,7 +138,7 @@ def test_taggers_are_compared(trained: Run) -> None:
     assert (done.code, done.err) == (0, "")
     document = json.loads(done.out)
     pair = document["comparisons"][0]
-    assert (pair["metric"], pair["verdict"]) == ("sentence_accuracy", "same answers")
+    assert (pair["metric"], pair["verdict"]) == ("entity_f1", "same answers")
     assert pair["difference"]["entity_f1"] == {"value": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
 
 
