@@ -16,9 +16,8 @@ def prepare() -> None:
     # Idle threads of an operation would turn in circles for milliseconds: on a busy machine that
     # makes training with two threads ten times as slow as with one.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    # Each shape of a product that oneDNN has seen keeps megabytes: with batches of many lengths
-    # half of a process. Making it again costs next to nothing.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
+    # Each shape of a product that torch has seen keeps megabytes: with batches of many lengths half
+    # of a process. See training/device.py for the other cache of them.
     os.environ.setdefault("LRU_CACHE_CAPACITY", "16")
     if slow_wide_sort():
         os.environ.setdefault("NPY_DISABLE_CPU_FEATURES", "X86_V4 AVX512_SKX AVX512_ICL")

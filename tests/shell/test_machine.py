@@ -37,11 +37,11 @@ def test_a_machine_that_says_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", [None, "7"])
 def test_what_is_set_already_stays(monkeypatch: pytest.MonkeyPatch, given: str | None) -> None:
-    """Caches of products are small, unless somebody has said otherwise."""
-    name, before = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", gc.get_threshold()
+    """The cache of products is small, unless somebody has said otherwise."""
+    name, before = "LRU_CACHE_CAPACITY", gc.get_threshold()
     monkeypatch.setattr(os, "environ", {} if given is None else {name: given})
     try:
         prepare()
     finally:
         gc.set_threshold(*before)
-    assert os.environ[name] == (given or "32")
+    assert os.environ[name] == (given or "16")
