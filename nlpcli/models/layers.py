@@ -10,17 +10,23 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils import skip_init
 
 from nlpcli.models.attention import attend, attend_first
 from nlpcli.models.bert_config import BertConfig
 from nlpcli.models.dropout import dropout
 
 
+class _Unfilled(nn.Linear):
+    """Without the random numbers that nobody wants. (torch's ``skip_init`` does that too, and
+    imports half of its compiler.)"""
+
+    def reset_parameters(self) -> None:
+        """Nothing: weights come from a file, or are drawn by ``initialize``."""
+
+
 def linear(n_in: int, n_out: int) -> nn.Linear:
     """Weights [n_out, n_in] and a bias, not yet filled."""
-    layer: nn.Linear = skip_init(nn.Linear, n_in, n_out)  # type: ignore[no-untyped-call]
-    return layer
+    return _Unfilled(n_in, n_out)
 
 
 def layer_norm(config: BertConfig) -> nn.LayerNorm:

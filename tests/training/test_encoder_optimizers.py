@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nlpcli.training.encoder_optimizers import BETAS, EPSILON, EncoderOptimizer
+from nlpcli.training.encoder_optimizers import BETAS, EPSILON, MOMENTUM, EncoderOptimizer
 from nlpcli.training.pretraining_config import OPTIMIZERS, PretrainingConfig
 
 SHAPES = {
@@ -78,6 +80,59 @@ def test_adamw_is_the_papers() -> None:
         x -= 0.01 * step * 0.1 * x
         x -= 0.01 * step * hats[0] / (np.sqrt(hats[1]) + EPSILON)
     np.testing.assert_allclose(held[name].detach().numpy(), x, rtol=1e-5, atol=1e-6)
+
+
+def test_it_is_torchs_adamw() -> None:
+    held, others = tensors(), list(tensors().values())
+    optimizer = made(held, "adamw", weight_decay=0.1)
+    groups = [
+        {"params": [t for t in others if t.ndim == n], "weight_decay": decay}
+        for n, decay in ((2, 0.1), (1, 0.0))
+    ]
+    reference = torch.optim.AdamW(groups, betas=BETAS, eps=EPSILON, fused=True)
+    for seed in range(4):
+        move(held, optimizer, seed, 0.01)
+        for other, mine in zip(others, held.values(), strict=True):
+            other.grad = mine.grad
+        for group in reference.param_groups:
+            group["lr"] = 0.01
+        reference.step()
+    for other, (name, mine) in zip(others, held.items(), strict=True):
+        assert torch.equal(other, mine), name
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (6, 4), (5, 5)])
+def test_it_is_torchs_muon(shape: tuple[int, int]) -> None:
+    name, generator = MATRIX, torch.Generator().manual_seed(1)
+    mine = torch.randn(shape, generator=generator).requires_grad_()
+    other = mine.detach().clone().requires_grad_()
+    optimizer = made({name: mine}, "muon", weight_decay=0.1)
+    reference = torch.optim.Muon(
+        [other], lr=0.01, weight_decay=0.1, momentum=MOMENTUM, adjust_lr_fn="match_rms_adamw"
+    )
+    for _ in range(4):
+        mine.grad = torch.randn(shape, generator=generator)
+        other.grad = mine.grad.clone()
+        optimizer.step(0.01)
+        reference.step()
+    torch.testing.assert_close(mine, other, rtol=1e-6, atol=1e-7)
+
+
+def test_neither_imports_torchs_compiler() -> None:
+    code = """
+import sys, torch
+from nlpcli.models.layers import linear
+from nlpcli.training.encoder_optimizers import EncoderOptimizer
+from nlpcli.training.pretraining_config import PretrainingConfig
+for kind in ("adamw", "muon"):
+    held = {"encoder.layer.0.x": linear(3, 3).weight}
+    optimizer = EncoderOptimizer(held, PretrainingConfig(steps=1, optimizer=kind))
+    held["encoder.layer.0.x"].grad = torch.ones(3, 3)
+    optimizer.step(0.1)
+print([name for name in sys.modules if name.startswith(("torch._dynamo", "torch._inductor"))])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
