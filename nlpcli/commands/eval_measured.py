@@ -83,7 +83,7 @@ def judged(
     --slices also where they are wrong."""
     document, text = dict(found.document), table(found.document)
     if (options["slices"] or options["slice_by"]) and found.right is not None:
-        columns = {} if rows is None else rows.columns
+        columns = found.columns if rows is None else rows.columns
         texts = found.shown().texts
         document["slices"] = sliced_by(found.right, texts, columns, found.right_by, options)
         text += slices_table(document["slices"])

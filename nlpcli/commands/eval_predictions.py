@@ -47,9 +47,9 @@ def measure_file(path: str, options: Options, reject: RejectFile) -> tuple[str, 
             f"--probability-column {options['probability_column']}: {rows.name} has {column}, "
             "wanted predictions that are labels"
         )
-    if options["slice_by"] or (options["slices"] and kind == "score"):
+    if kind == "score" and (options["slice_by"] or options["slices"]):
         flag = "--slice-by" if options["slice_by"] else "--slices"
-        raise UsageError(f"{flag}: {rows.name} has {column}, wanted predictions that are labels")
+        raise UsageError(f"{flag}: {rows.name} has {column}, wanted what is right or wrong")
     return rows.name, _others(rows, fmt, column, kind, options, reject)
 
 
@@ -108,6 +108,7 @@ def _others(
     asked = Asked(
         column, None if truth == "label" else truth, None if text == "text" else text,
         options["text_b_column"], fmt, Drawing(**drawing(options)), reject,
+        tuple(dict.fromkeys(options["slice_by"] or ())),
     )  # fmt: skip
     tables: dict[str, Any] = {"score": number_table, "answer": answer_table}
     return judged(judge_file(rows, asked), tables.get(kind, rows_table), None, options)

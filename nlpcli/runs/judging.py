@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,13 +33,14 @@ F64 = npt.NDArray[np.float64]
 class Judged:
     """The ``document`` of eval, what is compared, and the rows for people, made when asked for.
     ``right``: whether each row is, bool (B,), by the metric ``right_by``; None where that says
-    nothing."""
+    nothing. ``columns``: cells of a file of predictions, by which slices are to be cut."""
 
     document: dict[str, Any]
     answered: Answered
     shown: Callable[[], Shown]
     right: npt.NDArray[np.bool_] | None = None
     right_by: str = ""
+    columns: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ Rows are as ``predict`` writes them; the kind of answers is told by the name of 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -35,11 +36,13 @@ from nlpcli.text.tag_schemes import NONE, converted, detected, scheme_of
 SCORE = "score"
 KINDS = (SCORE, ANSWER, SPANS, TAGS)
 PREFIX = "predicted_"
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Columns as they were asked for, None: not; ``predicted`` has been found."""
+    """Columns as they were asked for, None: not; ``predicted`` has been found. ``slice_by``: those
+    whose cells are kept."""
 
     predicted: str
     truth: str | None
@@ -48,6 +51,7 @@ class Asked:
     fmt: RowFormat
     drawing: Drawing
     on_reject: Reject | None
+    slice_by: tuple[str, ...] = ()
 
 
 def kind_of_column(name: str) -> str | None:
@@ -82,6 +86,35 @@ def _text_reader(rows: RowStream, asked: Asked, *usual: str) -> Callable[[list[s
     return lambda row: "\n".join(row[place] for place in places)
 
 
+@dataclass(frozen=True)
+class _Line:
+    """Where a row stood, and its cells of the columns to cut slices by."""
+
+    number: int
+    cells: list[str]
+
+
+def _parsed(
+    rows: RowStream, asked: Asked, parse: Callable[[list[str]], Row]
+) -> tuple[list[Row], list[_Line]]:
+    """As ``parsed_rows``."""
+    places = [rows.column(name) for name in asked.slice_by]
+    read = parsed_rows(
+        rows, asked.fmt, lambda row: (parse(row), [row[place] for place in places]), asked.on_reject
+    )
+    lines = [_Line(at, cells) for at, (_, cells) in zip(read.lines, read.rows, strict=True)]
+    return [row for row, _ in read.rows], lines
+
+
+def _with_columns(judged: Judged, asked: Asked, lines: Sequence[_Line]) -> Judged:
+    columns = {name: [line.cells[at] for line in lines] for at, name in enumerate(asked.slice_by)}
+    return replace(judged, columns=columns)
+
+
+def _place(texts: list[str], lines: Sequence[_Line]) -> Place:
+    return Place(texts, [line.number for line in lines])
+
+
 def _number(cell: str, what: str) -> float:
     value = number_of(cell)
     if value is None:
@@ -100,11 +133,9 @@ def _numbers(rows: RowStream, asked: Asked) -> Judged:
             text(row),
         )
 
-    read = parsed_rows(rows, asked.fmt, parse, asked.on_reject)
-    truth, found = (np.array([row[i] for row in read.rows], np.float64) for i in (0, 1))
-    return judge_numbers(
-        truth, found, Place([row[2] for row in read.rows], read.lines), asked.drawing
-    )
+    read, lines = _parsed(rows, asked, parse)
+    truth, found = (np.array([row[i] for row in read], np.float64) for i in (0, 1))
+    return judge_numbers(truth, found, _place([row[2] for row in read], lines), asked.drawing)
 
 
 def _questions(rows: RowStream, asked: Asked) -> Judged:
@@ -121,9 +152,10 @@ def _questions(rows: RowStream, asked: Asked) -> Judged:
         about = " ".join(golds) if at_context is None else row[at_context]
         return golds, about, row[at_found], text(row)
 
-    read = parsed_rows(rows, asked.fmt, parse, asked.on_reject)
-    golds, contexts, found, texts = (list(column) for column in zip(*read.rows, strict=True))
-    return judge_questions(golds, contexts, found, Place(texts, read.lines), asked.drawing)
+    read, lines = _parsed(rows, asked, parse)
+    golds, contexts, found, texts = (list(column) for column in zip(*read, strict=True))
+    judged = judge_questions(golds, contexts, found, _place(texts, lines), asked.drawing)
+    return _with_columns(judged, asked, lines)
 
 
 def _spans(rows: RowStream, asked: Asked) -> Judged:
@@ -142,17 +174,17 @@ def _spans(rows: RowStream, asked: Asked) -> Judged:
         marked = Marked(truth.text, truth.words, truth.spans, spans)
         return marked, span_set(truth.spans, truth.relations), span_set(spans, related)
 
-    read = parsed_rows(rows, asked.fmt, parse, asked.on_reject)
-    pairs = zip(read.rows, read.lines, strict=True)
+    pairs = zip(*_parsed(rows, asked, parse), strict=True)
     kept = [(*row, line) for row, line in pairs if row[0].text.strip()]
     if not kept:
         raise DataError(f"{rows.name}: no rows with a text and its spans")
     labels = [tuple(label for *_, label in row[0].truth) for row in kept]
-    return judge_spans(
+    judged = judge_spans(
         labels, [row[1] for row in kept], [row[2] for row in kept],
-        lambda: [row[0] for row in kept], [row[3] for row in kept], asked.drawing,
+        lambda: [row[0] for row in kept], [row[3].number for row in kept], asked.drawing,
         relations=at_related is not None,
     )  # fmt: skip
+    return _with_columns(judged, asked, [row[3] for row in kept])
 
 
 def _tags(rows: RowStream, asked: Asked) -> Judged:
@@ -169,14 +201,16 @@ def _tags(rows: RowStream, asked: Asked) -> Judged:
             )
         return tuple(true), found, words
 
-    read = parsed_rows(rows, asked.fmt, parse, asked.on_reject)
-    kept = [(*row, line) for row, line in zip(read.rows, read.lines, strict=True) if row[2]]
+    pairs = zip(*_parsed(rows, asked, parse), strict=True)
+    kept = [(*row, line) for row, line in pairs if row[2]]
     labels, found = [row[0] for row in kept], [row[1] for row in kept]
     words = [row[2] for row in kept]
     scheme = _scheme(labels, found)
     truth = [converted(tags, scheme) for tags in labels]
-    place = Place([" ".join(own) for own in words], [row[3] for row in kept])
-    return judge_tags(labels, truth, found, scheme, words, place, asked.drawing)
+    lines = [row[3] for row in kept]
+    place = _place([" ".join(own) for own in words], lines)
+    judged = judge_tags(labels, truth, found, scheme, words, place, asked.drawing)
+    return _with_columns(judged, asked, lines)
 
 
 def _scheme(truth: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> str:

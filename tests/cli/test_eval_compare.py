@@ -118,3 +118,28 @@ def test_refused(nlpcli: Run, tmp_path: Path) -> None:
     file.write_text("label,predicted_labels\nbilling,billing\n")
     done = nlpcli("eval", "--predictions", file)
     assert done.code == 65 and "did you mean predicted_labels?" in done.err
+
+
+SLICED = {
+    "tags": "tokens,tags,predicted_tags,side\n"
+    + "a b,B-X O,B-X O,left\n" * 9 + " ,,,left\n" + "a b,B-X O,O O,right\n" * 9,
+    "answer": "question,context,answer,predicted_answer,side\n"
+    + "q,a b,a,a,left\n" * 9 + "q,a b,a,b,right\n" * 9,
+    "spans": "text,spans,predicted_spans,side\n"
+    + 'a b,"[{""start"": 0, ""end"": 1}]","[{""start"": 0, ""end"": 1}]",left\n' * 9
+    + " ,[],[],left\n" + 'a b,"[{""start"": 0, ""end"": 1}]",[],right\n' * 9,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SLICED)
+def test_slices_of_files_of_every_kind(nlpcli: Run, tmp_path: Path, kind: str) -> None:
+    """By a column; rows without words are no rows, nor are their cells."""
+    (tmp_path / "p.csv").write_text(SLICED[kind])
+    line = ["eval", "--predictions", tmp_path / "p.csv", "--slice-by", "side", "--slice-rows", "5"]
+    done = nlpcli(*line, "--json")
+    assert (done.code, done.err) == (0, "")
+    parts = json.loads(done.out)["slices"]["by"]["column side"]
+    found = {part["name"]: (part["rows"], part["accuracy"]["value"]) for part in parts}
+    assert found == {"left": (9, 1.0), "right": (9, 0.0)}
+    wrong = nlpcli(*line[:-3], "sode")
+    assert wrong.code == 65 and "sode" in wrong.err
