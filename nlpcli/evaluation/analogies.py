@@ -121,4 +121,4 @@ def _share(right: int, total: int, resamples: int, seed: int, stream: int) -> di
     counts = np.array([total - right, right])
     drawn = count_blocks(counts, resamples, generator(seed, _STREAM + stream))
     samples = np.concatenate([np.empty(0), *(block[:, 1] / total for block in drawn)])
-    return estimate(right / total, samples)
+    return estimate(right / total, samples, share_of=total)

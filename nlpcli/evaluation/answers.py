@@ -115,7 +115,8 @@ def answer_document(
     groups = {"": np.ones(len(has), bool)}
     if not has.all():
         groups |= {"has_answer_": has, "no_answer_": ~has}
-    names = [prefix + metric for prefix in groups for metric in METRICS]
+    named = [(prefix + metric, prefix, metric) for prefix in groups for metric in METRICS]
+    names = [name for name, _, _ in named]
     columns = np.hstack([np.column_stack([scores, np.ones(len(has))]) * own[:, None]
                          for own in groups.values()])  # fmt: skip
     order, starts = row_groups(len(columns), _GROUPS, generator(seed, _STREAM))
@@ -128,7 +129,13 @@ def answer_document(
     return {
         "task": "qa", "n": len(has), "has_answer": int(has.sum()),
         "no_answer": int((~has).sum()), "units": units,
-        **{name: estimate(float(values[i]), again[:, i]) for i, name in enumerate(names)},
+        **{
+            name: estimate(
+                float(values[i]), again[:, i],
+                share_of=int(groups[prefix].sum()) if metric == METRICS[0] else None,
+            )
+            for i, (name, prefix, metric) in enumerate(named)
+        },
     }  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """The bootstrap behind the 95 % intervals of ``eval``.
 
 A plain (unstratified) percentile bootstrap over rows: Efron & Tibshirani, "An Introduction
-to the Bootstrap" (1993), chapter 13. Rows are never copied. Rows of the same kind are one
+to the Bootstrap" (1993), chapter 13; where that says nothing, of shares that are 0 or 1, Wilson's
+interval (1927). Rows are never copied. Rows of the same kind are one
 *cell*, a resample is a vector of counts over the cells, and every metric is a function of
 sums over those counts. All randomness comes from one seeded generator: the same seed gives
 the same numbers.
@@ -23,6 +24,8 @@ Floats = NDArray[np.float64]
 Estimate = dict[str, float | None]
 
 LEVEL = 0.95
+Z = 1.959963984540054
+"""The normal distribution's quantile of that level."""
 BLOCK_ELEMENTS = 2_000_000
 """Numbers held by one block of resamples: bounds memory to some tens of megabytes."""
 BINOMIAL_COST = 12
@@ -113,17 +116,52 @@ def finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def estimate(value: float, samples: Floats) -> Estimate:
+def wilson(hits: float, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share of ``hits`` in ``n``, n > 0 (Wilson 1927)."""
+    share, squared = hits / n, Z * Z
+    middle = (share + squared / (2 * n)) / (1 + squared / n)
+    half = Z / (1 + squared / n) * math.sqrt(share * (1 - share) / n + squared / (4 * n * n))
+    return (middle - half if hits > 0 else 0.0), (middle + half if hits < n else 1.0)
+
+
+def estimate(value: float, samples: Floats, *, share_of: int | None = None) -> Estimate:
     """A metric's entry of the result document: value and 95 % percentile interval.
 
     samples: (R,) the metric on each resample, NaN where it is not defined there; those
     resamples are left out. An undefined value has no interval either; no defined resample
-    gives a value without one.
+    gives a value without one. ``share_of``: the value is a share of so many rows; if all or none
+    of them are right, resamples are all alike, and the interval is Wilson's.
     """
     shown = finite(value)
     kept = samples[np.isfinite(samples)]
     if shown is None or not len(kept):
         return {"value": shown, "low": None, "high": None}
+    if share_of and shown in (0.0, 1.0):
+        low, high = wilson(shown * share_of, share_of)
+    else:
+        low, high = _percentiles(kept)
+    return {"value": shown, "low": low, "high": high}
+
+
+def estimate_of_distance(value: float, samples: Floats, noise: Floats) -> Estimate:
+    """As ``estimate``, of a sum of absolute values, which noise makes larger: resamples, with more
+    of it, are above the value by about as much as that is above the truth. So the lower end is
+    moved down by twice that, the upper one, to be on the safe side, by that once; the interval
+    holds the value.
+
+    noise: (R,) the same sum of what resamples are off the whole, as it would be were the truth 0;
+    where the value is no larger than that may be, the interval begins at 0.
+    """
+    found = estimate(value, samples)
+    shown, low, high = found["value"], found["low"], found["high"]
+    if shown is None or low is None or high is None:
+        return found
+    above = max(0.0, float(np.nanmean(samples)) - shown)
+    low = 0.0 if shown <= _percentiles(noise)[1] else low - 2 * above
+    return {"value": shown, "low": max(0.0, min(low, shown)), "high": max(high - above, shown)}
+
+
+def _percentiles(samples: Floats) -> tuple[float, float]:
     tail = (1.0 - LEVEL) / 2.0
-    low, high = np.quantile(kept, [tail, 1.0 - tail])
-    return {"value": shown, "low": float(low), "high": float(high)}
+    low, high = np.quantile(samples, [tail, 1.0 - tail])
+    return float(low), float(high)

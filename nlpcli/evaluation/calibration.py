@@ -19,6 +19,7 @@ from nlpcli.evaluation.bootstrap import (
     Floats,
     IntArray,
     estimate,
+    estimate_of_distance,
     generator,
     resampled_sums,
     row_groups,
@@ -189,13 +190,17 @@ def mean_estimates(
     whole = grouped.sum(axis=0)[None, :]
     drawn = resampled_sums(grouped, min(resamples, LARGE_RESAMPLES) if large else resamples, rng)
     out = {
-        name: estimate(float(values.mean()), drawn[:, at] / drawn[:, 0])
+        name: estimate(
+            float(values.mean()),
+            drawn[:, at] / drawn[:, 0],
+            share_of=rows if name.startswith("top_") else None,
+        )
         for at, (name, values) in enumerate(means.items(), 1)
     }
     for name, begin in (("ece", first), ("ece_adaptive", first + BINS)):
-        value, samples = (
-            np.abs(sums[:, begin : begin + BINS]).sum(axis=1) / sums[:, 0]
-            for sums in (whole, drawn)
-        )
-        out[name] = estimate(float(value[0]), samples)
+        gaps, again = (sums[:, begin : begin + BINS] / sums[:, :1] for sums in (whole, drawn))
+        value, samples, noise = (
+            np.abs(part).sum(axis=1) for part in (gaps, again, again - gaps)
+        )  # fmt: skip
+        out[name] = estimate_of_distance(float(value[0]), samples, noise)
     return out

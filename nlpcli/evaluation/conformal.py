@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nlpcli.evaluation.bootstrap import Estimate, FloatArray, Floats, IntArray
+from nlpcli.evaluation.bootstrap import Estimate, FloatArray, Floats, IntArray, wilson
 
 LEVELS = (*(n / 100 for n in range(50, 100)), *(n / 1000 for n in range(991, 1000)))
 """Shares that a model's quantiles are kept for."""
@@ -71,8 +71,6 @@ def measured_sets(
 ) -> tuple[Estimate, dict[str, Any]]:
     """The share of rows whose set holds the true label, with Wilson's interval; and how large the
     sets are. sets: (B, K), B > 0; true: (B,), a label >= K is in no set; names: of all labels."""
-    from nlpcli.evaluation.slices import wilson
-
     known = np.flatnonzero(true < sets.shape[1])
     held = np.zeros(len(true), dtype=bool)
     held[known] = sets[known, true[known]]

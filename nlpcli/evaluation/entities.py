@@ -90,7 +90,11 @@ def evaluate_entities(
         "entities": int(counts.truth.sum()),
         "entities_found": int(counts.guess.sum()),
         **{
-            name: estimate(float(value[0]), again.get(name, np.empty(0)))
+            name: estimate(
+                float(value[0]),
+                again.get(name, np.empty(0)),
+                share_of=len(truth) if name == "sentence_accuracy" else None,
+            )
             for name, value in values.items()
         },
         "per_label": label_table(_labels(whole, len(counts.types)), counts.types),

@@ -161,6 +161,10 @@ def count_labels(cells: Cells, drawn: Counts) -> LabelCounts:
     return LabelCounts(hits, truth, guess)
 
 
+SHARES = ("accuracy", "micro_f1")
+"""Of rows that are right."""
+
+
 def confusion_estimates(cells: Cells, resamples: int, seed: int) -> dict[str, Estimate]:
     """All confusion-matrix metrics with intervals from a bootstrap over the cells.
 
@@ -174,9 +178,12 @@ def confusion_estimates(cells: Cells, resamples: int, seed: int) -> dict[str, Es
         for name, metric in confusion_metrics(count_labels(cells, block)).items():
             drawn[name].append(metric)
     return {
-        name: estimate(float(value[0]), np.concatenate(drawn[name] or [np.empty(0)]))
+        name: estimate(
+            float(value[0]), np.concatenate(drawn[name] or [np.empty(0)]),
+            share_of=int(cells.counts.sum()) if name in SHARES else None,
+        )
         for name, value in values.items()
-    }
+    }  # fmt: skip
 
 
 def _cost(cells: Cells) -> int:

@@ -202,7 +202,13 @@ def _estimates(
             block = multilabel_metrics(drawn_rows, _split(drawn_labels), labels, ks)
             for name, metric in block.items():
                 drawn[name].append(metric)
-    out = {k: estimate(float(v[0]), np.concatenate(drawn[k])) for k, v in values.items()}
+    out = {
+        name: estimate(
+            float(value[0]), np.concatenate(drawn[name]),
+            share_of=len(sums.rows) if name == "subset_accuracy" else None,
+        )
+        for name, value in values.items()
+    }  # fmt: skip
     return out, counts
 
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nlpcli.evaluation.bootstrap import Estimate, Floats
+from nlpcli.evaluation.bootstrap import Estimate, Floats, wilson
 from nlpcli.evaluation.ranking import area, estimate_of, sorted_column
-from nlpcli.evaluation.slices import wilson
 
 RECALL = 0.95
 

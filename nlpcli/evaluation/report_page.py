@@ -17,10 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.evaluation.abstention import abstention_curve
-from nlpcli.evaluation.bootstrap import generator
+from nlpcli.evaluation.bootstrap import generator, wilson
 from nlpcli.evaluation.calibration import BINS, confidence_bins
 from nlpcli.evaluation.run_page import flat
-from nlpcli.evaluation.slices import wilson
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]

@@ -10,7 +10,6 @@ are Wilson's (Wilson 1927).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +20,7 @@ import numpy.typing as npt
 from scipy.sparse import csc_array
 from scipy.stats import hypergeom
 
+from nlpcli.evaluation.bootstrap import wilson
 from nlpcli.text.config import TokenizerConfig
 from nlpcli.text.features import cut, hashed_words, text_chunks
 from nlpcli.text.hashing import hash_ngrams
@@ -31,7 +31,7 @@ U64 = npt.NDArray[np.uint64]
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
-LEVEL, Z = 0.05, 1.959963984540054
+LEVEL = 0.05
 BINS = 5
 MOST_VALUES = 50
 """Different numbers in a column from which on they are taken in BINS ranges."""
@@ -63,14 +63,6 @@ class NgramSlices:
         """Which texts hold it, ascending."""
         first, last = self.texts.indptr[feature : feature + 2].tolist()
         return np.sort(self.texts.indices[first:last]).astype(np.int64)
-
-
-def wilson(hits: float, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share of ``hits`` in ``n``, n > 0 (Wilson 1927)."""
-    share, squared = hits / n, Z * Z
-    middle = (share + squared / (2 * n)) / (1 + squared / n)
-    half = Z / (1 + squared / n) * math.sqrt(share * (1 - share) / n + squared / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def holm(p_values: Floats) -> Floats:

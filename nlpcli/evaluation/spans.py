@@ -120,7 +120,11 @@ def evaluate_spans(
     total = columns.sum(axis=0)[None, :]
     tables = _parts(total, sizes)
     values = {
-        name: estimate(float(value[0]), again.get(name, np.empty(0)))
+        name: estimate(
+            float(value[0]),
+            again.get(name, np.empty(0)),
+            share_of=len(truth) if name == "row_accuracy" else None,
+        )
         for name, value in _metrics(total, sizes).items()
         if relations or not name.startswith("relation")
     }

@@ -29,7 +29,7 @@ def test_by_hand() -> None:
     assert 0 <= found["accuracy"]["low"] < 2 / 3 < found["accuracy"]["high"] <= 1
     assert found["per_section"]["s"]["accuracy"]["value"] == 2 / 3
     always = measured(right)["accuracy"]
-    assert always == {"value": 1, "low": 1, "high": 1}
+    assert always["value"] == always["high"] == 1 and 0.2 < always["low"] < 0.3  # of one question
 
 
 def test_no_spelling_of_a_question_word_is_an_answer() -> None:

@@ -16,6 +16,7 @@ from nlpcli.evaluation.bootstrap import (
     group_starts,
     resampled_sums,
     row_groups,
+    wilson,
 )
 
 
@@ -102,3 +103,13 @@ def test_estimate_of_undefined_values() -> None:
     assert estimate(0.5, np.array([])) == {"value": 0.5, "low": None, "high": None}
     kept = estimate(0.5, np.array([0.25, np.nan, 0.25]))
     assert kept == {"value": 0.5, "low": 0.25, "high": 0.25}
+
+
+@pytest.mark.parametrize("right", [0, 30])
+def test_shares_without_a_miss_or_a_hit_are_not_certain(right: int) -> None:
+    share = right / 30
+    found = estimate(share, np.full(50, share), share_of=30)
+    low, high = wilson(right, 30)
+    assert found == {"value": share, "low": low, "high": high} and high - low > 0.1
+    assert estimate(share, np.full(50, share)) == {"value": share, "low": share, "high": share}
+    assert estimate(0.5, np.array([0.4, 0.6]), share_of=30)["high"] < 0.6

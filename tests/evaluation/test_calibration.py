@@ -157,3 +157,20 @@ def test_on_a_thousand_cases() -> None:
     given(ROWS)(many(adaptive.hypothesis.inner_test))()
     cases = st.integers(1, 20), st.integers(6, 8), st.integers(0, 10**6), st.booleans()
     given(*cases)(many(top.hypothesis.inner_test))()
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.1])
+def test_intervals_of_calibration_errors_hold_the_true_one(apart: float) -> None:
+    """Of a model that is sure of itself by ``apart`` too much: noise makes the error seem larger,
+    and resamples make it larger again."""
+    rng, held, sets = np.random.default_rng(3), {"ece": 0, "ece_adaptive": 0}, 100
+    for seed in range(sets):
+        top = rng.uniform(0.6, 0.95, 600)
+        right = rng.random(600) < top - apart
+        found = mean_estimates({}, top, right, resamples=200, seed=seed)
+        for name, interval in found.items():
+            low, value, high = interval["low"], interval["value"], interval["high"]
+            assert low is not None and value is not None and high is not None
+            assert 0 <= low <= value <= high
+            held[name] += low <= apart <= high
+    assert min(held.values()) >= 0.9 * sets

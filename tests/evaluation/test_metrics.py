@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn import metrics as sk
 
 from nlpcli.errors import DataError
+from nlpcli.evaluation.bootstrap import wilson
 from nlpcli.evaluation.metrics import confusion_cells, confusion_estimates, evaluate_single
 
 Case = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.floating[Any]], int]
@@ -164,10 +165,11 @@ def test_log_loss_of_float32_clips_as_sklearn() -> None:
 
 def test_all_wrong_and_single_label() -> None:
     wrong = evaluate((np.array([0, 0, 1]), np.array([1, 2, 2]), np.full((3, 3), 1 / 3), 3))
-    assert wrong["accuracy"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    low, high = wilson(0, 3)
+    assert wrong["accuracy"] == {"value": 0.0, "low": low, "high": high}
     assert wrong["macro_f1"]["value"] == 0.0
     one = evaluate((np.zeros(4, int), np.zeros(4, int), np.ones((4, 1)), 1))
-    assert one["accuracy"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    assert one["accuracy"] == {"value": 1.0, "low": wilson(4, 4)[0], "high": 1.0}
     assert one["mcc"]["value"] == 0.0
     assert one["cohen_kappa"]["value"] is None
     assert one["ece"]["value"] == 0.0

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, fisher_exact
 
+from nlpcli.evaluation.bootstrap import wilson
 from nlpcli.evaluation.slices import (
     column_slices,
     holm,
     length_slices,
     ngram_slices,
     slice_document,
-    wilson,
     worse_by_chance,
 )
 
