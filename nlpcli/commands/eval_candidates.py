@@ -143,13 +143,14 @@ def rendered(candidates: list[Candidate], options: Options) -> tuple[dict[str, A
     if len(candidates) == 1:
         document = measured[0].document
         return document, measured[0].table + cost_lines(document)
-    from nlpcli.runs.comparing import comparison, outcomes_of
+    from nlpcli.runs.comparing import comparison, of_common_rows, outcomes_of
 
     models = [(c.name, c.measured.answered) for c in candidates if c.measured.answered]
-    document = comparison(
-        [name for name, _ in models], [m.document for m in measured], outcomes_of(models),
-        resamples=options["resamples"], seed=options["seed"],
-    )  # fmt: skip
+    outcomes, documents = outcomes_of(models), [m.document for m in measured]
+    drawn = {name: options[name] for name in ("resamples", "seed")}
+    if any(answers.known is not None for _, answers in models):
+        documents = of_common_rows(documents, outcomes, **drawn)
+    document = comparison([name for name, _ in models], documents, outcomes, **drawn)
     return document, comparison_table(document)
 
 

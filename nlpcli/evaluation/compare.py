@@ -32,7 +32,7 @@ from nlpcli.evaluation.bootstrap import (
     row_groups,
 )
 from nlpcli.evaluation.metrics import Cells, LabelCounts, averaged_scores, count_labels
-from nlpcli.evaluation.paired import MOST_GROUPS, Sums, row_spread, sum_difference
+from nlpcli.evaluation.paired import MOST_GROUPS, Sums, mean_sums, row_spread, sum_difference
 
 ALPHA, POWER = 0.05, 0.8
 _STREAM = 80
@@ -55,6 +55,11 @@ class Outcome:
     sums: dict[str, Sums] = field(default_factory=dict)
     decides: str | None = None
     worth: Floats | None = None
+
+    @property
+    def metric(self) -> str:
+        """Which decides."""
+        return self.decides or next(iter(self.scores))
 
     @property
     def rows(self) -> Floats:
@@ -218,6 +223,21 @@ def _difference(first: LabelCounts, second: LabelCounts) -> Floats:
     return out
 
 
+def outcome_estimate(outcome: Outcome, name: str, *, resamples: int, seed: int) -> Estimate:
+    """One of its metrics, with its interval."""
+    metric = outcome.sums.get(name)
+    if metric is None:
+        metric = mean_sums(outcome.scores[name])
+    value, rows = metric.whole(), len(metric.columns)
+    if metric.samples is not None:
+        return estimate(value, metric.samples(resamples, seed))
+    order, starts = row_groups(rows, MOST_GROUPS, generator(seed, _STREAM))
+    columns = metric.columns if order is None else metric.columns[order]
+    grouped = np.add.reduceat(columns, starts, axis=0)
+    drawn = resampled_sums(grouped, affordable(resamples, len(grouped)), generator(seed, _STREAM))
+    return estimate(value, metric.value(drawn), share_of=rows if name in outcome.scores else None)
+
+
 def compare(
     outcomes: Sequence[Outcome], *, resamples: int = 1000, seed: int = 1
 ) -> list[dict[str, Any]]:
@@ -256,7 +276,7 @@ def _pair(first: Outcome, second: Outcome, resamples: int, seed: int) -> dict[st
         if name in second.sums:
             gap, p = sum_difference(metric, second.sums[name], resamples, seed)
             difference[name] = {**gap, "p": p}
-    by = first.decides or next(iter(first.scores))
+    by = first.metric
     gaps = second.rows - first.rows
     spread, less = float(np.sqrt((gaps**2).mean())), False
     if by in first.sums:

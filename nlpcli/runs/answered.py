@@ -110,11 +110,6 @@ def words_answered(task: str, rows: dict[str, Any]) -> Answered:
         return answered_else(
             [()] * len(known), metric="accuracy", scores={"accuracy": right}, known=known
         )
-    from scipy.stats import rankdata
-
-    truth, found = rows["truth"], rows["found"]
-    apart = np.zeros(len(known))
-    apart[known] = np.abs(rankdata(truth[known]) - rankdata(found[known]))
     return answered_else(
-        [()] * len(known), metric="spearman", numbers=(truth, found), worth=-apart, known=known
+        [()] * len(known), metric="spearman", numbers=(rows["truth"], rows["found"]), known=known
     )

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from nlpcli.data.predictions import Predictions
 from nlpcli.errors import DataError, UsageError, shown
-from nlpcli.evaluation.compare import Outcome, compare
+from nlpcli.evaluation.compare import Outcome, compare, outcome_estimate
 from nlpcli.evaluation.paired import Sums, f1_sums, mean_sums, pearson_sums, spearman_sums
 from nlpcli.runs.predictions import label_sets
 
@@ -184,6 +184,8 @@ def _outcome(
         sums |= _number_sums(model.metric, *(numbers[at] for numbers in model.numbers))
     scores = {name: values[at] for name, values in model.scores.items()}
     worth = None if model.worth is None else model.worth[at]
+    if model.metric == "spearman" and model.numbers is not None:
+        worth = _rank_worth(*(numbers[at] for numbers in model.numbers))
     if model.guess is None:
         return Outcome(scores, sums=sums, decides=model.metric, worth=worth)
     guess = ids[model.guess][at]
@@ -200,6 +202,30 @@ def _number_sums(metric: str, truth: F64, found: F64) -> dict[str, Sums]:
     if metric != "spearman":
         sums["mse"] = mean_sums((found - truth) ** 2, less=True)
     return sums
+
+
+def _rank_worth(truth: F64, found: F64) -> F64:
+    """How good numbers are of which only the order counts: less how far each rank is off."""
+    from scipy.stats import rankdata
+
+    return np.asarray(-np.abs(rankdata(truth) - rankdata(found)), dtype=np.float64)
+
+
+def of_common_rows(
+    documents: Sequence[dict[str, Any]], outcomes: Sequence[Outcome], *, resamples: int, seed: int
+) -> list[dict[str, Any]]:
+    """Documents of models that did not answer all rows alike: their metrics, and ``n``, become
+    those of the rows that all have an answer to."""
+    return [
+        {
+            **document, "n": len(outcome.rows),
+            **{
+                name: outcome_estimate(outcome, name, resamples=resamples, seed=seed)
+                for name in (*outcome.scores, *outcome.sums)
+            },
+        }
+        for document, outcome in zip(documents, outcomes, strict=True)
+    ]  # fmt: skip
 
 
 def comparison(

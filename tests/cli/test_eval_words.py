@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -55,10 +56,11 @@ def test_vectors_are_compared_on_what_all_know(fresh: Run, tmp_path: Path) -> No
         done = fresh("eval", "-m", VECTORS, "-m", poor, file, "--json")
         assert (done.code, done.err) == (0, "")
         documents.append(json.loads(done.out))
-        [pair] = documents[-1]["comparisons"]
-        assert pair["n"] == min(model["n"] for model in documents[-1]["models"])
+        [pair], models = documents[-1]["comparisons"], documents[-1]["models"]
+        assert {pair["n"]} == {model["n"] for model in models}  # metrics too are of these rows
+        first, second = (model[pair["metric"]]["value"] for model in models)
+        assert pair["difference"][pair["metric"]]["value"] == pytest.approx(second - first)
     pairs, analogies = (document["comparisons"][0] for document in documents)
-    assert documents[0]["models"][1]["n"] < documents[0]["models"][0]["n"]
     assert (pairs["metric"], pairs["right_or_wrong"]) == ("spearman", False)
     assert pairs["difference"]["spearman"]["low"] < pairs["difference"]["spearman"]["high"]
     assert (analogies["metric"], analogies["n"]) == ("accuracy", 50)
@@ -69,6 +71,29 @@ def test_vectors_are_compared_on_what_all_know(fresh: Run, tmp_path: Path) -> No
     poor.write_text("1 2\nxyzzy 0.5 1\n")
     done = fresh("eval", "-m", VECTORS, "-m", poor, PAIRS)
     assert done.code == 65 and "no row whose words all of them know" in done.err
+
+
+def test_what_one_knows_more_of_does_not_count(fresh: Run, tmp_path: Path) -> None:
+    """The second has the order of all common pairs, and a wild one of the others."""
+    angles = {f"a{i}": 0.0 for i in range(9)} | {f"b{i}": 0.1 * (i + 1) for i in range(9)}
+    others = {"x": 1.5, "y": 0.01, "z": 1.4}
+
+    def written(name: str, held: dict[str, float]) -> Path:
+        lines = [f"{word} {math.cos(a):.6f} {math.sin(a):.6f}" for word, a in held.items()]
+        (tmp_path / name).write_text("\n".join([f"{len(lines)} 2", *lines]) + "\n")
+        return tmp_path / name
+
+    few = written("few.vec", {**angles, "b2": 0.45})
+    more = written("more.vec", {**angles, **others})
+    pairs = [f"a{i}\tb{i}\t{9 - i}" for i in range(9)]
+    pairs += ["x\ty\t10", "y\tz\t9.5", "x\tz\t0"]
+    (tmp_path / "pairs.tsv").write_text("\n".join(pairs) + "\n")
+    done = fresh("eval", "-m", few, "-m", more, tmp_path / "pairs.tsv", "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["best"] == str(more) and found["n"] == 9
+    assert found["models"][1]["spearman"]["value"] == pytest.approx(1.0)
+    assert (found["comparisons"][0]["only_first"], found["comparisons"][0]["only_second"]) == (0, 2)
 
 
 def test_bad_files_and_options(fresh: Run, nlpcli: Run, tmp_path: Path) -> None:
