@@ -13,7 +13,7 @@ from nlpcli.commands.eval_measured import Asked, Measured
 from nlpcli.commands.eval_predictions import measure_file
 from nlpcli.commands.eval_tables import comparison_table, cost_lines
 from nlpcli.commands.opening import check_asked, for_encoders, model_place, open_measurable
-from nlpcli.errors import NegativeAnswer, UsageError
+from nlpcli.errors import NegativeAnswer, UsageError, shown
 from nlpcli.shell.console import Console, RejectFile
 
 Options = dict[str, Any]
@@ -108,6 +108,10 @@ def tell_unknown(candidates: list[Candidate], console: Console) -> None:
         each = ", ".join(f"{name} {seen:,}" for name, seen in counts.items())
         console.warn(f"unknown words: {each}; such a word costs a language model little")
     for candidate in candidates:
+        strange = candidate.measured.document.get("tags_of_no_scheme")
+        if strange:
+            some = ", ".join(shown(tag) for tag in strange[:5])
+            console.warn(f"{candidate.name}: {len(strange)} tags of no scheme count as O: {some}")
         unknown = candidate.measured.document.get("unknown_labels")
         if unknown:
             who = f"{candidate.name}: " if len(candidates) > 1 else ""

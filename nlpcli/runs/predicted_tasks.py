@@ -31,7 +31,7 @@ from nlpcli.runs.judging import (
     judge_spans,
     judge_tags,
 )
-from nlpcli.text.tag_schemes import NONE, converted, detected, scheme_of
+from nlpcli.text.tag_schemes import NONE, OUTSIDE, converted, detected, scheme_of, strangers
 
 SCORE = "score"
 KINDS = (SCORE, ANSWER, SPANS, TAGS)
@@ -205,16 +205,16 @@ def _tags(rows: RowStream, asked: Asked) -> Judged:
     kept = [(*row, line) for row, line in pairs if row[2]]
     labels, found = [row[0] for row in kept], [row[1] for row in kept]
     words = [row[2] for row in kept]
-    scheme = _scheme(labels, found)
+    scheme = NONE
+    strange: set[str] = set()
+    if scheme_of({tag for tags in labels for tag in tags}) != NONE:
+        strange = strangers({tag for tags in found for tag in tags})
+        found = [[OUTSIDE if tag in strange else tag for tag in tags] for tags in found]
+        scheme = detected(found).scheme
     truth = [converted(tags, scheme) for tags in labels]
     lines = [row[3] for row in kept]
     place = _place([" ".join(own) for own in words], lines)
     judged = judge_tags(labels, truth, found, scheme, words, place, asked.drawing)
+    if strange:
+        judged.document["tags_of_no_scheme"] = sorted(strange)
     return _with_columns(judged, asked, lines)
-
-
-def _scheme(truth: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> str:
-    """What the answers follow; none where either does not."""
-    if scheme_of({tag for tags in (*truth, *found) for tag in tags}) == NONE:
-        return NONE
-    return detected(found).scheme

@@ -125,6 +125,11 @@ def scheme_of(labels: Iterable[str]) -> str:
     return "BIOES" if letters & set("ES") else "BIO"
 
 
+def strangers(labels: Iterable[str]) -> set[str]:
+    """Those that are tags of no scheme."""
+    return {label for label in labels if scheme_of([label]) == NONE}
+
+
 def detected(sentences: Iterable[Sequence[str]]) -> Detected:
     """The scheme that the tags of sentences are in; BIO where they do not tell."""
     rows = [tuple(tags) for tags in sentences]

@@ -143,3 +143,17 @@ def test_slices_of_files_of_every_kind(nlpcli: Run, tmp_path: Path, kind: str) -
     assert found == {"left": (9, 1.0), "right": (9, 0.0)}
     wrong = nlpcli(*line[:-3], "sode")
     assert wrong.code == 65 and "sode" in wrong.err
+
+
+def test_a_stray_tag_is_wrong_and_told_of(nlpcli: Run, tmp_path: Path) -> None:
+    head, right = "tokens,tags,predicted_tags\n", "a b,B-X O,B-X O\n" * 9
+    (tmp_path / "clean.csv").write_text(head + right + "a b,B-X O,O O\n")
+    (tmp_path / "stray.csv").write_text(head + right + "a b,B-X O,NONE O\n")
+    files = [word for name in ("clean", "stray") for word in ("--predictions", f"{name}.csv")]
+    files = [str(tmp_path / word) if word.endswith("csv") else word for word in files]
+    done = nlpcli("eval", *files, "--json")
+    assert done.code == 0
+    assert done.err == f"warning: {files[3]}: 1 tags of no scheme count as O: NONE\n"
+    first, second = json.loads(done.out)["models"]
+    assert first["entity_f1"] == second["entity_f1"] and first["entity_f1"]["value"] < 1
+    assert second["tags_of_no_scheme"] == ["NONE"]
