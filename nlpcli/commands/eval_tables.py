@@ -12,6 +12,7 @@ _HEADLINE = (
     "relation_f1", "relation_strict_precision", "relation_strict_recall", "relation_strict_f1",
     "row_accuracy",
     "entity_precision", "entity_recall", "entity_f1", "accuracy", "sentence_accuracy",
+    "coverage", "selective_accuracy",
     "macro_precision", "macro_recall", "macro_f1", "micro_f1", "weighted_f1",
     "balanced_accuracy", "mcc", "cohen_kappa", "top_3_accuracy", "top_5_accuracy", "roc_auc",
     "roc_auc_ovo", "average_precision", "log_loss", "brier", "ece", "ece_adaptive",

@@ -23,6 +23,7 @@ from nlpcli.errors import NegativeAnswer, UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell import ranks as around
 from nlpcli.shell.console import Console, RejectFile
+from nlpcli.shell.machine import keep_products
 
 if TYPE_CHECKING:
     from nlpcli.models.bert_config import BertConfig
@@ -145,6 +146,7 @@ def finetune(
     from nlpcli.training.finetuning_config import FinetuneConfig, usual_lr
 
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
+    keep_products()
     models = Store(opt.store_root(store))
     place = around.place()
     options = among_ranks(with_sources(plain(context.params)), place.size)

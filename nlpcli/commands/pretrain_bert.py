@@ -29,6 +29,7 @@ from nlpcli.errors import CannotCreate, UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell import ranks as around
 from nlpcli.shell.console import Console
+from nlpcli.shell.machine import keep_products
 
 if TYPE_CHECKING:
     pass
@@ -210,6 +211,7 @@ def pretrain_bert(
     from nlpcli.store.store import Store
 
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
+    keep_products()
     models = Store(opt.store_root(store))
     for path in corpus:
         opt.expect_input(path)

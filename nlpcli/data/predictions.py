@@ -130,7 +130,7 @@ def predictions_in(
 ) -> Predictions:
     """The same, of rows that are open."""
     name = probability_column or "predicted_probability"
-    each = {c: at for at, c in enumerate(rows.header) if c.startswith(f"{name}:")}
+    each = {c: rows.column(c) for c in rows.header if c.startswith(f"{name}:")}
     sure = []
     if name in rows.header or (probability_column is not None and not each):
         sure = [rows.column(name)]

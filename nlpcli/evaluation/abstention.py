@@ -7,11 +7,13 @@ the largest probabilities are answered; the curve says how often that is wrong.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nlpcli.evaluation.bootstrap import Estimate
+from nlpcli.evaluation.bootstrap import Estimate, FloatArray, IntArray, wilson
+from nlpcli.evaluation.calibration import mean_estimates
 from nlpcli.evaluation.ranking import Ranked, estimate_of
 
 POINTS = 100
@@ -87,3 +89,29 @@ def risk_coverage(
         )
     ]
     return curve, estimate_of(Ranked(value, moved / n_rows))
+
+
+def _share(hits: int, rows: int) -> Estimate:
+    low, high = wilson(hits, rows)
+    return {"value": hits / rows, "low": low, "high": high}
+
+
+def answered_metrics(
+    true: IntArray, predicted: IntArray, silence: int | None, confidence: FloatArray | None,
+    drawing: dict[str, int],
+) -> dict[str, Any]:  # fmt: skip
+    """Of the rows that have an answer: how many do, how many of these are right, and how well they
+    are calibrated; the others claim nothing."""
+    kept = np.flatnonzero(predicted != silence)
+    right = true[kept] == predicted[kept]
+    sure = np.ones(len(kept)) if confidence is None else confidence[kept]
+    found: dict[str, Any] = {
+        "abstained": len(true) - len(kept), "coverage": _share(len(kept), len(true)),
+        "selective_accuracy": {"value": None, "low": None, "high": None},
+    }  # fmt: skip
+    if len(kept):
+        means = {"selective_accuracy": right.astype(np.float64)}
+        measured = mean_estimates(means, sure, right, **drawing)
+        names = means if confidence is None else measured
+        found |= {name: measured[name] for name in names}
+    return found

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -31,7 +31,13 @@ from nlpcli.evaluation.bootstrap import (
     resampled_sums,
     row_groups,
 )
-from nlpcli.evaluation.metrics import Cells, LabelCounts, averaged_scores, count_labels
+from nlpcli.evaluation.metrics import (
+    Cells,
+    LabelCounts,
+    averaged_scores,
+    count_labels,
+    position_of,
+)
 from nlpcli.evaluation.paired import MOST_GROUPS, Sums, mean_sums, row_spread, sum_difference
 
 ALPHA, POWER = 0.05, 0.8
@@ -46,7 +52,7 @@ class Outcome:
     (B,) label ids, where a row has one label; ids mean the same for all models that are compared.
     sums: metrics of all rows together. decides: the metric by which a model is better, by default
     the first of ``scores``. worth: (B,) how good the answer to each row is, more is better, where
-    that is none of ``scores``.
+    that is none of ``scores``. silence: the label id that stands for no answer, which is no label.
     """
 
     scores: dict[str, Floats]
@@ -55,6 +61,7 @@ class Outcome:
     sums: dict[str, Sums] = field(default_factory=dict)
     decides: str | None = None
     worth: Floats | None = None
+    silence: int | None = None
 
     @property
     def metric(self) -> str:
@@ -134,9 +141,10 @@ class _Joint:
     guesses: NDArray[np.int64]
     counts: Counts
     labels: int
+    silence: int | None
 
 
-def _joint_cells(truth: IntArray, guesses: Sequence[IntArray]) -> _Joint:
+def _joint_cells(truth: IntArray, guesses: Sequence[IntArray], silence: int | None) -> _Joint:
     present = np.unique(np.concatenate([truth, *guesses]))
     columns = [np.searchsorted(present, ids) for ids in (truth, *guesses)]
     code = columns[0].astype(np.int64)
@@ -144,7 +152,9 @@ def _joint_cells(truth: IntArray, guesses: Sequence[IntArray]) -> _Joint:
         code = np.unique(code * len(present) + ids, return_inverse=True)[1].reshape(-1)
     _, first, counts = np.unique(code, return_index=True, return_counts=True)
     kept = np.stack([ids[first] for ids in columns])
-    return _Joint(kept[0], kept[1:], counts.astype(np.int64), len(present))
+    return _Joint(
+        kept[0], kept[1:], counts.astype(np.int64), len(present), position_of(silence, present)
+    )
 
 
 def _summed(drawn: NDArray[Any], key: Counts, size: int) -> NDArray[Any]:
@@ -165,14 +175,16 @@ def _cells_of(joint: _Joint, model: int) -> tuple[Cells, Counts]:
     inverse = inverse.reshape(-1).astype(np.int64)
     counts = np.bincount(inverse, weights=joint.counts).astype(np.int64)
     every = np.arange(joint.labels)
-    return Cells(every, own // joint.labels, own % joint.labels, counts), inverse
+    cells = Cells(every, own // joint.labels, own % joint.labels, counts, joint.silence)
+    return cells, inverse
 
 
 def macro_f1_samples(
-    truth: IntArray, guesses: Sequence[IntArray], resamples: int, seed: int
-) -> tuple[Floats, Floats]:
+    truth: IntArray, guesses: Sequence[IntArray], resamples: int, seed: int,
+    silence: int | None = None,
+) -> tuple[Floats, Floats]:  # fmt: skip
     """Macro F1 of M models on the rows, (M,), and on the same resamples of them, (R, M)."""
-    joint = _joint_cells(truth, guesses)
+    joint = _joint_cells(truth, guesses, silence)
     cells = [_cells_of(joint, model) for model in range(len(guesses))]
 
     def scores(drawn: Counts) -> Floats:
@@ -188,9 +200,12 @@ def macro_f1_samples(
     return scores(joint.counts[None, :])[0], np.concatenate(drawn)
 
 
-def macro_f1_swapped(truth: IntArray, guesses: Sequence[IntArray], swaps: int, seed: int) -> float:
+def macro_f1_swapped(
+    truth: IntArray, guesses: Sequence[IntArray], swaps: int, seed: int,
+    silence: int | None = None,
+) -> float:  # fmt: skip
     """p of two models' difference in macro F1, when each row's answers are swapped by a coin."""
-    joint = _joint_cells(truth, guesses)
+    joint = _joint_cells(truth, guesses, silence)
     cells = [_cells_of(joint, model)[0] for model in (0, 1)]
     start = [count_labels(own, own.counts[None, :]) for own in cells]
     seen = abs(_difference(start[0], start[1])[0])
@@ -210,7 +225,12 @@ def macro_f1_swapped(truth: IntArray, guesses: Sequence[IntArray], swaps: int, s
         ]
         hits = right[1] - right[0]
         pair = [
-            LabelCounts(part.hits + sign * hits, part.truth + 0 * hits, part.guess + sign * guess)
+            replace(
+                part,
+                hits=part.hits + sign * hits,
+                truth=part.truth + 0 * hits,
+                guess=part.guess + sign * guess,
+            )
             for part, sign in zip(start, (1, -1), strict=True)
         ]
         extreme += int((np.abs(_difference(pair[0], pair[1])) >= seen - 1e-12).sum())
@@ -251,14 +271,16 @@ def compare(
     macro = None
     truth, guesses = outcomes[0].truth, [o.guess for o in outcomes if o.guess is not None]
     if truth is not None and len(guesses) == len(outcomes):
-        macro = macro_f1_samples(truth, guesses, resamples, seed)
+        macro = macro_f1_samples(truth, guesses, resamples, seed, outcomes[0].silence)
     found = []
     for i, j in pairs:
         entry = _pair(outcomes[i], outcomes[j], resamples, seed)
         if macro is not None and truth is not None:
             value, drawn = macro
             gap = estimate(float(value[j] - value[i]), drawn[:, j] - drawn[:, i])
-            p = macro_f1_swapped(truth, [guesses[i], guesses[j]], resamples, seed)
+            p = macro_f1_swapped(
+                truth, [guesses[i], guesses[j]], resamples, seed, outcomes[0].silence
+            )
             entry["difference"]["macro_f1"] = {**gap, "p": p}
         found.append({"first": i, "second": j, **entry})
     for entry, p in zip(found, holm([entry["p"] for entry in found]), strict=True):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlpcli.errors import DataError
+from nlpcli.evaluation.abstention import answered_metrics
 from nlpcli.evaluation.bootstrap import (
     BINOMIAL_COST,
     LEVEL,
@@ -43,12 +44,14 @@ class LabelCounts:
     """Counts a label, for one sample (R = 1) or many resamples.
 
     hits, truth, guess: (R, S) float64 for S labels: rows where truth and prediction agree
-    on the label, where it is the truth, where it is the prediction.
+    on the label, where it is the truth, where it is the prediction. silence: which of the S is no
+    label but stands for no answer; None: none of them.
     """
 
     hits: Floats
     truth: Floats
     guess: Floats
+    silence: int | None = None
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,14 @@ class Cells:
     """The distinct (truth, prediction) pairs of a data set, sorted by truth.
 
     labels: (S,) label ids present; truth, guess: (C,) positions in ``labels``;
-    counts: (C,) rows of each pair.
+    counts: (C,) rows of each pair; silence: the position of what stands for no answer.
     """
 
     labels: Counts
     truth: Counts
     guess: Counts
     counts: Counts
+    silence: int | None = None
 
 
 def ratio(above: Floats, below: Floats) -> Floats:
@@ -82,10 +86,13 @@ def label_scores(counts: LabelCounts) -> tuple[Floats, Floats, Floats]:
 def averaged_scores(counts: LabelCounts) -> dict[str, Floats]:
     """Macro and weighted precision, recall and F1, each (R,).
 
-    Macro: over the labels present in truth or prediction of that resample. Weighted: by
-    the number of true rows. Both are 0 where there is nothing to average.
+    Macro: over the labels present in truth or prediction of that resample; no answer is none of
+    them. Weighted: by the number of true rows. Both are 0 where there is nothing to average.
     """
-    present = ((counts.truth + counts.guess) > 0).sum(axis=1).astype(np.float64)
+    seen = (counts.truth + counts.guess) > 0
+    if counts.silence is not None:
+        seen[:, counts.silence] = False
+    present = seen.sum(axis=1).astype(np.float64)
     support = counts.truth.sum(axis=1)
     out: dict[str, Floats] = {}
     for name, score in zip(("precision", "recall", "f1"), label_scores(counts), strict=True):
@@ -127,8 +134,11 @@ def confusion_metrics(counts: LabelCounts) -> dict[str, Floats]:
     }
 
 
-def confusion_cells(true: IntArray, predicted: IntArray, labels: int) -> Cells:
-    """Count the distinct pairs of true and predicted label; both (B,) in [0, labels)."""
+def confusion_cells(
+    true: IntArray, predicted: IntArray, labels: int, *, silence: int | None = None
+) -> Cells:
+    """Count the distinct pairs of true and predicted label; both (B,) in [0, labels). silence: the
+    id that stands for no answer."""
     code = true.astype(np.int64) * labels + predicted
     if labels * labels <= max(1_000_000, len(code)):
         table = np.bincount(code, minlength=labels * labels)
@@ -143,7 +153,14 @@ def confusion_cells(true: IntArray, predicted: IntArray, labels: int) -> Cells:
         truth=np.searchsorted(present, truth),
         guess=np.searchsorted(present, guess),
         counts=counts.astype(np.int64),
+        silence=position_of(silence, present),
     )
+
+
+def position_of(label: int | None, present: Counts) -> int | None:
+    """Where an id stands among the sorted (S,) ones; None where it does not."""
+    found = np.flatnonzero(present == (-1 if label is None else label))
+    return int(found[0]) if len(found) else None
 
 
 def count_labels(cells: Cells, drawn: Counts) -> LabelCounts:
@@ -158,7 +175,7 @@ def count_labels(cells: Cells, drawn: Counts) -> LabelCounts:
     by_guess = cells.guess[order]
     first = np.flatnonzero(np.diff(by_guess, prepend=-1))
     guess[:, by_guess[first]] = np.add.reduceat(drawn[:, order], first, axis=1)
-    return LabelCounts(hits, truth, guess)
+    return LabelCounts(hits, truth, guess, cells.silence)
 
 
 SHARES = ("accuracy", "micro_f1")
@@ -269,15 +286,17 @@ def evaluate_answers(
     *,
     probabilities: FloatArray | None = None,
     confidence: FloatArray | None = None,
+    silence: int | None = None,
     resamples: int = 1000,
     seed: int = 1,
 ) -> dict[str, Any]:
     """The same of answers that need not be the most probable label, nor have probabilities.
 
     true, predicted: (B,) in [0, L), B > 0; probabilities: (B, K) of the first K labels;
-    confidence: (B,) in what was predicted. What cannot be told without them is None.
+    confidence: (B,) in what was predicted; silence: the id of ``names`` that stands for no answer,
+    which is wrong, but no label. What cannot be told without them is None.
     """
-    cells = confusion_cells(true, predicted, len(names))
+    cells = confusion_cells(true, predicted, len(names), silence=silence)
     document: dict[str, Any] = {"n": len(true)}
     document.update(confusion_estimates(cells, resamples, seed))
     nothing = {"value": None, "low": None, "high": None}
@@ -296,7 +315,12 @@ def evaluate_answers(
         document.update(mean_estimates({}, confidence, true == predicted, **drawing))
     document["intervals"] = interval_methods(cells, resamples)
     present = [names[i] for i in cells.labels]
-    document["per_label"] = label_table(count_labels(cells, cells.counts[None, :]), present)
+    table = label_table(count_labels(cells, cells.counts[None, :]), present)
+    document["per_label"] = {
+        name: row for i, (name, row) in enumerate(table.items()) if i != cells.silence
+    }  # fmt: skip
     document["confusion"] = {"labels": present, "matrix": _matrix(cells)}
-    document["unknown_labels"] = [names[i] for i in cells.labels if i >= known]
+    document["unknown_labels"] = [names[i] for i in cells.labels if i >= known and i != silence]
+    if cells.silence is not None:
+        document |= answered_metrics(true, predicted, silence, confidence, drawing)
     return document

@@ -144,7 +144,9 @@ def outcomes_of(models: Sequence[tuple[str, Answered]]) -> list[Outcome]:
     assert truth is not None
     rows = _known_to_all(models)
     pairs = zip(models, placed, strict=True)
-    return _same_tokens([_outcome(model, ids, truth, rows) for (_, model), ids in pairs])
+    outcomes = [_outcome(model, ids, truth, rows) for (_, model), ids in pairs]
+    silence = known.get(("",))  # what a file has where it abstains
+    return _same_tokens([replace(outcome, silence=silence) for outcome in outcomes])
 
 
 def _same_tokens(outcomes: list[Outcome]) -> list[Outcome]:

@@ -209,7 +209,7 @@ class FinetuneRun:
         request, encoder = self._request, self._request.base.encoder
         place = choose_device(request.device)
         precision = choose_precision(request.precision, place)
-        self._threads = set_threads(request.threads, learning=True)
+        self._threads = set_threads(request.threads)
         cutter = self._cutter(answering)
         rows = cutter.rows(parts.train.texts)
         self._tell_cut(rows, answering)

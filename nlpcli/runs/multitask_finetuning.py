@@ -96,7 +96,7 @@ class MultitaskRun(FinetuneRun):
         several = _several(parts)
         place = choose_device(request.device)
         precision = choose_precision(request.precision, place)
-        self._threads = set_threads(request.threads, learning=True)
+        self._threads = set_threads(request.threads)
         rows = self._cut(several, dev=False)
         self._planned(several, rows)
         model = SharedHeads(

@@ -20,7 +20,7 @@ def score_predictions(
 ) -> dict[str, Any]:
     """The contract's document. ``separator``: of several labels in a cell.
 
-    A blank prediction of one label is an abstention, which is counted, and wrong.
+    A blank prediction of one label is an abstention, which is counted, and wrong, but no label.
     """
     if separator is not None:
         return _score_sets(found, separator, resamples, seed)
@@ -29,13 +29,12 @@ def score_predictions(
     position = {name: i for i, name in enumerate(names)}
     true = np.array([position[name] for name in found.truths])[found.true]
     predicted = np.array([position[name] for name in found.answers])[found.predicted]
-    document = evaluate_answers(
-        true, predicted, names, probabilities=found.probabilities,
-        confidence=_confidence(found, predicted), resamples=resamples, seed=seed,
+    # one column for several labels is no distribution
+    whole = None if len(found.labels) == 1 and len(names) > 1 else found.probabilities
+    return evaluate_answers(
+        true, predicted, names, probabilities=whole, confidence=_confidence(found, predicted),
+        silence=position.get(""), resamples=resamples, seed=seed,
     )  # fmt: skip
-    if "" in position:
-        document["abstained"] = int((predicted == position[""]).sum())
-    return document
 
 
 def _confidence(found: Predictions, predicted: Ids) -> npt.NDArray[np.float64] | None:

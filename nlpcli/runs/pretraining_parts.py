@@ -191,7 +191,7 @@ def make_training(
 
     place = choose_device(request.device)
     precision = choose_precision(request.precision, place)
-    set_threads(threads_of_rank(request.threads, ranks.size if ranks else 1), learning=True)
+    set_threads(threads_of_rank(request.threads, ranks.size if ranks else 1))
     prepared = prepare(request, stream, tokenizer)
     _memory(request, prepared, place, precision)
     model = PretrainingBert(prepared.config, span_boundary=request.span_boundary)

@@ -133,7 +133,7 @@ class QuestionRun(FinetuneRun):
         request, encoder, config = self._request, self._request.base.encoder, self._request.config
         place = choose_device(request.device)
         precision = choose_precision(request.precision, place)
-        self._threads = set_threads(request.threads, learning=True)
+        self._threads = set_threads(request.threads)
         cutter = self._question_cutter()
         cut, first, last = self._learnable(cutter, _questions(parts.train))
         rows = cut.windows.rows

@@ -151,7 +151,7 @@ class SpanRun(FinetuneRun):
         request, encoder, config = self._request, self._request.base.encoder, self._request.config
         place = choose_device(request.device)
         precision = choose_precision(request.precision, place)
-        self._threads = set_threads(request.threads, learning=True)
+        self._threads = set_threads(request.threads)
         cutter = self._span_cutter()
         cut = cutter.cut(texts_of(_rows(parts.train)))
         self._tell_rows(cut)

@@ -154,7 +154,7 @@ class TokenRun(FinetuneRun):
         request, encoder = self._request, self._request.base.encoder
         place = choose_device(request.device)
         precision = choose_precision(request.precision, place)
-        self._threads = set_threads(request.threads, learning=True)
+        self._threads = set_threads(request.threads)
         cutter = self._word_cutter()
         words = cutter.rows(_sentences(parts.train))
         self._tell_rows(words)

@@ -8,6 +8,8 @@ import re
 
 CPU_INFO = "/proc/cpuinfo"
 _HEAD = 8192
+_PRODUCTS, _FEW, _MANY = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32", "1024"
+"""Shapes of products for which oneDNN keeps its code."""
 _ZEN4 = re.compile(r"^cpu family\s*: 25$", re.MULTILINE)
 
 
@@ -16,13 +18,22 @@ def prepare() -> None:
     # Idle threads of an operation would turn in circles for milliseconds: on a busy machine that
     # makes training with two threads ten times as slow as with one.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    # Each shape of a product that torch has seen keeps megabytes: with batches of many lengths half
-    # of a process. See training/device.py for the other cache of them.
+    # Each shape of a product that oneDNN has seen keeps megabytes: with batches of many lengths
+    # half of a process.
+    os.environ.setdefault(_PRODUCTS, _FEW)
     os.environ.setdefault("LRU_CACHE_CAPACITY", "16")
     if slow_wide_sort():
         os.environ.setdefault("NPY_DISABLE_CPU_FEATURES", "X86_V4 AVX512_SKX AVX512_ICL")
     # Rows are freed by counting references; looking for cycles in them took a sixth of a run.
     gc.set_threshold(1_000_000, 20, 100)
+
+
+def keep_products() -> None:
+    """To be called before an encoder learns: a step has dozens of shapes of products, which come
+    again in other steps, and each takes half a millisecond to make (benchmarks/LOG.md). oneDNN
+    reads how many it may keep at its first product."""
+    if os.environ.get(_PRODUCTS) == _FEW:
+        os.environ[_PRODUCTS] = _MANY
 
 
 def slow_wide_sort(cpu_info: str = CPU_INFO) -> bool:

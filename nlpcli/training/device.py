@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 
 import torch
@@ -47,23 +46,10 @@ def keep_freed_memory() -> None:
         mallopt(_M_MMAP_THRESHOLD, _MAPPED)
 
 
-PRODUCTS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
-"""Shapes of products for which oneDNN keeps its code; read at the first product of a process."""
-_FEW, _MANY = 32, 1024
-
-
-def keep_products(*, learning: bool) -> None:
-    """How many shapes are kept, unless the environment says so. One takes half a megabyte, and half
-    a millisecond to make: a step of learning has dozens, which come again in other steps, while
-    batches to be answered are each of their own shape (benchmarks/LOG.md)."""
-    os.environ.setdefault(PRODUCTS, str(_MANY if learning else _FEW))
-
-
-def set_threads(count: int | None, *, learning: bool = False) -> int:
-    """Sets torch's threads within an operation, keeps memory that is freed, and shapes of products
-    as ``learning`` an encoder wants it; gives the number of threads in force."""
+def set_threads(count: int | None) -> int:
+    """Sets torch's threads within an operation, and keeps memory that is freed; gives the number
+    in force."""
     keep_freed_memory()
-    keep_products(learning=learning)
     if count is not None:
         torch.set_num_threads(count)
     return torch.get_num_threads()

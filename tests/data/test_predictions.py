@@ -44,9 +44,24 @@ def test_other_columns_and_no_probability(tmp_path: Path) -> None:
     assert document["ece"] == document["log_loss"] == {"value": None, "low": None, "high": None}
     assert (document["abstained"], document["accuracy"]["value"]) == (1, 0.5)
     found = read_predictions(path, RowFormat(), probability_column="sure", **columns)
-    assert score_predictions(found, resamples=10)["ece"]["value"] == pytest.approx(0.375)
+    document = score_predictions(found, resamples=10)
+    assert document["ece"]["value"] == pytest.approx(0.5)  # the other row claims nothing
+    assert document["coverage"]["value"] == 0.5 and document["selective_accuracy"]["value"] == 1.0
+    assert document["macro_f1"]["value"] == 0.5 and set(document["per_label"]) == {"a", "b"}
+    assert document["unknown_labels"] == []
     with pytest.raises(DataError, match="no column shure"):
         read_predictions(path, RowFormat(), probability_column="shure", **columns)
+
+
+def test_a_column_for_each_label_or_none(tmp_path: Path) -> None:
+    """One label's column is no distribution over two; two columns of a name are one too many."""
+    path = written(tmp_path, "label,predicted_label,predicted_probability:a\na,a,0.9\nb,b,0.2\n")
+    document = score_predictions(read_predictions(path, RowFormat()), resamples=10)
+    assert document["brier"]["value"] is None and document["accuracy"]["value"] == 1.0
+    head = "label,predicted_label,predicted_probability:a,predicted_probability:a\n"
+    path = written(tmp_path, head + "a,a,0.9,0.8\n")
+    with pytest.raises(DataError, match="predicted_probability:a"):
+        read_predictions(path, RowFormat())
 
 
 @pytest.mark.parametrize(

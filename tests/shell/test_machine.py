@@ -1,10 +1,12 @@
 import gc
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from nlpcli.shell.machine import prepare, slow_wide_sort
+from nlpcli.shell.machine import keep_products, prepare, slow_wide_sort
 
 INFO = """processor	: 0
 vendor_id	: {vendor}
@@ -35,13 +37,44 @@ def test_a_machine_that_says_nothing(tmp_path: Path) -> None:
     assert not slow_wide_sort(str(tmp_path / "none"))
 
 
-@pytest.mark.parametrize("given", [None, "7"])
-def test_what_is_set_already_stays(monkeypatch: pytest.MonkeyPatch, given: str | None) -> None:
-    """The cache of products is small, unless somebody has said otherwise."""
-    name, before = "LRU_CACHE_CAPACITY", gc.get_threshold()
-    monkeypatch.setattr(os, "environ", {} if given is None else {name: given})
+PRODUCTS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+SHAPES = """
+import torch
+for _ in range(2):
+    for n in range(64, 64 + 60):
+        torch.mm(torch.ones(n, 64, dtype=torch.bfloat16), torch.ones(64, 64, dtype=torch.bfloat16))
+"""
+
+
+@pytest.mark.parametrize(("given", "few", "many"), [(None, "32", "1024"), ("7", "7", "7")])
+def test_what_is_set_already_stays(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, few: str, many: str
+) -> None:
+    """The cache of products is small but for learning, unless somebody has said otherwise."""
+    before = gc.get_threshold()
+    monkeypatch.setattr(os, "environ", {} if given is None else {PRODUCTS: given})
     try:
         prepare()
     finally:
         gc.set_threshold(*before)
-    assert os.environ[name] == (given or "16")
+    assert os.environ[PRODUCTS] == few
+    keep_products()
+    assert os.environ[PRODUCTS] == many
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("learning", "made"), [(True, 60), (False, 120)])
+def test_the_library_heeds_it(learning: bool, made: int) -> None:
+    """Of 60 shapes that come twice, each is made once while learning."""
+    code = "from nlpcli.shell.machine import keep_products, prepare\nprepare()\n"
+    code += ("keep_products()\n" if learning else "") + SHAPES
+    given = {k: v for k, v in os.environ.items() if k != PRODUCTS}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True,
+        env={**given, "ONEDNN_VERBOSE": "profile_create"},
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    products = [line for line in lines if "create:" in line and "matmul" in line]
+    if not products:
+        pytest.skip("this processor has no such products by oneDNN")
+    assert sum("cache_miss" in line for line in products) == made
