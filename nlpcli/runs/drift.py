@@ -27,14 +27,20 @@ def keep_reference(
     labels: list[str], limit: int | None = None,
 ) -> None:  # fmt: skip
     """Writes statistics of ``texts`` [B], which were not learnt from, and their probabilities
-    [B, K] into a draft; nothing where there are too few. ``limit``: bytes of the model."""
+    [B, K] into a draft; nothing where there are too few. ``limit``: bytes of the model.
+
+    ``texts`` may be among ``train``, where a part was learnt from later: words are then known from
+    the others alone, or the model would know more of them than of new ones.
+    """
     from nlpcli.store.reference import write_reference
 
     if len(texts) < FEWEST:
         return
     chosen = _spread(len(texts), MOST_ROWS)
     p = probabilities[chosen]
-    known = KnownWords.of(train[i] for i in _spread(len(train), MOST_TEXTS).tolist())
+    measured = set(texts)
+    others = [text for text in train if text not in measured] or list(train)
+    known = KnownWords.of(others[i] for i in _spread(len(others), MOST_TEXTS).tolist())
     reference = make_reference(
         [texts[i] for i in chosen.tolist()], [labels[i] for i in p.argmax(axis=1).tolist()],
         p.max(axis=1), known,
