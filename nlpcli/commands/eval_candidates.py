@@ -42,7 +42,9 @@ def check_candidates(options: Options) -> None:
         raise UsageError(f"TEST {test}: --predictions hold the truth themselves",
                          hint=f"eval --predictions {files[0]}")  # fmt: skip
     inputs = [*files, *([test] if test is not None else [])]
-    if inputs.count("-") > 1:
+    for name in ("calibration_file", "out_of_scope"):  # each model reads these anew
+        inputs += [options[name]] * max(1, len(models))
+    if sum(str(each) == "-" for each in inputs) > 1:
         raise UsageError("- stands for stdin, which can be read once")
     if options["robustness"] and (len(models) != 1 or files):
         raise UsageError("--robustness: wanted one model")

@@ -79,7 +79,8 @@ def ratio_sums(
 
 def pearson_sums(truth: Floats, found: Floats) -> Sums:
     """Pearson's correlation of two (B,). Models are brought to one scale first, which changes no
-    correlation: else swapped rows would be of two scales."""
+    correlation: else swapped rows would be of two scales. 0 where all answers are alike, so that
+    such a model compares."""
     x, y = _standard(truth), _standard(found)
     return Sums(np.stack([np.ones(len(x)), x, x * x, y, y * y, x * y], axis=1), _correlation)
 
@@ -110,8 +111,11 @@ def _standard(values: Floats) -> Floats:
 def _correlation(sums: Floats) -> Floats:
     n, x, xx, y, yy, xy = sums.T
     with np.errstate(divide="ignore", invalid="ignore"):
-        varies = np.sqrt(np.maximum(xx - x * x / n, 0) * np.maximum(yy - y * y / n, 0))
-        found = np.where(varies > 1e-9 * n, (xy - x * y / n) / varies, np.nan)
+        truth, answers = np.maximum(xx - x * x / n, 0), np.maximum(yy - y * y / n, 0)
+        varies = np.sqrt(truth * answers)
+        found = np.where(varies > 1e-9 * n, (xy - x * y / n) / varies, 0.0)
+    # one answer to everything tells nothing, which 0 means; of one truth nothing can be told
+    found = np.where(truth > 1e-9 * n, found, np.nan)
     return np.asarray(np.clip(found, -1, 1), dtype=np.float64)
 
 

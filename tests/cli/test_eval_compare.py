@@ -98,11 +98,14 @@ def test_refused(nlpcli: Run, tmp_path: Path) -> None:
     file.write_text("label,predicted_label\nbilling,billing\n")
     done = nlpcli("eval", "-m", "reviews", TEST, "--predictions", file, "--no-cost")
     assert done.code == 65 and "1 rows, reviews has 80; wanted the same rows" in done.err
+    two = ["-m", "reviews", "-m", "reviews"]
     for line, said in (
         (["eval"], "missing option --model / -m, or --predictions"),
         (["eval", "-m", "reviews"], "missing argument TEST"),
         (["eval", "--predictions", file, TEST], "hold the truth themselves"),
         (["eval", "-m", "reviews", "-", "--predictions", "-"], "which can be read once"),
+        (["eval", *two, TEST, "--calibration-file", "-"], "which can be read once"),
+        (["eval", "-m", "reviews", "-", "--out-of-scope", "-"], "which can be read once"),
         (["eval", "--predictions", file, "--require-better"], "wanted two or more"),
         (["eval", "-m", "reviews", TEST, "--predicted-column", "x"], "without --predictions"),
         (["eval", "-m", "reviews", "-m", "tags", TEST, "--no-cost"], "wanted models of one kind"),
