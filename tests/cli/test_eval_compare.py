@@ -104,7 +104,7 @@ def test_refused(nlpcli: Run, tmp_path: Path) -> None:
         (["eval", "-m", "reviews"], "missing argument TEST"),
         (["eval", "--predictions", file, TEST], "hold the truth themselves"),
         (["eval", "-m", "reviews", "-", "--predictions", "-"], "which can be read once"),
-        (["eval", *two, TEST, "--calibration-file", "-"], "which can be read once"),
+        (["eval", *two, TEST, "--out-of-scope", "-"], "which can be read once"),
         (["eval", "-m", "reviews", "-", "--out-of-scope", "-"], "which can be read once"),
         (["eval", "--predictions", file, "--require-better"], "wanted two or more"),
         (["eval", "-m", "reviews", TEST, "--predicted-column", "x"], "without --predictions"),
