@@ -53,6 +53,15 @@ def test_the_rows_it_was_measured_on_are_no_drift(nlpcli: Run, tmp_path: Path) -
     assert all(part["psi"] == 0 for part in document["features"].values())
 
 
+def test_rows_that_are_not_selected_count_too(nlpcli: Run, watched: Path, tmp_path: Path) -> None:
+    file, dev = tmp_path / "drift.json", SAMPLES / "reviews_en_test.csv"
+    assert nlpcli("predict", "-m", watched, dev, "--drift", file, "-q").code == 0
+    every = json.loads(file.read_bytes())
+    done = nlpcli("predict", "-m", watched, dev, "--drift", file, "--select", 3, "-q")
+    assert done.code == 0 and len(done.out.splitlines()) == 4
+    assert json.loads(file.read_bytes()) == every and every["rows"] == 80
+
+
 def test_what_has_no_reference_says_so(nlpcli: Run, tmp_path: Path) -> None:
     done = nlpcli("predict", "-m", "reviews", "--fail-on-drift", stdin="text\na\n")
     assert (done.code, done.out) == (2, "")
