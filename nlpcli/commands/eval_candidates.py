@@ -13,7 +13,7 @@ from nlpcli.commands.eval_measured import Asked, Measured
 from nlpcli.commands.eval_predictions import measure_file
 from nlpcli.commands.eval_tables import comparison_table, cost_lines
 from nlpcli.commands.opening import check_asked, for_encoders, model_place, open_measurable
-from nlpcli.errors import NegativeAnswer, UsageError
+from nlpcli.errors import NegativeAnswer, UsageError, shown
 from nlpcli.shell.console import Console, RejectFile
 
 Options = dict[str, Any]
@@ -111,7 +111,7 @@ def tell_unknown(candidates: list[Candidate], console: Console) -> None:
         unknown = candidate.measured.document.get("unknown_labels")
         if unknown:
             who = f"{candidate.name}: " if len(candidates) > 1 else ""
-            some = ", ".join(unknown[:5])
+            some = ", ".join(map(shown, unknown[:5]))
             console.warn(f"{who}{len(unknown)} labels the model does not know: {some}")
 
 

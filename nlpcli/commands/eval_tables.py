@@ -36,9 +36,10 @@ def rows_table(document: dict[str, Any]) -> str:
             lines.append(metric_line(name, metric, width))
     per_label = document.get("per_label", {})
     ranked = sorted(per_label.items(), key=lambda item: (-item[1]["support"], item[0]))
-    width = max([5, *(len(name) for name, _ in ranked[:_LONGEST_TABLE])])
+    listed = [(shown(name), row) for name, row in ranked[:_LONGEST_TABLE]]
+    width = max([5, *(len(name) for name, _ in listed)])
     lines += ["", f"{'label':<{width}}  precision  recall      f1  support"]
-    for name, row in ranked[:_LONGEST_TABLE]:
+    for name, row in listed:
         lines.append(
             f"{name:<{width}}  {row['precision']:9.4f} {row['recall']:7.4f} {row['f1']:7.4f} "
             f"{row['support']:8,}"
