@@ -32,14 +32,19 @@ LEVEL, LEAST = 0.01, 0.1
 """An index of 0.1 is where practice begins to look (Siddiqi 2006, chapter 11)."""
 
 
+def check_drifting(options: dict[str, Any]) -> None:
+    """Raises UsageError for options that mean nothing without --drift."""
+    for name, value in {"fail_on_drift": False, "drift_level": LEVEL}.items():
+        if options["drift"] is None and options[name] != value:
+            raise UsageError(f"--{name.replace('_', '-')}: wanted with --drift FILE.json")
+
+
 def monitor_for(
     options: dict[str, Any], opened: Classifier, store: Path | None, console: Console
 ) -> DriftMonitor | None:
     """What counts the rows, if --drift is there. Raises UsageError, DataError for a model without
     statistics."""
     if options["drift"] is None:
-        if options["fail_on_drift"]:
-            raise UsageError("--fail-on-drift: wanted with --drift FILE.json")
         return None
     from nlpcli.runs.drift import DriftMonitor
     from nlpcli.store.reference import read_reference

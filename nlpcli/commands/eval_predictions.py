@@ -32,7 +32,7 @@ def measure_file(path: str, options: Options, reject: RejectFile) -> tuple[str, 
     from nlpcli.runs.predicted_tasks import kind_of_column, predicted_column
 
     for name in UNUSED:
-        if options[name] and not options["model"]:
+        if options[name] is not None and not options["model"]:
             raise UsageError(f"--{name.replace('_', '-')} has no meaning for --predictions")
     separator = options["label_separator"]
     fmt = row_format(options, label_separator=separator)

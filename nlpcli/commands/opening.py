@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from nlpcli.store.folder import ModelFolder
     from nlpcli.store.language_model import LanguageModel
 
+FOR_SEVERAL = ("threshold", "label_separator")
+"""Options that a classifier heeds which gives any number of labels."""
+
 
 def open_model(model: str, store: Path | None, console: Console) -> ModelFolder:
     """The verified model meant; newer versions that do not verify are warned of.
@@ -249,7 +252,8 @@ def for_encoders(options: dict[str, Any]) -> dict[str, Any]:
 
 def check_asked(opened: object, model: str, context: typer.Context) -> None:
     """Raises UsageError where texts are given for pairs or the other way round, and for what was
-    typed and only an encoder heeds. ``model``: its name in messages."""
+    typed and only an encoder heeds, or a model of several labels. ``model``: its name in messages.
+    """
     refuse_task(opened, model, context)
     if is_answerer(opened):
         return
@@ -260,10 +264,13 @@ def check_asked(opened: object, model: str, context: typer.Context) -> None:
                          hint="--text-column text_a --text-b-column text_b")  # fmt: skip
     if not pair and other is not None:
         raise UsageError(f"--text-b-column {other}: {model} answers single texts")
-    for name in FOR_ENCODERS if pair is None else ():
+    unused = dict.fromkeys(FOR_ENCODERS if pair is None else (), "is no encoder")
+    if getattr(opened, "labels", None) and getattr(opened, "multi_label", None) is False:
+        unused |= dict.fromkeys(FOR_SEVERAL, "gives one label a row")
+    for name, why in unused.items():
         # variables may be meant for other commands
         if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE":
-            raise UsageError(f"--{name}: {model} is no encoder")
+            raise UsageError(f"--{name.replace('_', '-')}: {model} {why}")
 
 
 def _told(path: Path, classifier: Classifier, console: Console) -> Classifier:

@@ -131,6 +131,7 @@ def predict(
         {"--output": output, "--rejects": rejects, "--drift": drift},
     )
     cascading.check_cascading(context.params)
+    drifting.check_drifting(context.params)
     answers = answers_of(context, store, console)
     with ExitStack() as stack:
         drifted = stack.enter_context(drifting.drift_file(answers, context.params))

@@ -38,7 +38,7 @@ def test_slices_and_texts_of_predictions(nlpcli: Run, tmp_path: Path) -> None:
     done = nlpcli("eval", "--predictions", "-", "--slices", stdin="label,predicted_label\na,b\n")
     assert done.code == 65 and "no column text" in done.err
     done = nlpcli("eval", "--predictions", "-", "--slices", stdin="label,predicted_score\n1,2\n")
-    assert done.code == 2 and "has predicted_score, wanted predictions that are" in done.err
+    assert done.code == 2 and "has predicted_score, wanted what is right or wrong" in done.err
 
 
 def test_models_and_predictions_are_compared(nlpcli: Run, tmp_path: Path) -> None:
