@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nlpcli.commands.opening import for_encoders, open_classifier
-from nlpcli.errors import DataError, UsageError
+from nlpcli.errors import DataError, UsageError, shown
 from nlpcli.shell.console import Console
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ def _chosen(
     if len(unknown) == len(set(labels)):
         raise DataError(f"{path}: no label that the models know")
     if unknown:
-        console.warn(f"{path}: labels that the models do not know: {', '.join(unknown[:5])}")
+        some = ", ".join(map(shown, unknown[:5]))
+        console.warn(f"{path}: labels that the models do not know: {some}")
     point = threshold_on(small, encoder, Judged(rows.texts, labels), loss)
     console.say(
         f"cascade, {len(labels):,} dev rows: {options['cascade']} answers "

@@ -148,13 +148,7 @@ def _request(options: dict[str, Any]) -> DoctorRequest:
     min_n, max_n, separator = options["min_n"], options["max_n"], options["label_separator"]
     if min_n > max_n:
         raise UsageError(f"--min-n {min_n} is more than --max-n {max_n}")
-    checks = {str(p.value) for p in options["check"] or Problem}
-    for problem in options["fail_on"] or []:
-        if problem not in checks:
-            raise UsageError(f"--fail-on {problem.value}: not among what --check asks for")
-    for problem in options["check"] or []:
-        if "leak" in problem and options["test"] is None:
-            raise UsageError(f"--check {problem.value} needs rows to compare with", hint="--test")
+    checks = _checks(options)
     if options["top"] is not None and not checks & {"label", "doubtful"}:
         raise UsageError("--top: --check does not ask for labels", hint="--check label")
     return DoctorRequest(
@@ -178,6 +172,27 @@ def _request(options: dict[str, Any]) -> DoctorRequest:
             threads=options["threads"], device=options["device"],
         ),
     )  # fmt: skip
+
+
+def _checks(options: dict[str, Any]) -> set[str]:
+    """What is looked for: of all that is not asked for by name, what can be. Raises UsageError."""
+    without: dict[str, tuple[str, str | None]] = {}
+    if options["test"] is None:
+        for name in ("leak", "near-leak"):
+            without[name] = f"{name} needs rows to compare with", "--test"
+    if options["label_separator"] is not None:
+        why = "with --label-separator a row may have no label"
+        without["unlabelled"] = f"unlabelled: {why}", None
+    for flag in ("check", "fail_on"):
+        for problem in options[flag] or []:
+            if problem.value in without:
+                message, hint = without[problem.value]
+                raise UsageError(f"--{flag.replace('_', '-')} {message}", hint=hint)
+    checks = {str(p.value) for p in options["check"] or Problem} - set(without)
+    for problem in options["fail_on"] or []:
+        if problem.value not in checks:
+            raise UsageError(f"--fail-on {problem.value}: not among what --check asks for")
+    return checks
 
 
 def _opened(stack: ExitStack, output: str, *, as_json: bool) -> BinaryIO | None:
@@ -225,8 +240,13 @@ def _summary(diagnosis: Diagnosis) -> list[str]:
 
 
 def _check(diagnosis: Diagnosis, problems: list[Problem]) -> None:
-    """Raises NegativeAnswer where a problem is there that must not be."""
+    """Raises NegativeAnswer where a problem is there that must not be, or nobody could say."""
     found = diagnosis.document["problems"]
-    there = [f"{p.value}: {found[p.value]:,} rows" for p in problems if found[p.value]]
+    seen = {p.value: found.get(p.value) for p in problems}
+    there = [
+        f"{name}: " + ("labels could not be judged" if rows is None else f"{rows:,} rows")
+        for name, rows in seen.items()
+        if rows != 0
+    ]
     if there:
         raise NegativeAnswer(f"--fail-on {'; '.join(there)}")

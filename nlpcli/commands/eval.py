@@ -24,7 +24,7 @@ from nlpcli.commands.eval_robustness import (
     with_robustness,
 )
 from nlpcli.commands.opening import refuse_same_file
-from nlpcli.commands.reporting import check_report, write_report
+from nlpcli.commands.reporting import write_report
 from nlpcli.errors import NegativeAnswer
 from nlpcli.runs.conditions import Condition, check_metric, parse_condition
 from nlpcli.shell import options as opt
@@ -135,7 +135,6 @@ def evaluate(
     calibrating.check_calibrating(context.params)
     check_candidates(context.params)
     asked = asked_robustness(context.params)
-    check_report(context.params)
     outputs = {"--rejects": rejects, "--write-adversarial": write_adversarial, "--report": report}
     inputs = {"TEST": test, **{f"--model {n}": n for n in model or []}}
     inputs |= {f"--predictions {n}": n for n in predictions or []}

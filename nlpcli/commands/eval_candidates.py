@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from nlpcli.commands.asking import is_answerer
-from nlpcli.commands.eval_kinds import Kind, check_heeded, kind_of
+from nlpcli.commands.eval_kinds import SOME_HEED, Kind, check_heeded, kind_of
 from nlpcli.commands.eval_measured import Asked, Measured
 from nlpcli.commands.eval_predictions import measure_file
 from nlpcli.commands.eval_tables import comparison_table, cost_lines
@@ -50,6 +50,9 @@ def check_candidates(options: Options) -> None:
         raise UsageError("--robustness: wanted one model")
     if options["require_better"] and len(models) + len(files) < 2:
         raise UsageError("--require-better: one model, wanted two or more to compare")
+    sliced = options["slices"] or options["slice_by"]
+    if options["slice_rows"] != SOME_HEED["slice_rows"] and not sliced:
+        raise UsageError(f"--slice-rows {options['slice_rows']}: only with --slices or --slice-by")
     for name in ("predicted_column", "probability_column"):
         if options[name] is not None and not files:
             raise UsageError(f"--{name.replace('_', '-')} has no meaning without --predictions")
@@ -117,7 +120,7 @@ def tell_unknown(candidates: list[Candidate], console: Console) -> None:
         unknown = candidate.measured.document.get("unknown_labels")
         if unknown:
             who = f"{candidate.name}: " if len(candidates) > 1 else ""
-            some = ", ".join(unknown[:5])
+            some = ", ".join(map(shown, unknown[:5]))
             console.warn(f"{who}{len(unknown)} labels the model does not know: {some}")
 
 

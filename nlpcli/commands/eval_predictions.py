@@ -16,7 +16,7 @@ from nlpcli.commands.eval_measured import (
 )
 from nlpcli.commands.eval_tables import rows_table, slices_table
 from nlpcli.commands.regression import number_table
-from nlpcli.errors import UsageError
+from nlpcli.errors import DataError, UsageError
 from nlpcli.shell.console import RejectFile
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def measure_file(path: str, options: Options, reject: RejectFile) -> tuple[str, 
     from nlpcli.runs.predicted_tasks import kind_of_column, predicted_column
 
     for name in UNUSED:
-        if options[name] and not options["model"]:
+        if options[name] is not None and not options["model"]:
             raise UsageError(f"--{name.replace('_', '-')} has no meaning for --predictions")
     separator = options["label_separator"]
     fmt = row_format(options, label_separator=separator)
@@ -111,4 +111,10 @@ def _others(
         tuple(dict.fromkeys(options["slice_by"] or ())),
     )  # fmt: skip
     tables: dict[str, Any] = {"score": number_table, "answer": answer_table}
-    return judged(judge_file(rows, asked), tables.get(kind, rows_table), None, options)
+    try:
+        found = judge_file(rows, asked)
+    except DataError as error:  # of what is measured: it knows no file
+        if error.message.startswith(rows.name):
+            raise
+        raise DataError(f"{rows.name}: {error.message}", hint=error.hint) from None
+    return judged(found, tables.get(kind, rows_table), None, options)

@@ -37,9 +37,10 @@ def rows_table(document: dict[str, Any]) -> str:
             lines.append(metric_line(name, metric, width))
     per_label = document.get("per_label", {})
     ranked = sorted(per_label.items(), key=lambda item: (-item[1]["support"], item[0]))
-    width = max([5, *(len(name) for name, _ in ranked[:_LONGEST_TABLE])])
+    listed = [(shown(name), row) for name, row in ranked[:_LONGEST_TABLE]]
+    width = max([5, *(len(name) for name, _ in listed)])
     lines += ["", f"{'label':<{width}}  precision  recall      f1  support"]
-    for name, row in ranked[:_LONGEST_TABLE]:
+    for name, row in listed:
         lines.append(
             f"{name:<{width}}  {row['precision']:9.4f} {row['recall']:7.4f} {row['f1']:7.4f} "
             f"{row['support']:8,}"
@@ -66,27 +67,27 @@ def slices_table(document: dict[str, Any]) -> str:
     lines = ["", f"{what}: none is worse than the other rows beyond chance"]
     if worse:
         lines = ["", f"{what}: {len(worse):,} worse than the other rows beyond chance"]
-        lines += _slice_lines(worse[:_MOST_SLICES])
+        lines += _slice_lines(worse[:_MOST_SLICES], document["metric"])
     if len(worse) > _MOST_SLICES:
         lines.append(f"… {len(worse) - _MOST_SLICES} more: --json has them all")
     for kind, parts in document["by"].items():
         lines += ["", f"by {kind.removeprefix('column ')}"]
         shown_parts = sorted(parts, key=lambda part: -part["rows"]) if len(parts) > 20 else parts
-        lines += _slice_lines(shown_parts[:20])
+        lines += _slice_lines(shown_parts[:20], document["metric"])
         if len(parts) > 20:
             lines.append(f"… {len(parts) - 20} more: --json has them all")
     return "\n".join(lines) + "\n"
 
 
-def _slice_lines(parts: list[dict[str, Any]]) -> list[str]:
+def _slice_lines(parts: list[dict[str, Any]], metric: str) -> list[str]:
     names = [shown(part["name"], 40) or "(empty)" for part in parts]
     kinds = [part["kind"] for part in parts]
     if len(set(kinds)) > 1 or "ngram" in kinds:
         pairs = zip(names, kinds, strict=True)
         names = [f'"{n}"' if kind == "ngram" else f"{kind}: {n}" for n, kind in pairs]
-    width = max([5, *map(len, names)])
-    return [f"{'slice':<{width}}  accuracy  95 % interval       rows   errors"] + [
-        f"{name:<{width}}  {part['accuracy']['value']:8.4f}  {part['accuracy']['low']:.4f} – "
+    width, size = max([5, *map(len, names)]), len(metric)
+    return [f"{'slice':<{width}}  {metric}  95 % interval       rows   errors"] + [
+        f"{name:<{width}}  {part['accuracy']['value']:{size}.4f}  {part['accuracy']['low']:.4f} – "
         f"{part['accuracy']['high']:.4f}  {part['rows']:7,}  {part['errors']:7,}"
         for name, part in zip(names, parts, strict=True)
     ]

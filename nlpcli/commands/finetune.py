@@ -152,7 +152,7 @@ def finetune(
     options = among_ranks(with_sources(plain(context.params)), place.size)
     opt.expect_input(options["train"])
     options["dev_fraction"] = 0.0 if options["dev"] is not None else dev_fraction
-    refuse_same_file(files_read(options), {"--rejects": rejects, "--output": output})
+    refuse_same_file(files_read(options), {"--rejects": rejects}, model=output)
     chosen = chosen_task(options, console)
     opened = open_encoder(base, store, console)
     pair, usual = text_b_column is not None, TASKS[chosen].length

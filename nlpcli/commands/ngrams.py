@@ -21,7 +21,6 @@ from nlpcli.commands.ngram_options import (
     sorted_by,
 )
 from nlpcli.commands.opening import refuse_same_file
-from nlpcli.errors import UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
 
@@ -126,8 +125,7 @@ def ngrams(
     by = sorted_by(sort, scored=bool(select or collocations))
     outputs = {"--output": output, "--save": save, "--plot": plot, "--rejects": rejects}
     for path in paths:
-        refuse_same_file({"INPUT": path}, outputs)
-    _expect_different(outputs)
+        refuse_same_file({"INPUT": path}, outputs, to_stdout=("--output", "--save", "--plot"))
     reject = RejectFile(rejects, console) if rejects is not None else None
     request = ngram_request(context.params, paths, reject)
     for path in paths:
@@ -167,18 +165,6 @@ def _opened(stack: ExitStack, target: str | Path | None) -> BinaryIO | None:
     from nlpcli.store.atomic import AtomicFile
 
     return stack.enter_context(AtomicFile(Path(target)))
-
-
-def _expect_different(outputs: dict[str, str | Path | None]) -> None:
-    """Raises UsageError where two outputs are one file."""
-    seen: dict[str, str] = {}
-    for option, target in outputs.items():
-        if target is None:
-            continue
-        name = str(target) if str(target) == "-" else str(Path(target).absolute())
-        if name in seen:
-            raise UsageError(f"{option} {target}: the same as {seen[name]}")
-        seen[name] = option
 
 
 def _distinct_names(table: NgramTable, order: Any) -> list[str]:

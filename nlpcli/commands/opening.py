@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from nlpcli.store.encoder import OpenedEncoder
     from nlpcli.store.folder import ModelFolder
     from nlpcli.store.language_model import LanguageModel
+
+FOR_SEVERAL = ("threshold", "label_separator")
+"""Options that a classifier heeds which gives any number of labels."""
 
 
 def open_model(model: str, store: Path | None, console: Console) -> ModelFolder:
@@ -248,7 +252,8 @@ def for_encoders(options: dict[str, Any]) -> dict[str, Any]:
 
 def check_asked(opened: object, model: str, context: typer.Context) -> None:
     """Raises UsageError where texts are given for pairs or the other way round, and for what was
-    typed and only an encoder heeds. ``model``: its name in messages."""
+    typed and only an encoder heeds, or a model of several labels. ``model``: its name in messages.
+    """
     refuse_task(opened, model, context)
     if is_answerer(opened):
         return
@@ -259,10 +264,13 @@ def check_asked(opened: object, model: str, context: typer.Context) -> None:
                          hint="--text-column text_a --text-b-column text_b")  # fmt: skip
     if not pair and other is not None:
         raise UsageError(f"--text-b-column {other}: {model} answers single texts")
-    for name in FOR_ENCODERS if pair is None else ():
+    unused = dict.fromkeys(FOR_ENCODERS if pair is None else (), "is no encoder")
+    if getattr(opened, "labels", None) and getattr(opened, "multi_label", None) is False:
+        unused |= dict.fromkeys(FOR_SEVERAL, "gives one label a row")
+    for name, why in unused.items():
         # variables may be meant for other commands
         if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE":
-            raise UsageError(f"--{name}: {model} is no encoder")
+            raise UsageError(f"--{name.replace('_', '-')}: {model} {why}")
 
 
 def _told(path: Path, classifier: Classifier, console: Console) -> Classifier:
@@ -283,16 +291,33 @@ def long_lines(model: object) -> tuple[str, ...]:
 
 
 def refuse_same_file(
-    inputs: Mapping[str, str | None], outputs: Mapping[str, str | Path | None]
+    inputs: Mapping[str, str | None],
+    outputs: Mapping[str, str | Path | None],
+    *,
+    model: str | None = None,
+    to_stdout: Collection[str] = ("--output",),
 ) -> None:
-    """Raises UsageError when an output is, perhaps by a link, a file that is read."""
-    for option, target in outputs.items():
+    """Raises UsageError when an output is, perhaps by a link, a file that is read or another
+    output, and for a - that is not one of ``to_stdout``. ``model``: what is trained."""
+    files = {option: str(target) for option, target in outputs.items() if target is not None}
+    if model is not None:
+        files["--output"] = model
+    for option, target in files.items():
+        if target == "-" and option not in to_stdout:
+            raise UsageError(f"{option} -: wanted a file, not stdout")
         for what, source in inputs.items():
-            if target is None or source is None or "-" in (source, str(target)):
-                continue
-            try:
-                same = os.path.samefile(source, target)
-            except OSError:
-                continue
-            if same:
+            if source is not None and "-" not in (source, target) and _same(source, target):
                 raise UsageError(f"{option} {target}: the same file as {what}, which is read")
+    if model is not None and not _is_path(model):
+        del files["--output"]  # it lies in the store
+    for one, other in itertools.combinations(files, 2):
+        if _same(files[one], files[other], may_miss=True):
+            raise UsageError(f"{other} {files[other]}: the same file as {one}")
+
+
+def _same(one: str, other: str, *, may_miss: bool = False) -> bool:
+    """Whether two paths are one file; ``may_miss``: perhaps one that is not there yet."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return may_miss and os.path.realpath(one) == os.path.realpath(other)

@@ -131,8 +131,10 @@ def predict(
         {"--output": output, "--rejects": rejects, "--drift": drift},
     )
     cascading.check_cascading(context.params)
+    drifting.check_drifting(context.params)
     answers = answers_of(context, store, console)
     with ExitStack() as stack:
+        drifted = stack.enter_context(drifting.drift_file(answers, context.params))
         reject = RejectFile(rejects, console)
         stream: BinaryIO = sys.stdout.buffer
         if output != "-":
@@ -155,7 +157,7 @@ def predict(
     if isinstance(answers, Vectors):
         answers.warn_of_cut(console)
     tell_long(getattr(answers, "model", None), console)
-    drifting.tell_drift(getattr(answers, "monitor", None), context.params, console)
+    drifting.tell_drift(drifted, context.params, console)
     console.detail(f"{count:,} rows in {time.monotonic() - begun:.2f} s")
 
 

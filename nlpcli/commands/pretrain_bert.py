@@ -215,7 +215,7 @@ def pretrain_bert(
     models = Store(opt.store_root(store))
     for path in corpus:
         opt.expect_input(path)
-        refuse_same_file({"CORPUS": path}, {"--log": log, "--output": output})
+        refuse_same_file({"CORPUS": path}, {"--log": log}, model=output)
     _expect_log(log)
     options: dict[str, Any] = {
         n: v.value if isinstance(v, StrEnum) else v for n, v in context.params.items()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import nlpcli
 from nlpcli.commands.eval_candidates import Candidate
 from nlpcli.commands.opening import model_place
-from nlpcli.errors import UsageError
 from nlpcli.shell.console import Console
 
 if TYPE_CHECKING:
@@ -24,13 +23,6 @@ _OF_THE_RUN = (
 _OF_A_MODEL = (
     "name", "version", "kind", "created", "created_by", "seed", "data", "config", "metrics",
 )  # fmt: skip
-
-
-def check_report(options: Options) -> None:
-    """Raises UsageError where two outputs would be one file."""
-    report, other = options["report"], options["write_adversarial"]
-    if report is not None and other is not None and report.resolve() == other.resolve():
-        raise UsageError(f"--report {report}: the same file as --write-adversarial")
 
 
 def write_report(

@@ -171,7 +171,7 @@ def train_fasttext(
     models = Store(opt.store_root(store))
     if dev is not None and dev_fraction:
         raise UsageError("--dev and --dev-fraction: give one of them")
-    refuse_same_file(files_read(context.params), {"--rejects": rejects, "--output": output})
+    refuse_same_file(files_read(context.params), {"--rejects": rejects}, model=output)
     typed = typed_options(context)
     vectors, options = open_vectors(context.params, models)
     tokenizer, config = configuration(options, typed)

@@ -119,7 +119,7 @@ def train_lm(
     models = Store(opt.store_root(store))
     for path in corpus:
         read = {"CORPUS": path, "--dev": dev}
-        refuse_same_file(read, {"--rejects": rejects, "--output": output})
+        refuse_same_file(read, {"--rejects": rejects}, model=output)
     request = _request(context.params, console)
     draft = models.begin(output, force=force, wait=wait)
     if dry_run:

@@ -216,7 +216,7 @@ function slices() {
   if (!section("slices", found)) return;
   const all = here.metrics.find((metric) => metric[0] === found.metric)?.[1] ?? null;
   const lowest = (parts) => Math.min(...parts.map((part) => part.accuracy.low), all ?? 1);
-  const shown = (parts, kinds) => wide([["slice"], ["accuracy", 1], ["95 % interval (Wilson); dashed: all rows"], ["rows", 1], ["errors", 1]], parts.slice(0, 100).map((part) => {
+  const shown = (parts, kinds) => wide([["slice"], [found.metric, 1], ["95 % interval (Wilson); dashed: all rows"], ["rows", 1], ["errors", 1]], parts.slice(0, 100).map((part) => {
     const { value, low, high } = part.accuracy, name = part.kind === "ngram" ? "“" + part.name + "”" : part.name || "(empty)";
     return [kinds && part.kind !== "ngram" ? part.kind + ": " + name : name, value.toFixed(4), [mark(value, low, high, [lowest(parts), 1], all), " " + low.toFixed(3) + " – " + high.toFixed(3)], whole(part.rows), whole(part.errors)];
   }));

@@ -31,7 +31,7 @@ class Answers:
         label_set: float | None = None,
     ) -> None:
         self.model, self._explain, self.monitor = model, explain, monitor
-        self._label_set = label_set
+        self._label_set, self._seen = label_set, False
         self._labels, self._multi = model.labels, model.multi_label
         self._separator = model.separator or ";"
         self._top_k = min(top_k, len(model.labels))
@@ -61,7 +61,7 @@ class Answers:
 
     def cells(self, texts: list[str], probabilities: npt.NDArray[np.float64]) -> list[list[str]]:
         """The same, of probabilities that are known."""
-        if self.monitor is not None:
+        if self.monitor is not None and not self._seen:
             self.monitor.see(texts, probabilities)
         columns = self._sets(probabilities) if self._multi else self._ranked(probabilities)
         if self._all:
@@ -73,11 +73,16 @@ class Answers:
         return columns
 
     def doubts(self, texts: list[str]) -> npt.NDArray[np.float64]:
-        """How unsure the model is of each text, 0 to 1."""
+        """How unsure the model is of each text, 0 to 1. The monitor sees these, and not again those
+        of them that are then answered."""
         from nlpcli.evaluation.selection import doubt
 
         threshold = self._threshold if self._multi else None
-        return doubt(self.model.probabilities(texts), threshold)
+        probabilities = self.model.probabilities(texts)
+        if self.monitor is not None:
+            self._seen = True
+            self.monitor.see(texts, probabilities)
+        return doubt(probabilities, threshold)
 
     def _reasons(self, texts: list[str], probabilities: npt.NDArray[np.float64]) -> list[str]:
         """JSON lists of n-gram, or of an encoder word, and what it adds to the logit of the most

@@ -38,16 +38,23 @@ class Condition:
         return f"{self.metric} is {value:.6g}, wanted {words[self.sign]} {self.limit:g}"
 
 
-LESS_IS_BETTER = (
-    "perplexity", "perplexity_without_unknown", "bits_per_character", "mse", "rmse", "mae",
-)  # fmt: skip
-"""Of a language model, and of a regression."""
+LESS_IS_BETTER = frozenset({
+    "log_loss", "brier", "ece", "ece_adaptive", "ece_uncalibrated", "aurc", "hamming_loss",
+    "out_of_scope_fpr95", "mse", "rmse", "mae", "perplexity", "perplexity_without_unknown",
+    "bits_per_character", "unknown_share", "zero_probability_share",
+})  # fmt: skip
+"""A test asks of every other metric of a document whether more of it is better."""
+
+
+def less_is_better(metric: str) -> bool:
+    """Whether it is to be small; of a model of several tasks it has its task in front."""
+    return metric.rpartition(".")[2] in LESS_IS_BETTER
 
 
 def parse_condition(text: str, option: str) -> Condition:
     """``=`` means at least. Raises UsageError, also where that would let the worst pass."""
     match = _FORM.fullmatch(text)
-    if match and match[2] == "=" and match[1] in LESS_IS_BETTER:
+    if match and match[2] == "=" and less_is_better(match[1]):
         raise UsageError(
             f"{option} {text!r}: = means at least, and less {match[1]} is better",
             hint=f"{option} '{match[1]}<={match[3]}'",

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.data.unchecked import UncheckedRows, read_unchecked
+from nlpcli.errors import DataError, shown
 from nlpcli.evaluation.duplicates import Duplicates, find_duplicates
 from nlpcli.evaluation.findings import (
     PROBLEMS,
@@ -61,7 +62,8 @@ class DoctorRequest:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The findings, ranked, on these rows, and the document that sums them up."""
+    """The findings, ranked, on these rows, and the document that sums them up. Its ``problems``:
+    those that could be looked for, labels only where they could be judged."""
 
     rows: UncheckedRows
     findings: list[Finding]
@@ -79,6 +81,9 @@ def examine(request: DoctorRequest, console: Reporter, reject: Rejects) -> Diagn
     test = None
     if request.test is not None:
         test = read_unchecked(request.test, request.fmt, on_reject=reject, **columns)
+    for part in (rows, test):
+        if part is not None and not part.texts:
+            raise DataError(f"{part.name}: no rows")
     console.detail(f"{len(rows.texts):,} rows read")
     examination = _Examination(request, rows, test, console)
     findings = examination.run()
@@ -107,7 +112,7 @@ class _Examination:
     def run(self) -> list[Finding]:
         """Everything that is asked for; rows are numbered as in the files, from 0."""
         found, checks = self._plain(), self.request.checks
-        if len(self.kept) and checks - PLAIN:
+        if len(self.kept) and (checks - PLAIN or self.test is not None):
             compared = self._compare()
             mine = compared.among(len(self.kept))
             labels = [self.rows.labels[i] for i in self.kept.tolist()]
@@ -150,7 +155,8 @@ class _Examination:
         if self.test is not None:
             texts += [self.test.texts[i] for i in self.tested.tolist()]
         # folds keep copies together, so near ones are looked for there too
-        near = request.near if request.checks & (NEAR | JUDGED) else None
+        needed = request.checks & (NEAR | JUDGED) or self.test is not None
+        near = request.near if needed else None
         self.console.detail(f"comparing {len(texts):,} texts")
         return find_duplicates(texts, near)
 
@@ -161,14 +167,18 @@ class _Examination:
 
         request, names = self.request, label_names(labels)
         several = request.separator is not None
-        if len(names) < (1 if several else 2):
-            seen = ", ".join(names) or "none"
-            self.console.warn(f"labels are not judged: at least 2 are needed, seen: {seen}")
+        least = 1 if several else 2
+        if len(names) < least:
+            seen = ", ".join(map(shown, names)) or "none"
+            self.console.warn(f"labels are not judged: at least {least} needed, seen: {seen}")
             return []
         texts = [self.rows.texts[i] for i in self.kept.tolist()]
         found = judge(
             texts, labels, names, groups, request.validation, self.console, multi_label=several
         )
+        if not len(found.judged):
+            self.console.warn("labels are not judged: none has rows in two folds")
+            return []
         self.judgement, doubts = found, found.doubts
         problems = {True: "label", False: "doubtful"}
         order = np.concatenate([doubts.order[doubts.errors[doubts.order]],
@@ -192,9 +202,10 @@ class _Examination:
             for name, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         }
         problems = Counter(f.problem for f in findings)
+        looked_for = self.request.checks - (JUDGED if self.judgement is None else set())
         return {
             "rows": len(rows.texts), "skipped_rows": rows.n_skipped,
-            "problems": {p: problems[p] for p in PROBLEMS if p in self.request.checks},
+            "problems": {p: problems[p] for p in PROBLEMS if p in looked_for},
             "labels": per_label,
             "imbalance": max(counts.values()) / min(counts.values()) if counts else None,
             "rare_labels": [name for name, n in counts.items() if n < FEW_ROWS],

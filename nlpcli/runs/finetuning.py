@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nlpcli.errors import DataError
+from nlpcli.errors import DataError, shown
 from nlpcli.models.sequence_head import CLS, Folding
 from nlpcli.runs import interrupts
 from nlpcli.runs.drift import keep_reference
@@ -153,7 +153,7 @@ class FinetuneRun:
         dev: Labelled | None
         names = label_names(train.labels)
         if len(names) < (1 if request.separator is not None else 2):
-            seen = ", ".join(names) or "none"
+            seen = ", ".join(map(shown, names)) or "none"
             raise DataError(f"{request.train}: at least 2 labels are needed, seen: {seen}")
         if request.binary_sigmoid and len(names) != 2:
             raise DataError(f"{request.train}: {len(names)} labels, --binary-sigmoid wants 2")

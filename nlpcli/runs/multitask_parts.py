@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nlpcli.data.labelled import Labelled, read_labelled
 from nlpcli.data.rows import RowFormat, open_rows
 from nlpcli.data.split import label_names
-from nlpcli.errors import DataError
+from nlpcli.errors import DataError, shown
 from nlpcli.models.sequence_head import n_parameters
 from nlpcli.runs.class_weights import read_class_weights
 from nlpcli.runs.finetuning_parts import FinetuneRequest, check_dev_labels
@@ -107,7 +107,7 @@ def _read(request: MultitaskRequest, name: str, reject: Rejects, say: Say) -> Ta
     several = separator is not None and any(len(row) != 1 for row in train.labels)
     names = label_names(train.labels)
     if len(names) < (1 if several else 2):
-        seen = ", ".join(names) or "none"
+        seen = ", ".join(map(shown, names)) or "none"
         raise DataError(f"{path}: at least 2 labels are needed, seen: {seen}")
     dev: Labelled | None
     if name in request.devs:

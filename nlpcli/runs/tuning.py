@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlpcli.errors import NlpcliError, UsageError
 from nlpcli.runs import interrupts
-from nlpcli.runs.conditions import check_metric, metric_names
+from nlpcli.runs.conditions import check_metric, less_is_better, metric_names
 from nlpcli.runs.request import Parts, differences
 from nlpcli.runs.search_space import SEARCHED, Choice, SearchSpace, as_options, with_choice
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from nlpcli.store.states import RunStates
 
 DEV_FRACTION = 0.2
-LOWER_IS_BETTER = ("log_loss", "ece", "brier")
 STATES = "autotune"
 
 
@@ -37,7 +36,7 @@ class Goal:
     @property
     def lower_is_better(self) -> bool:
         """Whether it is to be made small."""
-        return self.metric in LOWER_IS_BETTER
+        return less_is_better(self.metric)
 
     def value(self, document: dict[str, Any]) -> float | None:
         """From a metrics document; None where it is undefined."""

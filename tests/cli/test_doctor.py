@@ -89,7 +89,10 @@ def test_labels_are_judged_and_both_outputs_are_written(fresh: Run, tmp_path: Pa
     [
         (["--check", "leak"], "--check leak needs rows to compare with"),
         (["--check", "blank", "--top", "3"], "--top: --check does not ask for labels"),
-        (["--check", "blank", "--fail-on", "leak"], "--fail-on leak: not among what --check"),
+        (["--fail-on", "leak"], "--fail-on leak needs rows to compare with"),
+        (["--fail-on", "near-leak"], "--fail-on near-leak needs rows to compare with"),
+        (["--check", "blank", "--fail-on", "long"], "--fail-on long: not among what --check"),
+        (["--label-separator", ";", "--fail-on", "unlabelled"], "--fail-on unlabelled: with --la"),
         (["--min-n", "3", "--max-n", "2"], "--min-n 3 is more than --max-n 2"),
     ],
 )
@@ -104,11 +107,34 @@ def test_one_label_and_rows_of_several(fresh: Run, tmp_path: Path) -> None:
     path.write_text("text,label\nsome,a\nother,a\n")
     done = fresh("doctor", path)
     assert (done.code, done.out) == (0, f"{HEADER}\n")
-    assert "warning: labels are not judged: at least 2 are needed, seen: a" in done.err
+    assert "warning: labels are not judged: at least 2 needed, seen: a" in done.err
     done = fresh("doctor", SAMPLES / "tags_en.csv", "--label-column", "labels",
                  "--label-separator", ";", "-q")  # fmt: skip
     assert done.code == 0
     assert {row["problem"] for row in table(done.out)} <= {"label", "doubtful"}
+
+
+def test_what_was_not_looked_for_is_not_said_to_be_absent(fresh: Run, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    for rows, why in (("some,a\nother,a\n", "at least 2 needed"), ("x,a\ny,b\n", "in two folds")):
+        path.write_text(f"text,label\n{rows}")
+        done = fresh("doctor", path, "--json", "--fail-on", "label", "--fail-on", "blank")
+        assert done.code == 1 and why in done.err
+        assert done.err.endswith("error: --fail-on label: labels could not be judged\n")
+        document = json.loads(done.out)
+        assert not {"label", "doubtful", "leak", "near-leak"} & set(document["problems"])
+        assert document["problems"]["unlabelled"] == 0 and document["cross_validation"] is None
+    found = json.loads(
+        fresh("doctor", path, "--test", path, "--check", "blank", "--json", "-q").out
+    )
+    assert (found["problems"], found["test"]["in_train"]) == ({"blank": 0}, 2)
+    for test in ([], ["--test", path]):  # a night's export that failed is no clean file
+        empty = tmp_path / "empty.csv"
+        empty.write_text("text,label\n")
+        done = fresh(
+            "doctor", *([path, "--test", empty] if test else [empty]), "--fail-on", "blank"
+        )
+        assert (done.code, done.out, done.err) == (65, "", f"error: {empty}: no rows\n")
 
 
 def test_select_writes_some_rows_best_first(nlpcli: Run) -> None:

@@ -3,11 +3,12 @@
 import csv
 import io
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from .conftest import SAMPLES, Run
+from .conftest import PROGRAM, SAMPLES, Run
 
 TRAIN = SAMPLES / "reviews_en.csv"
 
@@ -52,6 +53,15 @@ def test_the_rows_it_was_measured_on_are_no_drift(nlpcli: Run, tmp_path: Path) -
     assert all(part["psi"] == 0 for part in document["features"].values())
 
 
+def test_rows_that_are_not_selected_count_too(nlpcli: Run, watched: Path, tmp_path: Path) -> None:
+    file, dev = tmp_path / "drift.json", SAMPLES / "reviews_en_test.csv"
+    assert nlpcli("predict", "-m", watched, dev, "--drift", file, "-q").code == 0
+    every = json.loads(file.read_bytes())
+    done = nlpcli("predict", "-m", watched, dev, "--drift", file, "--select", 3, "-q")
+    assert done.code == 0 and len(done.out.splitlines()) == 4
+    assert json.loads(file.read_bytes()) == every and every["rows"] == 80
+
+
 def test_what_has_no_reference_says_so(nlpcli: Run, tmp_path: Path) -> None:
     done = nlpcli("predict", "-m", "reviews", "--fail-on-drift", stdin="text\na\n")
     assert (done.code, done.out) == (2, "")
@@ -64,6 +74,53 @@ def test_what_has_no_reference_says_so(nlpcli: Run, tmp_path: Path) -> None:
     assert (done.code, done.out) == (65, "")
     assert "no statistics of the rows" in done.err
     assert not (tmp_path / "x.json").exists()
+
+
+def test_a_file_that_cannot_be_made_is_told_before_any_work(
+    nlpcli: Run, watched: Path, tmp_path: Path
+) -> None:
+    out, rows = tmp_path / "out.csv", "text\na\n"
+    line = ("predict", "-m", watched, "-o", out, "--drift")
+    done = nlpcli(*line, tmp_path / "none" / "d.json", stdin=rows)
+    assert (done.code, done.out, out.exists()) == (73, "", False)
+    file = tmp_path / "drift.json"
+    file.write_text("old")
+    done = nlpcli(*line, file, stdin="text\n\0\n")
+    assert (done.code, out.exists(), file.read_text()) == (65, False, "old")
+    if Path("/dev/full").exists():  # a full disk behind stdout is not one behind the other file
+        model = f"{PROGRAM} predict -m {watched} --drift {file} {SAMPLES}/new_messages.csv"
+        full = subprocess.run(f"{model} > /dev/full", shell=True, capture_output=True, text=True)
+        assert (full.returncode, file.read_text()) == (74, "old")
+        assert full.stderr == "error: output: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        ("predict", "-m", "reviews", "-", "-o", "x", "--drift", "./x"),
+        ("predict", "-m", "reviews", "-", "-o", "x", "--rejects", "x"),
+        ("doctor", "-", "-o", "x", "--rejects", "link"),
+        ("eval", "-m", "reviews", "-", "--report", "x", "--rejects", "x"),
+        ("train-fasttext", "-", "-o", "./x", "--rejects", "x"),
+    ],
+)
+def test_two_outputs_are_not_one_file(
+    nlpcli: Run, tmp_path: Path, outputs: tuple[str, ...]
+) -> None:
+    place = tmp_path / "x"
+    (tmp_path / "link").symlink_to(place)
+    places = {"x": place, "./x": f"{tmp_path}/./x", "link": tmp_path / "link"}
+    done = nlpcli(*(places.get(word, word) for word in outputs), stdin="text,label\na,b\n")
+    assert (done.code, done.out, done.err.count("\n"), place.exists()) == (2, "", 1, False)
+    assert ": the same file as --" in done.err
+
+
+def test_a_name_of_the_store_is_no_file(fresh: Run) -> None:
+    line = ("train-fasttext", TRAIN, "-o", "x", "--rejects", "x", "--epochs", 1, "-q")
+    assert fresh(*line).code == 0
+    done = fresh("eval", "-m", "x", TRAIN, "--report", "-")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "error: --report -: wanted a file, not stdout\n"
 
 
 def test_a_fine_tuned_encoder_keeps_a_reference_too(

@@ -38,7 +38,22 @@ def test_slices_and_texts_of_predictions(nlpcli: Run, tmp_path: Path) -> None:
     done = nlpcli("eval", "--predictions", "-", "--slices", stdin="label,predicted_label\na,b\n")
     assert done.code == 65 and "no column text" in done.err
     done = nlpcli("eval", "--predictions", "-", "--slices", stdin="label,predicted_score\n1,2\n")
-    assert done.code == 2 and "has predicted_score, wanted what is right" in done.err
+    assert done.code == 2 and "has predicted_score, wanted what is right or wrong" in done.err
+
+
+def test_what_is_right_in_a_slice_is_said(fresh: Run, tmp_path: Path) -> None:
+    rows = "tokens,tags,predicted_tags,side\n" + "Ann saw,B-PER O,B-PER O,a\n" * 3
+    file = tmp_path / "tags.csv"
+    file.write_text(rows + "Ann saw,B-PER O,O O,b\n" * 3)
+    done = fresh("eval", "--predictions", file, "--slice-by", "side", "--slice-rows", 3)
+    assert done.code == 0, done.err
+    table = done.out[done.out.index("by side") :].splitlines()
+    assert table[1] == "slice  sentence_accuracy  95 % interval       rows   errors"
+    assert table[2].startswith("a                 1.0000  0.")
+    file.write_text('tokens,tags,predicted_tags\n"","",""\n')
+    done = fresh("eval", "--predictions", file)
+    assert (done.code, done.out) == (65, "")
+    assert done.err == f"error: {file}: no sentences to evaluate: 0, wanted at least 1\n"
 
 
 def test_models_and_predictions_are_compared(nlpcli: Run, tmp_path: Path) -> None:

@@ -71,6 +71,16 @@ def test_gates_and_unknown_labels(nlpcli: Run, tmp_path: Path) -> None:
     assert nlpcli("eval", "-m", "reviews", path).code == 65
 
 
+def test_labels_cannot_write_to_the_terminal(nlpcli: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text('text,label\nrefund me,billing\nwhat,"a\nb"\nwhy,c\x1b[31m\n')
+    done = nlpcli("eval", "-m", "reviews", path)  # which looks for escape codes itself
+    assert done.code == 0
+    assert "labels the model does not know: a\\nb, c\\x1b[31m\n" in done.err
+    labels = [line.split()[0] for line in done.out.splitlines()[-3:]]
+    assert labels == ["a\\nb", "billing", "c\\x1b[31m"]
+
+
 def test_models(nlpcli: Run, fresh: Run) -> None:
     listing = nlpcli("models", "list")
     assert "reviews@1" in listing.out

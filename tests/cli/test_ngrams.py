@@ -79,7 +79,7 @@ def test_formats_of_output_agree(fresh: Run) -> None:
         (["--collocations", "pmi", "--select", "chi2"], "--collocations and --select"),
         (["--sort", "score"], "--sort score: there is none"),
         (["--level", "char", "--save", "f.csv"], "--save: characters across words"),
-        (["--save", "same.csv", "-o", "same.csv"], "--save same.csv: the same as --output"),
+        (["--save", "same.csv", "-o", "same.csv"], "--save same.csv: the same file as --output"),
         (["--memory", "1M"], "--memory 1M: wanted 100M or more"),
         (["--save", str(TRAIN)], f"--save {TRAIN}: the same file as INPUT"),
     ],

@@ -19,6 +19,23 @@ def rows(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline="")))
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (["predict", "-m", "reviews", "--threshold", 0], "--threshold: reviews gives one label"),
+        (["predict", "-m", "reviews", "--drift-level", 0.1], "--drift-level: wanted with --drift"),
+        (["eval", "-m", "reviews", "-", "--threshold", 0.5], "--threshold: reviews gives one"),
+        (["eval", "-m", "reviews", "-", "--label-separator", ";"], "--label-separator: reviews gi"),
+        (["eval", "-m", "reviews", "-", "--slice-rows", 5], "--slice-rows 5: only with --slices"),
+        (["eval", "--predictions", "-", "--threshold", 0], "--threshold has no meaning for --pre"),
+    ],
+)
+def test_options_without_a_meaning_are_refused(nlpcli: Run, line: list[object], said: str) -> None:
+    done = nlpcli(*line, stdin="text,label,predicted_label\na,b,b\n")
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert done.err.startswith(f"error: {said}")
+
+
 def test_every_row_is_answered_in_order_with_its_columns_unchanged(nlpcli: Run) -> None:
     done = nlpcli("predict", "-m", "reviews", NEW)
     assert (done.code, done.err) == (0, "")

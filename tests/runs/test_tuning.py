@@ -22,6 +22,7 @@ def test_values_of_metrics() -> None:
     assert Goal("log_loss").value(document) == 2.0
     assert Goal("mcc").value(document) is None
     assert Goal("log_loss").lower_is_better and not Goal("mcc").lower_is_better
+    assert Goal("hamming_loss").lower_is_better
     assert Goal("f1", "a").value(document) == 0.25
     assert Goal("f1", "b").value(document) == 0.0
 
