@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from nlpcli.batching.framing import Rows
 from nlpcli.data.labelled import Labelled
 from nlpcli.data.rows import RowFormat
-from nlpcli.errors import Unavailable
+from nlpcli.errors import DataError, Unavailable
 from nlpcli.runs import encoder_planning
 from nlpcli.runs.finetuning_parts import FinetuneRequest, make_plan
 from nlpcli.runs.request import Parts
@@ -41,9 +42,9 @@ def labelled(n: int) -> Labelled:
     return Labelled(["a"] * n, [("x",)] * n, None, list(range(n)), "", n, 0, 0, 0)
 
 
-def planned(of: FinetuneRequest) -> dict[str, Any]:
-    """For 10 rows that are read as 12, and 5 dev rows."""
-    parts = Parts(labelled(10), labelled(5), "dev", ["x", "y"], None)
+def planned(of: FinetuneRequest, parts: Parts | None = None) -> dict[str, Any]:
+    """For rows that are read as 12: 10 of them, and 5 dev rows, unless others are given."""
+    parts = parts or Parts(labelled(10), labelled(5), "dev", ["x", "y"], None)
     bounds = np.arange(0, PIECES + 1, PIECES // N_READ)
     rows = Rows(np.zeros(PIECES, np.int32), bounds, np.full(N_READ, 5), 0)
     return make_plan(of, parts, n_cut=0, read=[rows])
@@ -66,3 +67,14 @@ def test_features_that_are_kept_are_counted(monkeypatch: pytest.MonkeyPatch) -> 
     assert planned(request())["memory_bytes"] == plain["memory_bytes"]
     with pytest.raises(Unavailable, match="GB more memory"):
         planned(request(freeze="all"))
+
+
+@pytest.mark.parametrize("kind", [FinetuneRequest, TokenRequest])
+def test_what_needs_dev_rows_is_refused_without_any(kind: type[FinetuneRequest]) -> None:
+    parts = Parts(labelled(2), None, "none", ["x", "y"], None)
+    assert planned(request(kind), parts)["dev_rows"] == 0
+    for option, more in (("--publish-if", {"gate": [None]}), ("--patience", {"patience": 1})):
+        asked = replace(request(kind), **more)
+        assert planned(asked)["dev_rows"] == 5
+        with pytest.raises(DataError, match=f"{option} needs rows .*0.1 of 2 set none apart"):
+            planned(asked, parts)
