@@ -69,6 +69,12 @@ class SpanRequest(FinetuneRequest):
             "decoding": self.decoding, "negatives": self.negatives, "identify": self.identify,
         }  # fmt: skip
 
+    def lack_for(self, metric: str, parts: Parts) -> str | None:
+        """There may be no relations."""
+        if metric.startswith("relation") and not self.n_relations:
+            return "no relations in the training rows"
+        return None
+
     def n_head_parameters(self, n_labels: int) -> int:
         """Numbers of what stands above the encoder, less its pooler, which is not used."""
         hidden = self.base.encoder.config.hidden

@@ -257,6 +257,8 @@ LINES = {
         (None, ["--class-weight", "none.csv"], 66, "none.csv"),
         (None, ["--patience", "1", "--dev-fraction", "0"], 2, "--patience needs rows"),
         (None, ["--publish-if", "mcc>0", "--dev-fraction", "0"], 2, "--publish-if needs rows"),
+        (None, ["--patience", "1", "--dev-fraction", "0", "--label-separator", ";"], 2,
+         "--patience needs rows"),
         (None, ["--device", "tpu"], 2, "--device tpu"),
     ],
 )  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,13 @@ from nlpcli.batching.framing import Rows
 from nlpcli.data.labelled import Labelled
 from nlpcli.data.rows import RowFormat
 from nlpcli.errors import DataError, Unavailable
+from nlpcli.models.span_config import SpanConfig
 from nlpcli.runs import encoder_planning
+from nlpcli.runs.conditions import parse_condition
 from nlpcli.runs.finetuning_parts import FinetuneRequest, make_plan
+from nlpcli.runs.multitask_parts import MultitaskRequest, SeveralParts, TaskRows
 from nlpcli.runs.request import Parts
+from nlpcli.runs.span_finetuning import SpanRequest
 from nlpcli.runs.token_finetuning import TokenRequest
 from nlpcli.store.encoder import OpenedEncoder
 from nlpcli.training import frozen_features
@@ -26,7 +32,9 @@ from .encoders import tiny_encoder
 N_READ, PIECES, HIDDEN = 12, 60, 32
 
 
-def request(kind: type[FinetuneRequest] = FinetuneRequest, **config: Any) -> FinetuneRequest:
+def request(
+    kind: Callable[..., FinetuneRequest] = FinetuneRequest, **config: Any
+) -> FinetuneRequest:
     names = ("text_column", "text_b_column", "label_column", "weight_column", "label_separator")
     return kind(
         output="m", train="t.csv", dev=None, dev_fraction=0.1, fmt=RowFormat(),
@@ -78,3 +86,31 @@ def test_what_needs_dev_rows_is_refused_without_any(kind: type[FinetuneRequest])
         assert planned(asked)["dev_rows"] == 5
         with pytest.raises(DataError, match=f"{option} needs rows .*0.1 of 2 set none apart"):
             planned(asked, parts)
+
+
+def test_metrics_that_there_will_not_be_are_refused() -> None:
+    spans = replace(request(partial(SpanRequest, spans=SpanConfig())), gate=gate("relation_f1>=0"))
+    with pytest.raises(DataError, match=r"relation_f1>=0.0: no relations in the training rows"):
+        planned(spans)
+    assert planned(replace(spans, n_relations=1)) and planned(
+        replace(spans, gate=gate("span_f1>0"))
+    )
+    one, several = (
+        TaskRows(Parts(labelled(5), dev, "dev", ["x", "y"], None), False, several=several)
+        for dev, several in ((None, False), (labelled(5), True))
+    )
+    parts = SeveralParts(
+        labelled(10), labelled(5), "dev", ["x", "y"], None, tasks={"a": one, "b": several}
+    )
+    tasks = request(partial(MultitaskRequest, tasks={"a": "a", "b": "b"}, devs={}, sampling="even"))
+    for asked, said in (
+        ("a.accuracy>=0", "no dev rows of a, wanted --dev a=FILE"),
+        ("b.accuracy>=0", "no metric accuracy of b, whose rows have any number of labels"),
+    ):
+        with pytest.raises(DataError, match=said):
+            planned(replace(tasks, gate=gate(asked)), parts)
+    assert planned(replace(tasks, gate=[*gate("b.micro_f1>0"), *gate("mean_score>0")]), parts)
+
+
+def gate(text: str) -> list[Any]:
+    return [parse_condition(text, "--publish-if")]
