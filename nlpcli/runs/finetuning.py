@@ -292,11 +292,14 @@ class FinetuneRun:
 
     def _refused(self, stored: StoredClassifier, parts: Parts, report: dict[str, Any]) -> list[str]:
         """Why the model is not to be served."""
-        rival = None
+        rival, several = None, stored.answering.separator is not None
         if None in self._request.gate:
             assert parts.dev is not None
-            rival = rival_metrics(self._store, self._request.output, parts.dev, self._console)
-        better = ("macro_f1" if stored.answering.separator is None else "micro_f1", ">")
+            rival = rival_metrics(
+                self._store, self._request.output, parts.dev, self._console, several=several,
+                pair=stored.answering.pair,
+            )  # fmt: skip
+        better = ("micro_f1" if several else "macro_f1", ">")
         return gate_failures(self._request.gate, report["metrics"], better, rival)
 
     def _write(
