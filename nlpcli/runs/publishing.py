@@ -78,10 +78,12 @@ def version_in_use(store: Store, output: str, console: Reporter) -> ModelFolder 
 
 def rival_metrics(
     store: Store, output: str, dev: Labelled, console: Reporter, *, several: bool,
-    pair: bool = False,
+    pair: bool = False, **computing: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """Metrics of the classifier in use on these rows; none when there is none to be used, or it is
-    not asked about texts (or ``pair``s) with one label (or ``several``) as they are."""
+    not asked about texts (or ``pair``s) with one label (or ``several``) as they are.
+    ``computing`` as ``open_answering``.
+    """
     from nlpcli.runs.answering import open_answering
     from nlpcli.runs.scoring import plain_metrics, score
 
@@ -89,8 +91,8 @@ def rival_metrics(
     if folder is None:
         return {}
     try:
-        model = open_answering(folder, pair=pair)
-    except DataError as error:  # training is over: no reason to lose what it gave
+        model = open_answering(folder, pair=pair, **computing)
+    except NlpcliError as error:  # training is over: no reason to lose what it gave
         console.warn(f"--publish-if better: {error.message}")
         return {}
     if (model.multi_label, bool(getattr(model, "pair", False))) != (several, pair):

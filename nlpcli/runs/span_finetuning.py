@@ -268,7 +268,8 @@ class SpanRun(FinetuneRun):
         stored = StoredSpans(encoder, parts.names, self._request.spans, spanning, head)
         report |= {"metrics": {}, "decoding": self._decoding}
         if parts.dev is not None:
-            report["metrics"] = self._metrics(SpanFinder(stored), _rows(parts.dev))
+            finder = SpanFinder(stored, **self._computing)
+            report["metrics"] = self._metrics(finder, _rows(parts.dev))
         return stored
 
     def _metrics(self, finder: SpanFinder, dev: Spanned) -> dict[str, float | None]:
@@ -289,7 +290,7 @@ class SpanRun(FinetuneRun):
         if folder is None:
             return {}
         try:
-            finder = SpanFinder(read_span_model(folder))
+            finder = SpanFinder(read_span_model(folder), **self._computing)
         except DataError as error:  # training is over: no reason to lose what it gave
             self._console.warn(f"--publish-if better: {error.message}")
             return {}

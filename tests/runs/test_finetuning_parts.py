@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from nlpcli.batching.framing import Rows
 from nlpcli.data.labelled import Labelled
 from nlpcli.data.rows import RowFormat
+from nlpcli.data.spanned import Spanned
 from nlpcli.errors import DataError, Unavailable
 from nlpcli.models.span_config import SpanConfig
 from nlpcli.runs import encoder_planning
@@ -21,8 +23,8 @@ from nlpcli.runs.conditions import parse_condition
 from nlpcli.runs.finetuning_parts import FinetuneRequest, make_plan
 from nlpcli.runs.multitask_parts import MultitaskRequest, SeveralParts, TaskRows
 from nlpcli.runs.request import Parts
-from nlpcli.runs.span_finetuning import SpanRequest
-from nlpcli.runs.token_finetuning import TokenRequest
+from nlpcli.runs.span_finetuning import SpanRequest, SpanRun
+from nlpcli.runs.token_finetuning import TokenRequest, TokenRun
 from nlpcli.store.encoder import OpenedEncoder
 from nlpcli.training import frozen_features
 from nlpcli.training.finetuning_config import FinetuneConfig
@@ -114,3 +116,30 @@ def test_metrics_that_there_will_not_be_are_refused() -> None:
 
 def gate(text: str) -> list[Any]:
     return [parse_condition(text, "--publish-if")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "run", "model", "reader"),
+    [
+        (TokenRequest, TokenRun, "TokenTagger", "token_tagger.read_token_tagger"),
+        (partial(SpanRequest, spans=SpanConfig()), SpanRun, "SpanFinder",
+         "span_model.read_span_model"),
+    ],
+)  # fmt: skip
+def test_a_model_and_its_rival_are_measured_as_it_was_learnt(
+    monkeypatch: pytest.MonkeyPatch, kind: Any, run: Any, model: str, reader: str
+) -> None:
+    computed: list[dict[str, Any]] = []
+    monkeypatch.setattr(f"nlpcli.store.{reader}", lambda folder: None)
+    monkeypatch.setattr(f"{run.__module__}.version_in_use", lambda *_: "m/1")
+    monkeypatch.setattr(f"{run.__module__}.{model}", lambda _, **how: computed.append(how))
+    monkeypatch.setattr(run, "_metrics", lambda *_: {})
+    made = run(replace(request(kind), threads=1), None, None, None)
+    made._scheme, made._decoding, made._relations = "BIO", "flat", []
+    rows = labelled(2)
+    dev = Spanned(**vars(rows), words=[], spans=[], relations=[], has_relations=False)
+    parts = Parts(rows, dev, "dev", ["x", "y"], None)
+    training: Any = SimpleNamespace(weights=dict)
+    made._measured(training, None, parts, None, {})
+    made._rival(parts)
+    assert computed == [{"device": "cpu", "precision": "fp32", "threads": 1}] * 2

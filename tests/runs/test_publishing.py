@@ -49,8 +49,17 @@ def test_only_a_version_of_the_same_form_is_a_rival(
     for one, other in ((several, pair), (not several, pair), (several, not pair)):
         console: Any = Heard()
         model = InUse(several=one, pair=other)
-        monkeypatch.setattr(answering, "open_answering", lambda *_, model=model, **more: model)
-        found = rival_metrics(store, "m", DEV, console, several=several, pair=pair)
+        how: dict[str, Any] = {}
+
+        def opened(folder: Any, model: Any = model, how: Any = how, **more: Any) -> Any:
+            how |= more
+            return model
+
+        monkeypatch.setattr(answering, "open_answering", opened)
+        found = rival_metrics(
+            store, "m", DEV, console, several=several, pair=pair, precision="fp32"
+        )
+        assert how == {"pair": pair, "precision": "fp32"}
         if (one, other) == (several, pair):
             assert found["macro_f1"] == 1 and not console.warnings
         else:
