@@ -112,16 +112,20 @@ def main() -> NoReturn:
     except Exception as error:  # our bug: one line, the traceback only on demand
         if debug:
             traceback.print_exc()
-        code = _show(
-            _exit(
-                70, f"internal error: {type(error).__name__}: {shown(str(error), 200)}", "--debug"
-            )
-        )
+        code = _show(_unexpected(error))
     _leave(code)
 
 
 def _io_error(message: str) -> NlpcliError:
     return _exit(74, message)
+
+
+def _unexpected(error: Exception) -> NlpcliError:
+    """What ends the program; a GPU that is full, before anything smaller is tried, is no bug."""
+    if isinstance(error, getattr(sys.modules.get("torch"), "OutOfMemoryError", ())):
+        return _exit(69, "out of GPU memory", "--device cpu")
+    said = f"internal error: {type(error).__name__}: {shown(str(error), 200)}"
+    return _exit(70, said, "--debug")
 
 
 def _exit(code: int, message: str, hint: str | None = None) -> NlpcliError:

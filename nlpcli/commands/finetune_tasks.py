@@ -280,9 +280,10 @@ def request_of(task: str, options: Options, config: Any, opened: Any) -> tuple[A
     from nlpcli.runs.publishing import parse_gate
 
     chosen, dev = TASKS[task], options["dev"] or options["devs"]
+    # those of train-fasttext's options that set rows apart by themselves do not here
+    own = {**options, "dev": dev, "autotune": False, "label_separator": None}
     gate = parse_gate(
-        options["publish_if"] or [], lambda: chosen.metrics(options),
-        has_dev=has_dev_part({**options, "dev": dev, "autotune": False}),
+        options["publish_if"] or [], lambda: chosen.metrics(options), has_dev=has_dev_part(own)
     )  # fmt: skip
     given = {
         **{name: options[name] for name in SHARED}, "fmt": row_format(options),

@@ -13,7 +13,7 @@ from typing import Any
 
 from nlpcli.data.labelled import Labelled
 from nlpcli.data.rows import Reject, RowFormat, RowStream, open_rows
-from nlpcli.data.split import holdout_groups
+from nlpcli.data.split import holdout_groups, with_carriers
 from nlpcli.data.squad import ANSWERS, CONTEXT, ID, QUESTION, SQUAD
 from nlpcli.errors import DataError, shown
 
@@ -52,8 +52,10 @@ def split_questions(
     rows: Questions, fraction: float, seed: int
 ) -> tuple[Questions, Questions | None, str]:
     """Questions to learn, questions set apart (None when they are too few), and what is said of
-    them. All questions about a context go the same way: else its text would be known."""
-    kept, held = holdout_groups(rows.contexts, fraction, seed)
+    them. All questions about a context go the same way: else its text would be known. Among those
+    to learn are some with and some without an answer, where the file has both."""
+    found = holdout_groups(rows.contexts, fraction, seed)
+    kept, held = with_carriers(*found, [(bool(each),) for each in rows.labels], rows.contexts)
     if not len(held):
         return rows, None, "none"
     said = f"{fraction:g} of the questions, by context"

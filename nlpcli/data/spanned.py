@@ -17,7 +17,7 @@ from typing import Any
 from nlpcli.data.conll import TAGS, TOKENS
 from nlpcli.data.labelled import Labelled
 from nlpcli.data.rows import Reject, RowFormat, RowStream, open_rows
-from nlpcli.data.split import holdout
+from nlpcli.data.split import holdout, with_carriers
 from nlpcli.data.tagged import (
     CONLL,
     joined_words,
@@ -239,8 +239,15 @@ def cell_of_objects(objects: Sequence[dict[str, Any]]) -> str:
 
 
 def divided(rows: Spanned, fraction: float, seed: int) -> tuple[Spanned, Spanned | None]:
-    """Rows to learn, and rows set apart, None when they are too few; by the first span's label."""
-    kept, held = holdout(rows.labels, fraction, seed)
+    """Rows to learn, and rows set apart, None when they are too few; by the first span's label.
+
+    All labels of spans and of relations are among the rows to learn.
+    """
+    carried = [
+        {*labels, *(("relation", name) for *_, name in related)}
+        for labels, related in zip(rows.labels, rows.relations, strict=True)
+    ]
+    kept, held = with_carriers(*holdout(rows.labels, fraction, seed), carried)
     if not len(held):
         return rows, None
     return chosen(rows, kept.tolist()), chosen(rows, held.tolist())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection, Hashable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -56,3 +57,23 @@ def holdout_groups(
         count = 1 + int(np.searchsorted(reached, fraction * len(groups)))
         held[order[:count]] = True
     return np.flatnonzero(~held[owner]), np.flatnonzero(held[owner])
+
+
+def with_carriers(
+    kept: npt.NDArray[np.int64], held: npt.NDArray[np.int64],
+    carried: Sequence[Collection[Hashable]], groups: Sequence[Hashable] | None = None,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:  # fmt: skip
+    """The parts that a holdout gives, but rows go into the training part where it would lack
+    something that rows have (``carried``, of each row): what is in no training row is not learnt.
+
+    With ``groups`` all rows of one move together.
+    """
+    groups = range(len(carried)) if groups is None else groups
+    known = {each for i in kept.tolist() for each in carried[i]}
+    moved = set()
+    for i in held.tolist():
+        if not known.issuperset(carried[i]):
+            known.update(carried[i])
+            moved.add(groups[i])
+    goes = np.array([groups[i] in moved for i in held.tolist()], bool)
+    return np.sort(np.concatenate([kept, held[goes]])), held[~goes]

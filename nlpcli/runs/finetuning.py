@@ -259,6 +259,14 @@ class FinetuneRun:
         weights = training.weights()
         return weights if self._folding is None else self._folding.weights(weights)
 
+    @property
+    def _computing(self) -> dict[str, Any]:
+        """Where and how, so that rounding decides nothing between this model and another."""
+        request = self._request
+        return {
+            "device": request.device, "precision": request.precision, "threads": request.threads,
+        }  # fmt: skip
+
     def _measured(
         self, training: Finetuning, cutter: Cutter, parts: Parts, answering: Answering,
         report: dict[str, Any],
@@ -292,11 +300,14 @@ class FinetuneRun:
 
     def _refused(self, stored: StoredClassifier, parts: Parts, report: dict[str, Any]) -> list[str]:
         """Why the model is not to be served."""
-        rival = None
+        rival, several = None, stored.answering.separator is not None
         if None in self._request.gate:
             assert parts.dev is not None
-            rival = rival_metrics(self._store, self._request.output, parts.dev, self._console)
-        better = ("macro_f1" if stored.answering.separator is None else "micro_f1", ">")
+            rival = rival_metrics(
+                self._store, self._request.output, parts.dev, self._console, several=several,
+                pair=stored.answering.pair, **self._computing,
+            )  # fmt: skip
+        better = ("micro_f1" if several else "macro_f1", ">")
         return gate_failures(self._request.gate, report["metrics"], better, rival)
 
     def _write(

@@ -112,6 +112,24 @@ class FinetuneRequest:
         unused = hidden * (hidden + 1) if self.pooling != CLS else 0  # of a pooler
         return n_parameters(hidden, n_outputs, self.head) - unused
 
+    def check_gate(self, parts: Parts) -> None:
+        """Raises DataError for a gate, or patience, that the dev rows cannot decide."""
+        asked = "--publish-if" if self.gate else "--patience"
+        if parts.dev is None and (self.gate or self.patience is not None):
+            raise DataError(
+                f"{self.train}: {asked} needs rows to measure on, and {self.dev_fraction:g} of "
+                f"{len(parts.train.texts):,} set none apart",
+                hint="--dev FILE",
+            )
+        for condition in self.gate:
+            lack = None if condition is None else self.lack_for(condition.metric, parts)
+            if lack is not None:
+                raise DataError(f"--publish-if {condition}: {lack}")
+
+    def lack_for(self, metric: str, parts: Parts) -> str | None:
+        """Why rows that are there do not give a metric of the task; None where they do."""
+        return None
+
 
 def digest(record: dict[str, Any]) -> str:
     """Tells a record from others."""
@@ -122,11 +140,13 @@ def make_plan(
     request: FinetuneRequest, parts: Parts, *, n_cut: int, read: Sequence[Rows]
 ) -> dict[str, Any]:
     """Sizes, steps and memory of a run; ``n_cut`` rows are longer than is read. ``read``: the
-    training rows as the model reads them, of one or more tasks. Raises Unavailable."""
+    training rows as the model reads them, of one or more tasks. Raises Unavailable, and DataError
+    for what is to be measured in vain."""
     from nlpcli.training.device import choose_device
     from nlpcli.training.finetuning import MICRO_TOKENS
     from nlpcli.training.precision import choose_precision
 
+    request.check_gate(parts)
     place = choose_device(request.device)
     precision = choose_precision(request.precision, place)
     encoder, config, n_labels = request.base.encoder.config, request.config, len(parts.names)

@@ -55,6 +55,20 @@ class MultitaskRequest(FinetuneRequest):
             "tasks": list(self.tasks),
         }  # fmt: skip
 
+    def lack_for(self, metric: str, parts: Parts) -> str | None:
+        """A task may have no dev rows, and has the metrics of one label a row or of several."""
+        from nlpcli.runs.conditions import metric_names
+
+        name, _, plain = metric.partition(".")
+        task = parts.tasks.get(name) if isinstance(parts, SeveralParts) else None
+        if task is None:
+            return None
+        if task.parts.dev is None:
+            return f"no dev rows of {name}, wanted --dev {name}=FILE"
+        if plain not in metric_names(task.several):
+            return f"no metric {plain} of {name}, whose rows have {_count(several=task.several)}"
+        return None
+
     def n_head_parameters(self, n_labels: int) -> int:
         """Numbers of all heads, which have so many labels together."""
         hidden = self.base.encoder.config.hidden
@@ -142,6 +156,10 @@ def _check_count(dev: Labelled, source: str, name: str, *, several: bool) -> Non
             raise DataError(
                 f"{source} line {line}: {len(labels)} labels, and each training row of {name} has 1"
             )
+
+
+def _count(*, several: bool) -> str:
+    return "any number of labels" if several else "1 label"
 
 
 def _joined(tasks: dict[str, Labelled], *, or_none: bool = False) -> Any:

@@ -76,8 +76,14 @@ def version_in_use(store: Store, output: str, console: Reporter) -> ModelFolder 
     return folder
 
 
-def rival_metrics(store: Store, output: str, dev: Labelled, console: Reporter) -> dict[str, Any]:
-    """Metrics of the classifier in use on these rows; none when there is none to be used."""
+def rival_metrics(
+    store: Store, output: str, dev: Labelled, console: Reporter, *, several: bool,
+    pair: bool = False, **computing: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """Metrics of the classifier in use on these rows; none when there is none to be used, or it is
+    not asked about texts (or ``pair``s) with one label (or ``several``) as they are.
+    ``computing`` as ``open_answering``.
+    """
     from nlpcli.runs.answering import open_answering
     from nlpcli.runs.scoring import plain_metrics, score
 
@@ -85,9 +91,16 @@ def rival_metrics(store: Store, output: str, dev: Labelled, console: Reporter) -
     if folder is None:
         return {}
     try:
-        model = open_answering(folder)
-    except DataError as error:  # training is over: no reason to lose what it gave
+        model = open_answering(folder, pair=pair, **computing)
+    except NlpcliError as error:  # training is over: no reason to lose what it gave
         console.warn(f"--publish-if better: {error.message}")
+        return {}
+    if (model.multi_label, bool(getattr(model, "pair", False))) != (several, pair):
+        console.warn(
+            f"--publish-if better: {folder.path} is no rival, it answers "
+            f"{'pairs' if getattr(model, 'pair', False) else 'single texts'} with "
+            f"{'any number of labels' if model.multi_label else 'one label'}"
+        )
         return {}
     return plain_metrics(score(model, model.probabilities(dev.texts), dev.labels, resamples=0))
 

@@ -241,8 +241,7 @@ class QuestionRun(FinetuneRun):
     def _metrics(self, stored: StoredAnswerer, dev: Questions) -> dict[str, float | None]:
         from nlpcli.runs.scoring import plain_metrics
 
-        request = self._request
-        answerer = QuestionAnswerer(stored, device=request.device, precision=request.precision)
+        answerer = QuestionAnswerer(stored, **self._computing)
         return plain_metrics(measured(answerer, dev, resamples=0))
 
     def _rival(self, parts: Parts) -> dict[str, Any]:

@@ -116,14 +116,6 @@ class RegressionRun(FinetuneRun):
         rival = self._rival(parts) if None in self._request.gate else None
         return gate_failures(self._request.gate, report["metrics"], ("pearson", ">"), rival)
 
-    @property
-    def _computing(self) -> dict[str, Any]:
-        """Where and how, so that rounding decides nothing between this model and another."""
-        request = self._request
-        return {
-            "device": request.device, "precision": request.precision, "threads": request.threads,
-        }  # fmt: skip
-
     def _rival(self, parts: Parts) -> dict[str, Any]:
         """Metrics of the regression in use on the same rows; none when there is none."""
         assert parts.dev is not None

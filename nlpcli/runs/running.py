@@ -230,6 +230,9 @@ class TrainingRun:
         rival = None
         if None in self._request.gate:
             assert parts.dev is not None
-            rival = rival_metrics(self._store, self._request.output, parts.dev, self._console)
+            rival = rival_metrics(
+                self._store, self._request.output, parts.dev, self._console,
+                several=outcome.classifier.multi_label,
+            )  # fmt: skip
         better = ("micro_f1" if outcome.classifier.multi_label else "macro_f1", ">")
         return gate_failures(self._request.gate, outcome.report["metrics"], better, rival)

@@ -69,6 +69,12 @@ class SpanRequest(FinetuneRequest):
             "decoding": self.decoding, "negatives": self.negatives, "identify": self.identify,
         }  # fmt: skip
 
+    def lack_for(self, metric: str, parts: Parts) -> str | None:
+        """There may be no relations."""
+        if metric.startswith("relation") and not self.n_relations:
+            return "no relations in the training rows"
+        return None
+
     def n_head_parameters(self, n_labels: int) -> int:
         """Numbers of what stands above the encoder, less its pooler, which is not used."""
         hidden = self.base.encoder.config.hidden
@@ -262,7 +268,8 @@ class SpanRun(FinetuneRun):
         stored = StoredSpans(encoder, parts.names, self._request.spans, spanning, head)
         report |= {"metrics": {}, "decoding": self._decoding}
         if parts.dev is not None:
-            report["metrics"] = self._metrics(SpanFinder(stored), _rows(parts.dev))
+            finder = SpanFinder(stored, **self._computing)
+            report["metrics"] = self._metrics(finder, _rows(parts.dev))
         return stored
 
     def _metrics(self, finder: SpanFinder, dev: Spanned) -> dict[str, float | None]:
@@ -283,7 +290,7 @@ class SpanRun(FinetuneRun):
         if folder is None:
             return {}
         try:
-            finder = SpanFinder(read_span_model(folder))
+            finder = SpanFinder(read_span_model(folder), **self._computing)
         except DataError as error:  # training is over: no reason to lose what it gave
             self._console.warn(f"--publish-if better: {error.message}")
             return {}

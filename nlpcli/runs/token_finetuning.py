@@ -236,7 +236,8 @@ class TokenRun(FinetuneRun):
         stored = StoredTagger(encoder, tagging, field or None)
         report |= {"metrics": {}, "scheme": self._scheme}
         if parts.dev is not None:
-            report["metrics"] = self._metrics(TokenTagger(stored), parts.dev)
+            tagger = TokenTagger(stored, **self._computing)
+            report["metrics"] = self._metrics(tagger, parts.dev)
         return stored
 
     def _metrics(self, tagger: TokenTagger, dev: Labelled) -> dict[str, float | None]:
@@ -256,7 +257,7 @@ class TokenRun(FinetuneRun):
         if folder is None:
             return {}
         try:
-            tagger = TokenTagger(read_token_tagger(folder))
+            tagger = TokenTagger(read_token_tagger(folder), **self._computing)
             return self._metrics(tagger, parts.dev)
         except DataError as error:  # training is over: no reason to lose what it gave
             self._console.warn(f"--publish-if better: {error.message}")

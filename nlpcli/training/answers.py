@@ -13,7 +13,13 @@ from torch import Tensor
 
 from nlpcli.batching.framing import Rows, Specials, batches_of_one_width, padded
 from nlpcli.models.encoder_heads import EncoderModel, SequenceModel, sequence_loss
-from nlpcli.training.frozen_features import gathered, remembered, tokens_at_once
+from nlpcli.training.frozen_features import (
+    gathered,
+    in_parts,
+    on_device,
+    remembered,
+    tokens_at_once,
+)
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -46,20 +52,21 @@ def answers(model: EncoderModel, rows: Rows, specials: Specials) -> Iterator[tup
 
     Rows are computed with others of their own width, so they do not come in order, and what is
     said of a row does not depend on its company: in bf16 other widths round otherwise. Of a frozen
-    encoder features are kept, where they have room.
+    encoder features are kept, where they have room. Raises Unavailable when a GPU's memory does not
+    hold a row.
     """
     model.eval()
     device = model.bert.words.device
     kept = remembered(model, rows, specials)
-    for chosen in batches_of_one_width(rows.lengths, specials, tokens_at_once(device)):
+
+    def compute(chosen: I64) -> Tensor:
         if kept is not None:
-            yield chosen, model.head(gathered(model, kept, rows, chosen, specials))
-            continue
-        batch = padded(rows, chosen, specials)
-        ids, segments, mask = (
-            torch.from_numpy(array).to(device) for array in (batch.ids, batch.segments, batch.mask)
-        )
-        yield chosen, model(ids, segments, mask)
+            return model.head(gathered(model, kept, rows, chosen, specials))
+        found: Tensor = model(*on_device(padded(rows, chosen, specials), device))
+        return found
+
+    batches = batches_of_one_width(rows.lengths, specials, tokens_at_once(device))
+    yield from in_parts(rows.lengths, batches, compute)
 
 
 def logits_of(model: SequenceModel, rows: Rows, specials: Specials) -> F64:

@@ -103,7 +103,7 @@ class Finetuning:
         )  # fmt: skip
         self._ranks: Ranks | None = None
         self._stop: Callable[[], bool] = bool
-        self._stopping = False
+        self._stopping = self._together = False
         self.step_seconds = 0.0
         """In steps since it was built, without looks at the dev rows."""
 
@@ -122,6 +122,7 @@ class Finetuning:
     def remember(self) -> Iterator[tuple[int, int]]:
         """Computes the features of the training rows, if they are kept; yields (rows done, of so
         many). Begin with it to show how it goes; else it is part of the first step."""
+        self._begin_together()
         self.masters.hand_down(frozen=True)
         every = self._ranks.size if self._ranks else 1
         for done in remembering(self.model, self._rows, self._specials, self._ranks):
@@ -164,9 +165,7 @@ class Finetuning:
         )  # fmt: skip
 
     def __iter__(self) -> Iterator[FinetuneStep]:
-        self._begin_together()
-        for _ in self.remember():
-            pass
+        list(self.remember())
         self._micro.look_up()
         while self._step < self.total and not self._is_over():
             epoch, at = divmod(self._step, self.steps_per_epoch)
@@ -191,8 +190,9 @@ class Finetuning:
             self._put_back(self._kept)
 
     def _begin_together(self) -> None:
-        """All ranks from where rank 0 is, which may have taken up a state."""
-        if self._ranks is not None:
+        """All ranks from where rank 0 is, which may have taken up a state; once."""
+        if self._ranks is not None and not self._together:
+            self._together = True
             shared = from_first_rank(self._ranks, *self.state())
             if self._ranks.rank:
                 self.load(*shared)

@@ -6,15 +6,17 @@ Shapes: N rows, B of them in a batch, T positions, D hidden size.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nlpcli.batching.framing import Rows, Specials, batches_of_one_width, padded
+from nlpcli.batching.framing import Padded, Rows, Specials, batches_of_one_width, padded
+from nlpcli.errors import Unavailable
 from nlpcli.models.encoder_heads import EncoderModel
 
 if TYPE_CHECKING:
@@ -27,11 +29,49 @@ ANSWER_TOKENS = {"cpu": 2048, "cuda": 16_384}
 """Computed at once, padding included."""
 
 I64 = npt.NDArray[np.int64]
+T = TypeVar("T")
 
 
 def tokens_at_once(device: torch.device) -> int:
     """Positions of a batch of which nothing is learnt."""
     return ANSWER_TOKENS.get(device.type, ANSWER_TOKENS["cpu"])
+
+
+def on_device(batch: Padded, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Its ids, segments and mask."""
+    ids, segments, mask = (
+        torch.from_numpy(array).to(device) for array in (batch.ids, batch.segments, batch.mask)
+    )
+    return ids, segments, mask
+
+
+def in_parts(
+    lengths: I64, batches: list[I64], compute: Callable[[I64], T]
+) -> Iterator[tuple[I64, T]]:
+    """What is computed of each batch; where a GPU has too little memory, of parts of it, half as
+    large from then on. Raises Unavailable when a single row does not fit."""
+    most, waiting = sys.maxsize, batches[::-1]
+    while waiting:
+        chosen = waiting.pop()
+        width = max(1, int(lengths[chosen].max()))
+        size = max(1, min(len(chosen), most // width))
+        if size < len(chosen):
+            waiting.append(chosen[size:])
+        try:
+            found = compute(chosen[:size])
+        except torch.OutOfMemoryError:
+            pass  # tensors of the attempt are held until the exception is gone
+        else:
+            yield chosen[:size], found
+            continue
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if size == 1:
+            raise Unavailable(
+                f"the GPU's memory does not hold one row of {width} pieces", hint="--device cpu"
+            )
+        most = size // 2 * width
+        waiting.append(chosen[:size])
 
 
 def feature_bytes(model: EncoderModel, rows: Rows) -> int:
@@ -73,20 +113,20 @@ def remembering(
     found = torch.zeros(count, words.shape[1], dtype=words.dtype, device=words.device)
     batches = batches_of_one_width(rows.lengths, specials, tokens_at_once(words.device))
     first, every = (ranks.rank, ranks.size) if ranks else (0, 1)
-    done = 0
-    for chosen in batches[first::every]:
+
+    def compute(chosen: I64) -> None:
         model.eval()
         batch = padded(rows, chosen, specials)
-        ids, segments, mask = (
-            torch.from_numpy(array).to(words.device)
-            for array in (batch.ids, batch.segments, batch.mask)
-        )
+        ids, segments, mask = on_device(batch, words.device)
         values = model.features(ids, segments, mask)
         if model.by_position:
             values, at = values[mask], _places(rows, chosen, batch.mask)
         else:
             at = chosen
         found[torch.from_numpy(at).to(words.device)] = values
+
+    done = 0
+    for chosen, _ in in_parts(rows.lengths, batches[first::every], compute):
         done += len(chosen)
         yield done
     if ranks is not None:  # each row is 0 in all ranks but one

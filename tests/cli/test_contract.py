@@ -578,3 +578,20 @@ def test_39_our_bugs_are_one_line(models: Path) -> None:
             error, hint = done.stderr.splitlines()
             assert error.startswith("error: internal error: KeyError")
             assert "--debug" in hint
+
+
+def test_39_a_full_gpu_is_no_bug(models: Path) -> None:
+    code = (
+        "import torch\n"
+        "import nlpcli.commands.app as app\n"
+        "def full(): raise torch.OutOfMemoryError('CUDA out of memory.')\n"
+        "app.build_command = full\n"
+        "from nlpcli.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "predict"], capture_output=True, text=True,
+        env=environment(models), timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (69, "")
+    assert done.stderr == "error: out of GPU memory\nhint: --device cpu\n"

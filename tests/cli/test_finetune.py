@@ -232,6 +232,7 @@ LINES = {
     "one label": ("text,label\na,x\nb,x\n", None),
     "blank texts": ("text,label\n,x\n ,y\n", None),
     "blank label": ("text,label\na,x\nb,\n", None),
+    "two rows": ("text,label\na,x\nb,y\n", None),
     "no rows": ("text,label\n", None),
 }
 
@@ -244,6 +245,7 @@ LINES = {
         ("blank texts", [], 65, "no rows with a text and a label"),
         ("blank label", [], 65, "line 3: the label is blank"),
         ("no rows", [], 65, "no rows with a text and a label"),
+        ("two rows", ["--publish-if", "better"], 65, "--publish-if needs rows to measure on"),
         (None, ["--max-length", "33"], 2, "--max-length 33: ./encoder has 32 positions"),
         (None, ["--max-length", "3"], 2, "--max-length 3"),
         (None, ["--freeze", "some"], 2, "freeze: 'some'"),
@@ -255,6 +257,8 @@ LINES = {
         (None, ["--class-weight", "none.csv"], 66, "none.csv"),
         (None, ["--patience", "1", "--dev-fraction", "0"], 2, "--patience needs rows"),
         (None, ["--publish-if", "mcc>0", "--dev-fraction", "0"], 2, "--publish-if needs rows"),
+        (None, ["--patience", "1", "--dev-fraction", "0", "--label-separator", ";"], 2,
+         "--patience needs rows"),
         (None, ["--device", "tpu"], 2, "--device tpu"),
     ],
 )  # fmt: skip

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,20 @@ def test_questions_about_a_context_stay_together(
     for rows in (train, dev):
         for q, c in zip(rows.texts, rows.contexts, strict=True) if rows else ():
             assert contexts[int(q[1:])] == c
+
+
+def test_what_has_an_answer_and_what_has_none_are_both_learnt() -> None:
+    contexts = list("aabbccddee")
+    rows = made(contexts)
+    for answered in (True, False):  # of context c alone, the others are the other way
+        labels = [("a",) if (c == "c") == answered else () for c in contexts]
+        held_out = set()
+        for seed in range(30):
+            train, dev, _ = split_questions(replace(rows, labels=labels), 0.4, seed)
+            assert dev is not None and train.contexts.count("c") == 2
+            held_out |= set(dev.contexts)
+            assert sorted(train.contexts + dev.contexts) == contexts
+        assert held_out == set("abde")
 
 
 def test_about_so_many_are_held_out() -> None:

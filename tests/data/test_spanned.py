@@ -135,3 +135,18 @@ def test_a_part_set_apart_has_all_of_its_rows(tmp_path: Path) -> None:
         for line, words, spans in zip(part.lines, part.words, part.spans, strict=True):
             assert words == rows[line - 1]["tokens"] and spans[0][2] == f"L{(line - 1) % 2}"
     assert divided(whole, 0.0, 1) == (whole, None)
+
+
+def test_no_label_is_set_apart_alone(tmp_path: Path) -> None:
+    common = {"start": 0, "end": 1, "label": "A"}
+    rows = [{"tokens": ["a", "b"], "spans": [common], "relations": []} for _ in range(8)]
+    rows[3]["spans"] = [common, {"start": 1, "end": 2, "label": "RARE"}]
+    rows[5] |= {"spans": [common, {**common, "end": 2}], "relations": RELATED}
+    whole = read_spanned(saved(tmp_path, "t.jsonl", *rows), RowFormat())
+    sizes = set()
+    for seed in range(20):
+        kept, held = divided(whole, 0.5, seed)
+        assert held is not None and not {4, 6} & set(held.lines)
+        assert sorted(kept.lines + held.lines) == whole.lines and kept.lines == sorted(kept.lines)
+        sizes.add(len(held.lines))
+    assert sizes == {2, 3, 4}

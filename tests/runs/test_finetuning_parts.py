@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,11 +15,16 @@ import pytest
 from nlpcli.batching.framing import Rows
 from nlpcli.data.labelled import Labelled
 from nlpcli.data.rows import RowFormat
-from nlpcli.errors import Unavailable
+from nlpcli.data.spanned import Spanned
+from nlpcli.errors import DataError, Unavailable
+from nlpcli.models.span_config import SpanConfig
 from nlpcli.runs import encoder_planning
+from nlpcli.runs.conditions import parse_condition
 from nlpcli.runs.finetuning_parts import FinetuneRequest, make_plan
+from nlpcli.runs.multitask_parts import MultitaskRequest, SeveralParts, TaskRows
 from nlpcli.runs.request import Parts
-from nlpcli.runs.token_finetuning import TokenRequest
+from nlpcli.runs.span_finetuning import SpanRequest, SpanRun
+from nlpcli.runs.token_finetuning import TokenRequest, TokenRun
 from nlpcli.store.encoder import OpenedEncoder
 from nlpcli.training import frozen_features
 from nlpcli.training.finetuning_config import FinetuneConfig
@@ -25,7 +34,9 @@ from .encoders import tiny_encoder
 N_READ, PIECES, HIDDEN = 12, 60, 32
 
 
-def request(kind: type[FinetuneRequest] = FinetuneRequest, **config: Any) -> FinetuneRequest:
+def request(
+    kind: Callable[..., FinetuneRequest] = FinetuneRequest, **config: Any
+) -> FinetuneRequest:
     names = ("text_column", "text_b_column", "label_column", "weight_column", "label_separator")
     return kind(
         output="m", train="t.csv", dev=None, dev_fraction=0.1, fmt=RowFormat(),
@@ -41,9 +52,9 @@ def labelled(n: int) -> Labelled:
     return Labelled(["a"] * n, [("x",)] * n, None, list(range(n)), "", n, 0, 0, 0)
 
 
-def planned(of: FinetuneRequest) -> dict[str, Any]:
-    """For 10 rows that are read as 12, and 5 dev rows."""
-    parts = Parts(labelled(10), labelled(5), "dev", ["x", "y"], None)
+def planned(of: FinetuneRequest, parts: Parts | None = None) -> dict[str, Any]:
+    """For rows that are read as 12: 10 of them, and 5 dev rows, unless others are given."""
+    parts = parts or Parts(labelled(10), labelled(5), "dev", ["x", "y"], None)
     bounds = np.arange(0, PIECES + 1, PIECES // N_READ)
     rows = Rows(np.zeros(PIECES, np.int32), bounds, np.full(N_READ, 5), 0)
     return make_plan(of, parts, n_cut=0, read=[rows])
@@ -66,3 +77,69 @@ def test_features_that_are_kept_are_counted(monkeypatch: pytest.MonkeyPatch) -> 
     assert planned(request())["memory_bytes"] == plain["memory_bytes"]
     with pytest.raises(Unavailable, match="GB more memory"):
         planned(request(freeze="all"))
+
+
+@pytest.mark.parametrize("kind", [FinetuneRequest, TokenRequest])
+def test_what_needs_dev_rows_is_refused_without_any(kind: type[FinetuneRequest]) -> None:
+    parts = Parts(labelled(2), None, "none", ["x", "y"], None)
+    assert planned(request(kind), parts)["dev_rows"] == 0
+    for option, more in (("--publish-if", {"gate": [None]}), ("--patience", {"patience": 1})):
+        asked = replace(request(kind), **more)
+        assert planned(asked)["dev_rows"] == 5
+        with pytest.raises(DataError, match=f"{option} needs rows .*0.1 of 2 set none apart"):
+            planned(asked, parts)
+
+
+def test_metrics_that_there_will_not_be_are_refused() -> None:
+    spans = replace(request(partial(SpanRequest, spans=SpanConfig())), gate=gate("relation_f1>=0"))
+    with pytest.raises(DataError, match=r"relation_f1>=0.0: no relations in the training rows"):
+        planned(spans)
+    assert planned(replace(spans, n_relations=1)) and planned(
+        replace(spans, gate=gate("span_f1>0"))
+    )
+    one, several = (
+        TaskRows(Parts(labelled(5), dev, "dev", ["x", "y"], None), False, several=several)
+        for dev, several in ((None, False), (labelled(5), True))
+    )
+    parts = SeveralParts(
+        labelled(10), labelled(5), "dev", ["x", "y"], None, tasks={"a": one, "b": several}
+    )
+    tasks = request(partial(MultitaskRequest, tasks={"a": "a", "b": "b"}, devs={}, sampling="even"))
+    for asked, said in (
+        ("a.accuracy>=0", "no dev rows of a, wanted --dev a=FILE"),
+        ("b.accuracy>=0", "no metric accuracy of b, whose rows have any number of labels"),
+    ):
+        with pytest.raises(DataError, match=said):
+            planned(replace(tasks, gate=gate(asked)), parts)
+    assert planned(replace(tasks, gate=[*gate("b.micro_f1>0"), *gate("mean_score>0")]), parts)
+
+
+def gate(text: str) -> list[Any]:
+    return [parse_condition(text, "--publish-if")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "run", "model", "reader"),
+    [
+        (TokenRequest, TokenRun, "TokenTagger", "token_tagger.read_token_tagger"),
+        (partial(SpanRequest, spans=SpanConfig()), SpanRun, "SpanFinder",
+         "span_model.read_span_model"),
+    ],
+)  # fmt: skip
+def test_a_model_and_its_rival_are_measured_as_it_was_learnt(
+    monkeypatch: pytest.MonkeyPatch, kind: Any, run: Any, model: str, reader: str
+) -> None:
+    computed: list[dict[str, Any]] = []
+    monkeypatch.setattr(f"nlpcli.store.{reader}", lambda folder: None)
+    monkeypatch.setattr(f"{run.__module__}.version_in_use", lambda *_: "m/1")
+    monkeypatch.setattr(f"{run.__module__}.{model}", lambda _, **how: computed.append(how))
+    monkeypatch.setattr(run, "_metrics", lambda *_: {})
+    made = run(replace(request(kind), threads=1), None, None, None)
+    made._scheme, made._decoding, made._relations = "BIO", "flat", []
+    rows = labelled(2)
+    dev = Spanned(**vars(rows), words=[], spans=[], relations=[], has_relations=False)
+    parts = Parts(rows, dev, "dev", ["x", "y"], None)
+    training: Any = SimpleNamespace(weights=dict)
+    made._measured(training, None, parts, None, {})
+    made._rival(parts)
+    assert computed == [{"device": "cpu", "precision": "fp32", "threads": 1}] * 2

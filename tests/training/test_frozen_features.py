@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from nlpcli.batching.framing import Rows
 from nlpcli.batching.word_rows import UNLABELLED
+from nlpcli.errors import Unavailable
 from nlpcli.models.encoder_heads import EncoderModel
 from nlpcli.models.token_heads import TokenModel
 from nlpcli.training import frozen_features
@@ -19,6 +21,7 @@ from nlpcli.training.finetuning_config import FinetuneConfig
 from nlpcli.training.frozen_features import remembering
 from nlpcli.training.tagging import TokenObjective
 
+from .seats import Seat, Table
 from .small_bert import SMALL, SPECIALS, small_model, small_rows
 
 
@@ -121,3 +124,48 @@ def test_rows_are_remembered_one_batch_after_the_other() -> None:
     assert model.remembered is not None
     assert list(remembering(model, small_rows(300, seed=4)[0], SPECIALS))
     assert len(model.remembered) == 2
+
+
+def test_ranks_remember_together_whoever_is_asked_to_show_it() -> None:
+    rows, labels = small_rows(50)
+
+    def learnt(training: Finetuning) -> list[float]:
+        return [now.loss for now in training]
+
+    def shown_first(training: Finetuning) -> list[float]:
+        """As rank 0 does, while the others begin to learn at once."""
+        assert list(training.remember())
+        return learnt(training)
+
+    wanted = learnt(frozen(small_model(), rows, SequenceObjective(labels)))
+    table, runs = Table(2), []
+    for rank in range(2):
+        seat: Any = Seat(table, rank, 2)
+        runs.append(frozen(small_model(), rows, SequenceObjective(labels)))
+        runs[-1].join(seat, bool)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.submit(shown_first, runs[0]), pool.submit(learnt, runs[1])
+        assert first.result() == second.result() == pytest.approx(wanted, abs=1e-4)
+
+
+@pytest.mark.parametrize("freeze", [False, True])
+def test_rows_are_answered_in_parts_where_memory_ends(
+    monkeypatch: pytest.MonkeyPatch, freeze: bool
+) -> None:
+    rows, _ = small_rows(50)
+    wanted, model = logits_of(small_model(), rows, SPECIALS), small_model()
+    model.remembered = {} if freeze else None
+    real, room, asked = model.features, 60, []
+
+    def features(ids: torch.Tensor, *more: torch.Tensor) -> torch.Tensor:
+        asked.append(ids.numel())
+        if ids.numel() > room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return real(ids, *more)
+
+    monkeypatch.setattr(model, "features", features)
+    np.testing.assert_allclose(logits_of(model, rows, SPECIALS), wanted, atol=1e-6)
+    assert 1 <= sum(size > room for size in asked) <= 5  # and then it is known
+    model.remembered, room = None, 7
+    with pytest.raises(Unavailable, match="does not hold one row of "):
+        logits_of(model, rows, SPECIALS)
