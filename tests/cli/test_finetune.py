@@ -61,6 +61,7 @@ def tuned(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             store, "finetune", *line, "--from", encoder, "-o", name, "--precision", "fp32"
         )
         assert (done.code, done.out) == (0, f"{store}/{name}/1\n"), done.err
+        assert f"--task {'pair, by --text-b' if name == 'pairs' else 'sequence, as'}" in done.err
     return store
 
 
