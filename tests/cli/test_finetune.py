@@ -332,6 +332,14 @@ def test_rows_of_all_kinds(place: Run) -> None:
     assert shown["config"]["classifier"]["threshold"] == 0
 
 
+def test_a_part_that_is_too_small_to_hold_out(place: Run) -> None:
+    line = ["finetune", "-", "--from", "./encoder", "-o", "m", *QUICK]
+    done = place(*line, stdin="text,label\ngood,a\nbad,b\n")
+    assert done.code == 0 and "warning: too few rows to hold some out: the last" in done.err
+    done = place(*line, "--dev-fraction", "0", stdin="text,label\ngood,a\nbad,b\n")
+    assert done.code == 0 and "warning" not in done.err  # as it was asked for
+
+
 def test_an_encoder_without_a_pooler_and_one_of_one_segment(place: Run, tmp_path: Path) -> None:
     from safetensors.numpy import load, save
 
