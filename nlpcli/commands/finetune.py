@@ -17,7 +17,14 @@ from nlpcli.commands.after_training import (
 )
 from nlpcli.commands.configuring import from_options
 from nlpcli.commands.finetune_sources import files_read, with_sources
-from nlpcli.commands.finetune_tasks import TASKS, among_ranks, chosen_task, plain, request_of
+from nlpcli.commands.finetune_tasks import (
+    TASKS,
+    among_ranks,
+    chosen_task,
+    plain,
+    request_of,
+    tell_guess,
+)
 from nlpcli.commands.opening import open_encoder, refuse_same_file
 from nlpcli.errors import NegativeAnswer, UsageError
 from nlpcli.shell import options as opt
@@ -153,7 +160,7 @@ def finetune(
     opt.expect_input(options["train"])
     options["dev_fraction"] = 0.0 if options["dev"] is not None else dev_fraction
     refuse_same_file(files_read(options), {"--rejects": rejects}, model=output)
-    chosen = chosen_task(options, console)
+    chosen = chosen_task(options)
     opened = open_encoder(base, store, console)
     pair, usual = text_b_column is not None, TASKS[chosen].length
     length = _length(opened.encoder.config, base, max_length, usual, pair=pair)
@@ -164,6 +171,8 @@ def finetune(
     except ValueError as error:
         raise UsageError(str(error)) from None
     request, run = request_of(chosen, options, config, opened)
+    if not place.rank:
+        tell_guess(chosen, options, console)
     _execute(request, run, models, console, rejects, options, place)
 
 

@@ -42,6 +42,8 @@ SHARED = (
 FROZEN = {"epochs": 30, "lr": 0.01}
 """Of a head alone, unless they are given: a pass over features that are kept costs next to
 nothing, and what begins at random has far to go."""
+GUESSED_BY = "by the input's columns"
+GUESSED = {"pair": "by --text-b-column", "sequence": "as nothing else is said"}
 COLUMNS = ("text_column", "text_b_column", "label_column", "weight_column", "label_separator")
 
 
@@ -225,25 +227,34 @@ def row_format(options: Options) -> RowFormat:
     )  # fmt: skip
 
 
-def chosen_task(options: Options, console: Console) -> str:
+def chosen_task(options: Options) -> str:
     """The task asked for, else the one that the columns tell. Raises UsageError, InputMissing,
     DataError."""
-    from nlpcli.runs.tasks import guessed_task
-
     task, pair = options["task"], options["text_b_column"] is not None
     if options["tasks"]:
         if task is not None:
             raise UsageError(f"--task {task} has no meaning with --train: the columns tell")
         task = SEVERAL
     if task is None:
-        task = "pair" if pair else guessed_task(options["train"], row_format(options))
-        if task not in ("sequence", "pair"):
-            console.say(f"--task {task}, by the input's columns")
+        task = "pair" if pair else _guessed(options)
     if task == "pair" and not pair:
         raise UsageError("--task pair: which column is the second text?",
                          hint="--text-column text_a --text-b-column text_b")  # fmt: skip
     _refuse_useless(str(task), options)
     return str(task)
+
+
+def tell_guess(task: str, options: Options, console: Console) -> None:
+    """Says which task it is, where nobody asked for it."""
+    if options["task"] is None and not options["tasks"]:
+        console.say(f"--task {task}, {GUESSED.get(task, GUESSED_BY)}")
+
+
+def _guessed(options: Options) -> str:
+    from nlpcli.runs.tasks import guessed_task
+
+    columns = options["text_column"], options["label_column"]
+    return guessed_task(options["train"], row_format(options), *columns)
 
 
 def _refuse_useless(task: str, options: Options) -> None:

@@ -64,7 +64,9 @@ def stored_task(
 
         finder = SpanFinder(read_span_model(folder))
         console.detail(f"model {folder.path}: {len(finder.labels):,} labels of spans")
-        return finder.on(**_place(asked))
+        finder = finder.on(**_place(asked))
+        finder.ready()  # so that no header is written in vain
+        return finder
     if kind not in ("bert-regressor", "bert-encoder"):
         return None
     from nlpcli.runs.encoder_regressor import open_regressor
@@ -127,7 +129,9 @@ def _told_tagger(
     path: Path, tagger: TokenTagger, console: Console, asked: dict[str, Any]
 ) -> TokenTagger:
     console.detail(f"model {path}: {len(tagger.labels):,} tags, {tagger.scheme}")
-    return tagger.on(**_place(asked))
+    ready = tagger.on(**_place(asked))
+    ready.ready()  # so that no header is written in vain
+    return ready
 
 
 def _stored_questions(folder: ModelFolder) -> QuestionAnswerer | None:

@@ -17,6 +17,7 @@ from nlpcli.runs import interrupts
 from nlpcli.runs.drift import keep_reference
 from nlpcli.runs.encoder_classifier import Cutter, EncoderClassifier, activated
 from nlpcli.runs.finetuning_parts import (
+    NO_DEV,
     FinetuneRequest,
     begin,
     calibrated,
@@ -88,6 +89,8 @@ class FinetuneRun:
             same = find_unchanged(self._store, request.output, record)
             if same is not None:
                 return unchanged_report(same)
+        if parts.dev is None and request.dev_fraction:
+            self._console.warn(NO_DEV)
         if self._ranks is not None:
             tell_ready(digest(record), self._ranks)
         answering = request.answering()

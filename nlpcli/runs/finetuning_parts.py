@@ -38,6 +38,9 @@ PRIOR = 1.0
 FEWEST_NUMBERS = 20
 """Different labels that are numbers; with more of them a regression may be meant."""
 
+NO_DEV = "too few rows to hold some out: the last epoch is kept, nothing is measured or calibrated"
+"""Where dev rows were wanted."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneRequest:

@@ -104,13 +104,14 @@ class SpanFinder:
         different = list(dict.fromkeys(texts))
         cut = self.cutter.cut(different)
         numbers = find_spans(
-            self._loaded(), cut.rows, self.cutter.specials, decoding=self.stored.spanning.decoding
+            self.ready(), cut.rows, self.cutter.specials, decoding=self.stored.spanning.decoding
         )
         each = by_text(numbers, cut, self.labels, self.relations)
         found = dict(zip(different, zip(each, cut.places, strict=True), strict=True))
         return [found[text] for text in texts]
 
-    def _loaded(self) -> SpanModel:
+    def ready(self) -> SpanModel:
+        """Loads the model if that is yet to do. Raises UsageError, Unavailable."""
         if self._model is None:
             from nlpcli.models.span_heads import SpanModel
             from nlpcli.training.device import choose_device, set_threads

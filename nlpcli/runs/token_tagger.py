@@ -108,10 +108,11 @@ class TokenTagger:
 
         rows = self.cutter.rows(sentences)
         pooled = self.stored.tagging.word_decoding == "mean"
-        numbers = best_tags(self._loaded(), rows, self.cutter.specials, pooled=pooled)
+        numbers = best_tags(self.ready(), rows, self.cutter.specials, pooled=pooled)
         return by_sentence([self.labels[n] for n in numbers.tolist()], rows)
 
-    def _loaded(self) -> TokenModel:
+    def ready(self) -> TokenModel:
+        """Loads the model if that is yet to do. Raises UsageError, Unavailable."""
         if self._model is None:
             from nlpcli.models.token_heads import TokenModel
             from nlpcli.training.device import choose_device, set_threads

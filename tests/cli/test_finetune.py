@@ -61,6 +61,7 @@ def tuned(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             store, "finetune", *line, "--from", encoder, "-o", name, "--precision", "fp32"
         )
         assert (done.code, done.out) == (0, f"{store}/{name}/1\n"), done.err
+        assert f"--task {'pair, by --text-b' if name == 'pairs' else 'sequence, as'}" in done.err
     return store
 
 
@@ -333,6 +334,14 @@ def test_rows_of_all_kinds(place: Run) -> None:
     assert "rows with a blank text, left out" in done.err and "and cut: 1 of" in done.err
     shown = json.loads(place("models", "show", "m", "--json").out)
     assert shown["config"]["classifier"]["threshold"] == 0
+
+
+def test_a_part_that_is_too_small_to_hold_out(place: Run) -> None:
+    line = ["finetune", "-", "--from", "./encoder", "-o", "m", *QUICK]
+    done = place(*line, stdin="text,label\ngood,a\nbad,b\n")
+    assert done.code == 0 and "warning: too few rows to hold some out: the last" in done.err
+    done = place(*line, "--dev-fraction", "0", stdin="text,label\ngood,a\nbad,b\n")
+    assert done.code == 0 and "warning" not in done.err  # as it was asked for
 
 
 def test_an_encoder_without_a_pooler_and_one_of_one_segment(place: Run, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
+import torch
 
 from nlpcli.formats.hf_folder import hf_files
 
@@ -162,6 +163,15 @@ def test_spans_are_compared_and_read_from_files(
     file.write_text('{"text": "a", "spans": [], "predicted_spans": [{"start": 0, "end": 3}]}\n')
     done = run("eval", "--predictions", file)
     assert done.code == 65 and "line 1: span 0: 0 to 3, there are 1 characters" in done.err
+
+
+def test_what_is_not_there_is_told_before_anything_is_written(
+    trained: tuple[Run, Path, dict[str, Any]],
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    done = trained[0]("predict", "-m", "m", "--device", "cuda", stdin="text\na cat\n")
+    assert (done.code, done.out) == (69, "") and "cuda" in done.err
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
+import torch
 from safetensors.numpy import load
 
 from nlpcli.formats.hf_folder import hf_files
@@ -116,6 +117,13 @@ def test_lists_texts_and_blank_rows(trained: Run) -> None:
     assert cells[1] == "" and len(json.loads(cells[2])) == 2
     only = trained("predict", "-m", "t", "-", "--only", "--prefix", "my_", stdin=text).out
     assert only.splitlines()[0] == "my_tags" and len(only.splitlines()) == 5
+
+
+def test_what_is_not_there_is_told_before_anything_is_written(trained: Run) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    done = trained("predict", "-m", "t", "--device", "cuda", stdin="text\na cat\n")
+    assert (done.code, done.out) == (69, "") and "cuda" in done.err
 
 
 def test_the_folder_of_another_program_answers_as_ours(trained: Run) -> None:
