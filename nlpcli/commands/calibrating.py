@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nlpcli.commands.opening import check_asked, for_encoders, open_model
-from nlpcli.errors import CannotCreate, DataError, UsageError
+from nlpcli.errors import CannotCreate, DataError, UsageError, shown
 from nlpcli.shell.console import Console, RejectFile
 from nlpcli.shell.options import store_root
 
@@ -264,7 +264,7 @@ def kept_quantile(model: Classifier, level: float, flag: str, hint: str) -> tupl
 
 def label_set_from(model: Classifier, options: Options) -> float | None:
     """The score up to which a label is in the set of predict --label-set; None without it.
-    Raises UsageError."""
+    Raises UsageError, also for labels of which a set could not be told apart."""
     level = options["label_set"]
     if level is None:
         return None
@@ -272,6 +272,14 @@ def label_set_from(model: Classifier, options: Options) -> float | None:
         raise UsageError(f"--label-set {level:g}: the model gives any number of labels, or none")
     if options["cascade"] is not None:
         raise UsageError(f"--label-set {level:g}: not with --cascade, two models answer")
+    from nlpcli.runs.answer_columns import JOINER
+
+    for label in model.labels:
+        if JOINER in label:
+            raise UsageError(
+                f"--label-set {level:g}: the label {shown(label, 40)} holds {JOINER}, which joins "
+                "labels"
+            )
     return kept_quantile(model, level, "--label-set", "eval -m MODEL DEV --calibrate temperature")[
         0
     ]
@@ -285,8 +293,8 @@ def _calibrated_table(document: dict[str, Any]) -> str:
     ]  # fmt: skip
     for name, after in document["after"].items():
         cells = [document["before"][name]["value"], after["value"]]
-        shown = ["undefined" if cell is None else f"{cell:.4f}" for cell in cells]
-        line = f"{name:<14}{shown[0]:>8}{shown[1]:>9}"
+        said = ["undefined" if cell is None else f"{cell:.4f}" for cell in cells]
+        line = f"{name:<14}{said[0]:>8}{said[1]:>9}"
         if after["low"] is not None:
             line += f"  {after['low']:.4f} – {after['high']:.4f}"
         lines.append(line)

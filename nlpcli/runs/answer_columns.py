@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from nlpcli.runs.occlusion import Reason
     from nlpcli.store.classifier import Classifier
 
+JOINER = ";"
+"""Between the labels of a cell where the model was not told another separator."""
+
 
 class Answers:
     """Probabilities -> the prediction columns of one batch."""
@@ -33,7 +36,7 @@ class Answers:
         self.model, self._explain, self.monitor = model, explain, monitor
         self._label_set, self._seen = label_set, False
         self._labels, self._multi = model.labels, model.multi_label
-        self._separator = model.separator or ";"
+        self._separator = model.separator or JOINER
         self._top_k = min(top_k, len(model.labels))
         self._threshold = model.limit(threshold)
         self._all, self._abstain = all_probabilities, abstain_below

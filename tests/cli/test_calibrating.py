@@ -5,8 +5,13 @@ import io
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+
+from nlpcli.commands.calibrating import label_set_from
+from nlpcli.errors import UsageError
 
 from .conftest import SAMPLES, Run, run_program
 
@@ -52,6 +57,12 @@ def test_a_new_version_with_the_same_labels(copied: Run, tmp_path: Path, method:
     # drift is told from the probabilities of now
     calm = copied("predict", "-m", "reviews", TEST, "--drift", tmp_path / "d.json")
     assert (calm.code, calm.err) == (0, "")
+
+
+def test_no_set_of_labels_that_could_not_be_told_apart() -> None:
+    model: Any = SimpleNamespace(labels=["a", "b;c"], multi_label=False)
+    with pytest.raises(UsageError, match=r"--label-set 0.9: the label b;c holds ;, which joins"):
+        label_set_from(model, {"label_set": 0.9, "cascade": None})
 
 
 def test_into_another_place(nlpcli: Run, models: Path, tmp_path: Path) -> None:
