@@ -96,10 +96,15 @@ class SeveralParts(Parts):
 
 def read_tasks(request: MultitaskRequest, reject: Rejects, say: Say) -> SeveralParts:
     """The rows of all tasks. Raises InputMissing, and DataError for bad rows, fewer labels than a
-    classifier needs, or labels that are in dev rows alone."""
+    classifier needs, labels that are in dev rows alone, or a second text that no task has."""
     for path in (*request.tasks.values(), *request.devs.values()):
         if not os.path.exists(path):  # found before the first file is read
             open_rows(path, request.fmt)
+    second = request.columns["text_b_column"]
+    if second is not None and not any(
+        _has_column(path, request.fmt, second) for path in request.tasks.values()
+    ):
+        raise DataError(f"--text-b-column {second}: no --train file has such a column")
     tasks = {name: _read(request, name, reject, say) for name in request.tasks}
     reject.close()
     held = {name: rows.parts.dev for name, rows in tasks.items()}
