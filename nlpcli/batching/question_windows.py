@@ -27,12 +27,14 @@ FAR = np.iinfo(np.int64).max // 2
 class Windows:
     """``rows``: one a window; question q has those from ``indptr``[q], int64 [Q + 1], at least one.
     Window n shows the pieces ``begins``[n] to ``ends``[n] of its context, int64 [N]; any two that
-    stand together overlap, and no three do. ``rows.n_cut``: questions that lost pieces."""
+    stand together overlap, and no three do. ``cut`` bool [Q]: questions that lost pieces,
+    ``rows.n_cut`` in all."""
 
     rows: Rows
     indptr: I64
     begins: I64
     ends: I64
+    cut: npt.NDArray[np.bool_]
 
     @property
     def owners(self) -> I64:
@@ -83,7 +85,8 @@ def question_windows(
     ids[ranges(rows[:-1] + 1, asked_of)] = questions.ids[source]
     source = ranges(contexts.indptr[:-1][context_of[owner]] + begins, sizes)
     ids[ranges(rows[:-1] + second, sizes)] = contexts.ids[source]
-    return Windows(Rows(ids, rows, second, int((asked < whole).sum())), indptr, begins, ends)
+    cut = asked < whole
+    return Windows(Rows(ids, rows, second, int(cut.sum())), indptr, begins, ends, cut)
 
 
 def _offsets(sizes: I64) -> I64:

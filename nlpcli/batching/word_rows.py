@@ -37,8 +37,9 @@ class WordRows:
     """``rows`` to read. Row r answers the words ``words``[r] to ``words``[r + 1], int64 [N + 1].
 
     ``firsts`` int64 [W]: where in ``rows.ids`` the first piece of a word lies; ``sizes`` int64
-    [W]: pieces of it there. ``indptr`` as of PiecedWords. ``n_split``: sentences of several rows;
-    ``rows.n_cut``: words that alone are longer than a row, and lost pieces.
+    [W]: pieces of it there. ``indptr`` as of PiecedWords. ``split`` bool [S]: sentences of several
+    rows; ``lost`` int64 [S]: of each the words that alone are longer than a row, and lost pieces,
+    ``rows.n_cut`` in all.
     """
 
     rows: Rows
@@ -46,7 +47,13 @@ class WordRows:
     firsts: I64
     sizes: I64
     indptr: I64
-    n_split: int
+    split: npt.NDArray[np.bool_]
+    lost: I64
+
+    @property
+    def n_split(self) -> int:
+        """Sentences of several rows."""
+        return int(self.split.sum())
 
     @property
     def opens(self) -> npt.NDArray[np.bool_]:
@@ -97,11 +104,14 @@ def word_rows(given: PiecedWords, specials: Specials) -> WordRows:
     own = (word >= np.repeat(core, behind - first)) & (word < np.repeat(core_end, behind - first))
     firsts = np.zeros(len(sizes), np.int64)
     firsts[word[own]] = place[_offsets(sizes[word])[:-1][own]]
+    n_sentences, cut = len(given.indptr) - 1, given.sizes > room
+    sentence = np.repeat(np.arange(n_sentences), np.diff(given.indptr))
     return WordRows(
-        Rows(ids, indptr, pieces + 2, int((given.sizes > room).sum())),
+        Rows(ids, indptr, pieces + 2, int(cut.sum())),
         np.append(core, core_end[-1:]) if len(core) else np.zeros(1, np.int64),
         firsts, sizes, given.indptr,
-        int((read[given.indptr[1:]] - read[given.indptr[:-1]] > room).sum()),
+        read[given.indptr[1:]] - read[given.indptr[:-1]] > room,
+        np.bincount(sentence[cut], minlength=n_sentences),
     )  # fmt: skip
 
 

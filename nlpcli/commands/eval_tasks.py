@@ -106,16 +106,16 @@ def tags(opened: Any, rows: Labelled, options: Options, _: Reject = None) -> Mea
     from nlpcli.runs.token_tagger import judged_tags
 
     sentences = [parted_words(text) for text in rows.texts]
-    opened.tags([["."]])  # it is loaded when it is first asked
     begun = time.perf_counter()
     found = opened.tags(sentences)
+    seconds, told = time.perf_counter() - begun, long_lines(opened)
     asked = Asked(
-        time.perf_counter() - begun, lambda row: opened.tags([sentences[row]]), ["tokens"],
+        seconds, lambda row: opened.tags([sentences[row]]), ["tokens"],
         lambda row: [cell_of_words(sentences[row], True)], ["--text-column", "tokens"],
         len(sentences),
     )  # fmt: skip
     judgement = judged_tags(opened, rows, found, options["test"], **drawing(options))
-    return judged(judgement, rows_table, rows, options, asked=asked)
+    return judged(judgement, rows_table, rows, options, asked=asked, told=told)
 
 
 def read_spans(opened: Any, options: Options, reject: RejectFile) -> Spanned:
@@ -137,20 +137,20 @@ def spans(opened: Any, rows: Spanned, options: Options, _: Reject = None) -> Mea
     from nlpcli.runs.span_model import judged_spans
 
     texts = texts_of(rows)
-    opened.find(["."])
     begun = time.perf_counter()
     found = opened.find(texts)
+    seconds, told = time.perf_counter() - begun, long_lines(opened)
 
     def cell(row: int) -> list[str]:
         text = texts[row]
         return [text if isinstance(text, str) else cell_of_words(text, True)]
 
     asked = Asked(
-        time.perf_counter() - begun, lambda row: opened.find([texts[row]]), ["text"], cell, [],
+        seconds, lambda row: opened.find([texts[row]]), ["text"], cell, [],
         len(texts),
     )  # fmt: skip
     judgement = judged_spans(opened, rows, found, **drawing(options))
-    return judged(judgement, rows_table, rows, options, asked=asked)
+    return judged(judgement, rows_table, rows, options, asked=asked, told=told)
 
 
 def read_asked(_: Any, options: Options, reject: RejectFile) -> Questions:
@@ -171,12 +171,13 @@ def questions(opened: Any, rows: Questions, options: Options, _: Reject = None) 
     pairs = list(zip(rows.texts, rows.contexts, strict=True))
     begun = time.perf_counter()
     found = [answers[0].text for answers in opened.answers(pairs)]
+    seconds, told = time.perf_counter() - begun, long_lines(opened)
     asked = Asked(
-        time.perf_counter() - begun, lambda row: opened.answers([pairs[row]]),
+        seconds, lambda row: opened.answers([pairs[row]]),
         ["question", "context"], lambda row: list(pairs[row]), [], len(pairs),
     )  # fmt: skip
     judgement = judged_questions(rows, found, **drawing(options))
-    return judged(judgement, answer_table, rows, options, asked=asked)
+    return judged(judgement, answer_table, rows, options, asked=asked, told=told)
 
 
 def read_numbers(_: Any, options: Options, reject: RejectFile) -> Labelled:

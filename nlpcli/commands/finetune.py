@@ -26,7 +26,7 @@ from nlpcli.commands.finetune_tasks import (
     tell_guess,
 )
 from nlpcli.commands.opening import open_encoder, refuse_same_file
-from nlpcli.errors import NegativeAnswer, UsageError
+from nlpcli.errors import NegativeAnswer, UsageError, shown
 from nlpcli.shell import options as opt
 from nlpcli.shell import ranks as around
 from nlpcli.shell.console import Console, RejectFile
@@ -162,6 +162,7 @@ def finetune(
     refuse_same_file(files_read(options), {"--rejects": rejects}, model=output)
     chosen = chosen_task(options)
     opened = open_encoder(base, store, console)
+    _expect_layers(freeze, opened.encoder.config, base)
     pair, usual = text_b_column is not None, TASKS[chosen].length
     length = _length(opened.encoder.config, base, max_length, usual, pair=pair)
     if options["lr"] is None:
@@ -188,6 +189,15 @@ def _length(config: BertConfig, base: str, asked: int | None, usual: int, *, pai
     if asked is not None and asked > longest:
         raise UsageError(f"--max-length {asked}: {base} has {longest} positions")
     return asked or min(usual, longest)
+
+
+def _expect_layers(freeze: str, config: BertConfig, base: str) -> None:
+    """Raises UsageError for more layers to freeze than there are."""
+    if freeze.isdecimal() and (len(freeze) > 9 or int(freeze) > config.n_layers):
+        raise UsageError(
+            f"--freeze {shown(freeze)}: {base} has {config.n_layers} layers",
+            hint=f"--freeze {config.n_layers}, or all for all but the head",
+        )
 
 
 def _execute(

@@ -268,6 +268,10 @@ def _refuse_useless(task: str, options: Options) -> None:
             )
     if options["window_overlap"] != SOME_HEED["window_overlap"] and options["long"] != "window":
         raise UsageError("--window-overlap has no meaning without --long window")
+    if options["label_separator"] is None:
+        _refuse_others({"threshold": None}, options, "without --label-separator")
+    if options["freeze"] == "all":
+        _refuse_others({"layer_decay": 1.0}, options, "with --freeze all")
     if task == "regression":
         _refuse_others(WITHOUT_NUMBERS, options, "for --task regression")
     if options["crf"]:

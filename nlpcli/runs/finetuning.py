@@ -32,7 +32,7 @@ from nlpcli.runs.finetuning_parts import (
 from nlpcli.runs.finetuning_watch import Watch
 from nlpcli.runs.interrupts import Interrupted
 from nlpcli.runs.leading import follow, tell_ready
-from nlpcli.runs.long_texts import LongTexts
+from nlpcli.runs.long_texts import DEV, Long, LongTexts
 from nlpcli.runs.publishing import (
     find_unchanged,
     gate_failures,
@@ -188,11 +188,14 @@ class FinetuneRun:
         how = "once" if training.keeps_features else "in each epoch: all do not fit into memory"
         self._console.say(f"the encoder is frozen, its features are computed {how}")
 
-    def _tell_cut(self, rows: Rows, answering: Answering) -> None:
+    def _tell_cut(self, rows: Rows, answering: Answering, where: str = "") -> None:
         long = LongTexts(answering.max_length)
         long.count(rows)
+        self._tell_long(long, where)
+
+    def _tell_long(self, long: Long, where: str = "") -> None:
         for line in long.lines():
-            self._console.say(line)
+            self._console.say(where + line)
 
     def _cutter(self, answering: Answering) -> Cutter:
         from nlpcli.text.wordpiece import WordPieceTokenizer
@@ -228,6 +231,8 @@ class FinetuneRun:
             self._console.warn(f"{request.base.path} has no pooler: it begins at random")
         objective, self._folding = self._targets(parts, rows)
         dev = None if parts.dev is None else cutter.rows(parts.dev.texts)
+        if dev is not None:
+            self._tell_cut(dev, answering, DEV)
         measure = self._dev_scorer(parts, answering)
 
         def score() -> float:

@@ -12,7 +12,8 @@ from nlpcli.runs.interrupts import Interrupted
 if TYPE_CHECKING:
     from nlpcli.runs.reporting import Reporter
     from nlpcli.runs.resuming import Resumption
-    from nlpcli.training.finetuning import FinetuneStep, Finetuning
+    from nlpcli.training.finetuning import Finetuning
+    from nlpcli.training.finetuning_steps import FinetuneStep
 
 PEAK_AFTER = 5.0
 """Seconds of training after which it is worth a moment to measure how fast products can be."""

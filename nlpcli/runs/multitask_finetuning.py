@@ -14,7 +14,7 @@ from nlpcli.models.sequence_head import CLS, PREFIX
 from nlpcli.runs.encoder_classifier import Cutter, EncoderClassifier, activated
 from nlpcli.runs.finetuning import FinetuneRun
 from nlpcli.runs.finetuning_parts import begin, calibrated, make_plan, scorer, targets_of
-from nlpcli.runs.long_texts import LongTexts
+from nlpcli.runs.long_texts import DEV, LongTexts
 from nlpcli.runs.multitask_parts import MEAN, MultitaskRequest, SeveralParts, TaskRows, read_tasks
 from nlpcli.runs.publishing import gate_failures, version_in_use
 from nlpcli.runs.request import Parts
@@ -61,13 +61,13 @@ class MultitaskRun(FinetuneRun):
             rows = task.parts.dev if dev else task.parts.train
             if rows is not None:
                 found[name] = self._cutter(self._answering_of(task)).rows(rows.texts)
-        if not dev:
-            long = LongTexts(self._request.config.max_length)
-            for own in found.values():
-                long.count(own)
-            for line in long.lines():
-                self._console.say(line)
         return found
+
+    def _tell_rows(self, rows: dict[str, Rows], where: str = "") -> None:
+        long = LongTexts(self._request.config.max_length)
+        for own in rows.values():
+            long.count(own)
+        self._tell_long(long, where)
 
     def _task_plan(self, rows: dict[str, Rows]) -> TaskPlan:
         from nlpcli.batching.epoch_plans import TaskPlan
@@ -78,6 +78,7 @@ class MultitaskRun(FinetuneRun):
 
     def _planned(self, parts: SeveralParts, rows: dict[str, Rows]) -> dict[str, Any]:
         """Refuses what does not fit into memory."""
+        self._tell_rows(rows)
         each = list(rows.values())
         plan = make_plan(self._request, parts, n_cut=sum(own.n_cut for own in each), read=each)
         steps = self._task_plan(rows).steps * self._request.config.epochs
@@ -132,6 +133,7 @@ class MultitaskRun(FinetuneRun):
         from nlpcli.training.multitask import task_logits
 
         rows = self._cut(parts, dev=True)
+        self._tell_rows(rows, DEV)
         found = {
             name: scorer(task.parts, self._answering_of(task)) for name, task in parts.tasks.items()
         }

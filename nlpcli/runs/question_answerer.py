@@ -14,6 +14,7 @@ from nlpcli.data.questions import NOWHERE, START, context_column
 from nlpcli.errors import DataError
 from nlpcli.evaluation.answers import evaluate_answers, units_of
 from nlpcli.runs.judging import Drawing, Judged, Place, judge_questions
+from nlpcli.runs.long_texts import LongQuestions, places_of
 from nlpcli.store.encoder import Encoder, open_plain
 from nlpcli.store.question_answerer import ARCHITECTURE, SHORTEST, Asking, StoredAnswerer
 from nlpcli.text.wordpiece import WordPieces, WordPieceTokenizer
@@ -156,7 +157,10 @@ def chosen_answers(found: Candidates, threshold: float | None) -> list[Answer]:
 
 
 class QuestionAnswerer:
-    """Questions and contexts -> answers, by a model that is loaded when it is first asked."""
+    """Questions and contexts -> answers, by a model that is loaded when it is first asked.
+
+    ``long_texts``: what it was asked that is longer than it reads.
+    """
 
     def __init__(
         self, stored: StoredAnswerer, *, device: str = "auto", precision: str = "auto",
@@ -166,6 +170,7 @@ class QuestionAnswerer:
         self._device, self._precision, self._threads = device, precision, threads
         words = WordPieceTokenizer.from_json(stored.encoder.tokenizer_json, "the model")
         self.cutter = QuestionCutter(words, stored.asking)
+        self.long_texts = LongQuestions()
         self._model: QuestionModel | None = None
 
     def on(
@@ -177,15 +182,13 @@ class QuestionAnswerer:
     def answers(self, pairs: Pairs, top_k: int = 1) -> list[list[Answer]]:
         """The ``top_k`` best answers to each question, at least one; what is asked several times is
         answered once."""
-        different = list(dict.fromkeys(pairs))
+        different, asked = places_of(pairs)
         cut = self.cutter.cut(different)
+        self.long_texts.count(cut.windows, asked)
         candidates = find_candidates(self.ready(), cut, self.cutter, keep=top_k)
         limit = self.stored.asking.null_threshold
-        found = {
-            pair: chosen_answers(each, limit)[:top_k]
-            for pair, each in zip(different, candidates, strict=True)
-        }
-        return [found[pair] for pair in pairs]
+        found = [chosen_answers(each, limit)[:top_k] for each in candidates]
+        return [found[at] for at in asked.tolist()]
 
     def ready(self) -> QuestionModel:
         """Loads the model if that is yet to do. Raises UsageError, Unavailable."""
@@ -238,7 +241,7 @@ class AnswerColumns:
     """Rows with a question and a context -> the columns that predict adds."""
 
     def __init__(self, answerer: QuestionAnswerer, prefix: str, *, usual: bool, top_k: int) -> None:
-        self._answerer, self._top_k = answerer, top_k
+        self.model, self._top_k = answerer, top_k
         start = START if usual else f"{prefix}{START}"  # so that another one may be there
         tails = ["", *(f"_{k}" for k in range(2, top_k + 1))]
         names = (f"{prefix}answer", start, f"{prefix}probability")
@@ -260,7 +263,7 @@ class AnswerColumns:
         """The columns; cells are empty where there are less than ``top_k`` answers."""
         pairs = [(row[self._question], row[self._context]) for row in rows]
         cells = []
-        for answers in self._answerer.answers(pairs, self._top_k):
+        for answers in self.model.answers(pairs, self._top_k):
             own = [
                 cell for answer in answers
                 for cell in (answer.text, str(answer.start), f"{answer.probability:.6f}")

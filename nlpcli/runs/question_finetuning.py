@@ -12,6 +12,7 @@ from nlpcli.errors import DataError
 from nlpcli.evaluation.answers import METRICS, answer_scores, best_null_threshold, units_of
 from nlpcli.runs.finetuning import FinetuneRun
 from nlpcli.runs.finetuning_parts import FinetuneRequest, begin, make_plan
+from nlpcli.runs.long_texts import DEV, LongQuestions
 from nlpcli.runs.publishing import gate_failures, version_in_use
 from nlpcli.runs.question_answerer import (
     Candidates,
@@ -28,6 +29,7 @@ from nlpcli.store.question_answerer import ARCHITECTURE, KIND, Asking, StoredAns
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from nlpcli.batching.question_windows import Windows
     from nlpcli.store.draft import Draft
     from nlpcli.training.finetuning import Finetuning
 
@@ -191,12 +193,16 @@ class QuestionRun(FinetuneRun):
                 f"contexts of more than one window: {int((np.diff(windows.indptr) > 1).sum()):,} "
                 f"of {asked:,} questions; {len(windows.rows):,} windows"
             )
-        if windows.rows.n_cut:
-            self._console.say(f"questions that are too long and cut: {windows.rows.n_cut:,}")
+        self._tell_cut_questions(windows)
         whole = np.add.reduceat(starts > 0, windows.indptr[:-1]) > 0
         split = int((~whole & (first >= 0)).sum())
         if split:
             self._console.warn(f"answers that no window has as a whole: {split:,}")
+
+    def _tell_cut_questions(self, windows: Windows, where: str = "") -> None:
+        long = LongQuestions()
+        long.count(windows)
+        self._tell_long(long, where)
 
     def _scorer(self, model: Any, cutter: QuestionCutter, parts: Parts) -> Any:
         """F1 on the dev questions, with the threshold for no answer that is best there."""
@@ -204,6 +210,7 @@ class QuestionRun(FinetuneRun):
             return None
         dev = _questions(parts.dev)
         cut, units = cutter.cut(_pairs(dev)), units_of(dev.contexts)
+        self._tell_cut_questions(cut.windows, DEV)
 
         def score() -> float:
             found = find_candidates(model, cut, cutter)

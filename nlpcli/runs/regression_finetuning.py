@@ -83,11 +83,14 @@ class RegressionRun(FinetuneRun):
     def _targets(self, parts: Parts, rows: Rows) -> tuple[SequenceObjective, Folding | None]:
         from nlpcli.batching.text_windows import of_rows
         from nlpcli.training.answers import SequenceObjective
+        from nlpcli.training.fit import WEIGHTLESS
 
         numbers, weights = numbers_of(parts.train), parts.train.weights
         mean, deviation = float(numbers.mean()), _deviation(numbers)
         if weights is not None:
-            weights = weights / (float(weights.mean()) or 1.0)
+            if not weights.any():
+                raise DataError(WEIGHTLESS)
+            weights = weights / float(weights.mean())
         targets = ((numbers - mean) / deviation).astype(np.float32)
         targets, weights = of_rows(rows, targets, weights)
         return SequenceObjective(targets, weights), Folding.of_scale(deviation, mean)

@@ -11,6 +11,7 @@ from nlpcli.errors import DataError, shown
 from nlpcli.models.span_config import SpanConfig, span_head_shapes
 from nlpcli.runs.finetuning import FinetuneRun
 from nlpcli.runs.finetuning_parts import FinetuneRequest, begin, make_plan
+from nlpcli.runs.long_texts import DEV, LongWords
 from nlpcli.runs.publishing import gate_failures, version_in_use
 from nlpcli.runs.request import Parts
 from nlpcli.runs.span_cutting import (
@@ -179,15 +180,10 @@ class SpanRun(FinetuneRun):
         )
         return training, cutter
 
-    def _tell_rows(self, cut: CutTexts) -> None:
-        words, longest = cut.rows.words, self._request.config.max_length
-        if words.n_split:
-            self._console.say(
-                f"texts of more than {longest} pieces, read in parts: {words.n_split:,} of "
-                f"{len(cut.places):,}"
-            )
-        if words.rows.n_cut:
-            self._console.warn(f"words of more than {longest} pieces, cut: {words.rows.n_cut:,}")
+    def _tell_rows(self, cut: CutTexts, where: str = "") -> None:
+        long = LongWords(self._request.config.max_length, "texts")
+        long.count(cut.rows.words)
+        self._tell_long(long, where)
 
     def _objective(self, model: SpanModel, cut: CutTexts, parts: Parts) -> SpanObjective:
         from nlpcli.training.spans import SpanObjective
@@ -233,6 +229,7 @@ class SpanRun(FinetuneRun):
             return None
         texts = texts_of(_rows(parts.dev))
         cut = cutter.cut(texts)
+        self._tell_rows(cut, DEV)
         identify = self._request.identify
         truth, n_bad = true_sets(_rows(parts.dev), texts, cut.places, identify=identify)
         if n_bad:

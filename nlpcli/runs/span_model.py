@@ -12,6 +12,7 @@ from nlpcli.data.spanned import RELATIONS, SPANS, cell_of_objects, words_of_row
 from nlpcli.data.tagged import CONLL, token_column
 from nlpcli.evaluation.spans import SpanSet, evaluate_spans, span_set
 from nlpcli.runs.judging import Drawing, Judged, Marked, judge_spans
+from nlpcli.runs.long_texts import LongWords, places_of
 from nlpcli.runs.span_cutting import CutTexts, Place, SpanCutter, Text, spans_in_words, texts_of
 from nlpcli.store.span_model import StoredSpans
 from nlpcli.text.wordpiece import WordPieceTokenizer
@@ -73,7 +74,10 @@ def by_text(
 
 
 class SpanFinder:
-    """Texts -> spans, by a model that is loaded when the first text comes."""
+    """Texts -> spans, by a model that is loaded when the first text comes.
+
+    ``long_texts``: what it was asked for that is longer than it reads.
+    """
 
     def __init__(
         self, stored: StoredSpans, *, device: str = "auto", precision: str = "auto",
@@ -84,6 +88,7 @@ class SpanFinder:
         self._device, self._precision, self._threads = device, precision, threads
         words = WordPieceTokenizer.from_json(stored.encoder.tokenizer_json, "the model")
         self.cutter = SpanCutter(words, stored.spanning.max_length, stored.config.max_span)
+        self.long_texts = LongWords(stored.spanning.max_length, "texts")
         self._model: SpanModel | None = None
 
     @property
@@ -101,14 +106,15 @@ class SpanFinder:
         """What each text has, and where its words are; equal texts are answered once."""
         from nlpcli.training.spans import find_spans
 
-        different = list(dict.fromkeys(texts))
+        different, asked = places_of(texts)
         cut = self.cutter.cut(different)
+        self.long_texts.count(cut.rows.words, asked)
         numbers = find_spans(
             self.ready(), cut.rows, self.cutter.specials, decoding=self.stored.spanning.decoding
         )
         each = by_text(numbers, cut, self.labels, self.relations)
-        found = dict(zip(different, zip(each, cut.places, strict=True), strict=True))
-        return [found[text] for text in texts]
+        found = list(zip(each, cut.places, strict=True))
+        return [found[at] for at in asked.tolist()]
 
     def ready(self) -> SpanModel:
         """Loads the model if that is yet to do. Raises UsageError, Unavailable."""
@@ -132,7 +138,7 @@ class SpanColumn:
     columns that predict adds, lists of objects as JSON."""
 
     def __init__(self, finder: SpanFinder, prefix: str) -> None:
-        self._finder = finder
+        self.model = finder
         self.columns, self.numeric = [f"{prefix}{SPANS}"], list[str]()
         if finder.relations:
             self.columns.append(f"{prefix}{RELATIONS}")
@@ -148,9 +154,9 @@ class SpanColumn:
 
     def __call__(self, cells: list[str]) -> list[list[str]]:
         """The columns. A blank cell has no spans."""
-        found = self._finder.find([self._read(cell) for cell in cells])
+        found = self.model.find([self._read(cell) for cell in cells])
         columns = [[cell_of_objects(_span_objects(*each)) for each in found]]
-        if self._finder.relations:
+        if self.model.relations:
             columns.append([cell_of_objects(_relation_objects(each)) for each, _ in found])
         return columns
 

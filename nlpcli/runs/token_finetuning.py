@@ -11,6 +11,7 @@ from nlpcli.data.tagged import parted_words, read_tagged
 from nlpcli.errors import DataError, UsageError, shown
 from nlpcli.runs.finetuning import FinetuneRun
 from nlpcli.runs.finetuning_parts import FinetuneRequest, begin, make_plan
+from nlpcli.runs.long_texts import DEV, LongWords
 from nlpcli.runs.publishing import gate_failures, version_in_use
 from nlpcli.runs.request import Parts
 from nlpcli.runs.token_tagger import TokenTagger, WordCutter, by_sentence, field_for, in_scheme
@@ -178,15 +179,10 @@ class TokenRun(FinetuneRun):
         )
         return training, cutter
 
-    def _tell_rows(self, words: WordRows) -> None:
-        longest = self._request.config.max_length
-        if words.n_split:
-            self._console.say(
-                f"sentences of more than {longest} pieces, read in parts: {words.n_split:,} of "
-                f"{len(words.indptr) - 1:,}"
-            )
-        if words.rows.n_cut:
-            self._console.warn(f"words of more than {longest} pieces, cut: {words.rows.n_cut:,}")
+    def _tell_rows(self, words: WordRows, where: str = "") -> None:
+        long = LongWords(self._request.config.max_length)
+        long.count(words)
+        self._tell_long(long, where)
 
     def _objective(self, model: Any, words: WordRows, parts: Parts) -> Objective:
         from nlpcli.batching.word_rows import piece_targets
@@ -208,6 +204,7 @@ class TokenRun(FinetuneRun):
         if parts.dev is None:
             return None
         rows, truth = cutter.rows(_sentences(parts.dev)), parts.dev.labels
+        self._tell_rows(rows, DEV)
         pooled, scheme = self._request.word_decoding == "mean", self._scheme
         metric = "accuracy" if scheme == "none" else "entity_f1"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from nlpcli.data.conll import TAGS, split_blanks
 from nlpcli.data.source import Source
@@ -20,6 +21,7 @@ from nlpcli.data.tagged import (
 )
 from nlpcli.errors import DataError
 from nlpcli.runs.judging import Drawing, Judged, Place, judge_tags
+from nlpcli.runs.long_texts import LongWords, places_of
 from nlpcli.store.encoder import open_plain
 from nlpcli.store.token_tagger import ARCHITECTURE, StoredTagger, Tagging
 from nlpcli.text.tag_schemes import converted, legal, scheme_of
@@ -69,7 +71,10 @@ def field_for(labels: Sequence[str], scheme: str) -> Crf:
 
 
 class TokenTagger:
-    """Sentences -> tags, by a model that is loaded when the first sentence comes."""
+    """Sentences -> tags, by a model that is loaded when the first sentence comes.
+
+    ``long_texts``: what it was asked for that is longer than it reads.
+    """
 
     def __init__(
         self, stored: StoredTagger, *, device: str = "auto", precision: str = "auto",
@@ -79,6 +84,7 @@ class TokenTagger:
         self._device, self._precision, self._threads = device, precision, threads
         words = WordPieceTokenizer.from_json(stored.encoder.tokenizer_json, "the model")
         self.cutter = WordCutter(words, stored.tagging.max_length)
+        self.long_texts = LongWords(stored.tagging.max_length)
         self._model: TokenModel | None = None
 
     @property
@@ -99,14 +105,15 @@ class TokenTagger:
 
     def tags(self, sentences: Sentences) -> list[list[str]]:
         """A tag for each word; sentences that occur several times are answered once."""
-        different = list(dict.fromkeys(map(tuple, sentences)))
-        found = dict(zip(different, self._tags(different), strict=True))
-        return [found[tuple(words)] for words in sentences]
+        different, asked = places_of([tuple(words) for words in sentences])
+        found = self._tags(different, asked)
+        return [found[at] for at in asked.tolist()]
 
-    def _tags(self, sentences: Sentences) -> list[list[str]]:
+    def _tags(self, sentences: Sentences, asked: npt.NDArray[np.int64]) -> list[list[str]]:
         from nlpcli.training.tagging import best_tags
 
         rows = self.cutter.rows(sentences)
+        self.long_texts.count(rows, asked)
         pooled = self.stored.tagging.word_decoding == "mean"
         numbers = best_tags(self.ready(), rows, self.cutter.specials, pooled=pooled)
         return by_sentence([self.labels[n] for n in numbers.tolist()], rows)
@@ -156,7 +163,7 @@ class TagColumn:
     """Cells of words -> cells of tags of the same form: the column that predict adds."""
 
     def __init__(self, tagger: TokenTagger, prefix: str) -> None:
-        self._tagger = tagger
+        self.model = tagger
         self.columns, self.numeric = [f"{prefix}{TAGS}"], list[str]()
         self.lists = True
 
@@ -168,7 +175,7 @@ class TagColumn:
     def __call__(self, cells: list[str]) -> list[list[str]]:
         """The column. A blank cell has no tags."""
         forms = [self._read(cell) for cell in cells]
-        tags = self._tagger.tags([words for words, _ in forms])
+        tags = self.model.tags([words for words, _ in forms])
         found = zip(tags, forms, strict=True)
         return [[cell_of_words(row, as_list) for row, (_, as_list) in found]]
 

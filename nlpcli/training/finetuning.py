@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,10 @@ from torch import Tensor
 
 from nlpcli.batching.epoch_plans import Plan, RowPlan
 from nlpcli.batching.framing import Rows, Specials
-from nlpcli.errors import NegativeAnswer
 from nlpcli.models.encoder_heads import EncoderModel
 from nlpcli.training.encoder_optimizers import EncoderOptimizer
 from nlpcli.training.finetuning_config import ALL, FinetuneConfig
+from nlpcli.training.finetuning_steps import FinetuneStep, diverged
 from nlpcli.training.flops import flops_per_row
 from nlpcli.training.freezing import frozen_names, layer_of
 from nlpcli.training.frozen_features import has_room, remembering
@@ -37,23 +36,6 @@ MOST_BAD = 5
 F64 = npt.NDArray[np.float64]
 Score = Callable[[], float]
 """How good the model is on dev rows, as it is now; more is better."""
-
-
-@dataclass(frozen=True)
-class FinetuneStep:
-    """Where training stands: ``step`` of ``total``, ``epoch`` from 1, mean ``loss`` of this
-    epoch's steps that were taken; ``dev_score`` at its end, where there are dev rows. ``rows``
-    seen in all. ``note``: what went wrong. ``stop``: this rank, or another one, is asked to end.
-    """
-
-    step: int
-    total: int
-    epoch: int
-    loss: float
-    rows: int
-    dev_score: float | None = None
-    note: str | None = None
-    stop: bool = False
 
 
 class Finetuning:
@@ -186,6 +168,8 @@ class Finetuning:
                 self._step, self.total, epoch + 1, self._sum / max(self._counted, 1),
                 self.rows_done, found, self._shrunk(tokens), self._stopping,
             )  # fmt: skip
+        if self._step and self._bad == self._step:  # too few to have been told of
+            raise diverged(self._step, self.config.lr)
         if self._kept is not None:
             self._put_back(self._kept)
 
@@ -244,10 +228,7 @@ class Finetuning:
             self._bad += 1
             self.masters.clear()
             if self._bad >= MOST_BAD:
-                raise NegativeAnswer(
-                    f"training diverged at step {self._step + 1}: gradients are not finite",
-                    hint=f"--lr {self.config.lr / 4:g}",
-                )
+                raise diverged(self._step + 1, self.config.lr)
             return
         self._bad = 0
         shrink = self.config.clip / (float(norm) + 1e-6)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nlpcli.batching.bags import BagBatches, good_batch_size, n_held_out
 from nlpcli.batching.labels import LabelSets
+from nlpcli.errors import DataError
 from nlpcli.models.additive import AdditiveClassifier
 from nlpcli.models.config import INDEPENDENT, FastTextConfig
 from nlpcli.models.fasttext import FastText
@@ -22,6 +23,7 @@ from nlpcli.training.dual import DualUpdate, Seen
 from nlpcli.training.freedom import feature_freedom
 from nlpcli.training.loop import FastTextUpdate, Step, Training, as_arrays
 
+WEIGHTLESS = "every training row weighs 0, by its own weight or that of its label"
 PRIOR_SMOOTHING = 0.2
 """Of the label shares of new rows; chosen on held-out training rows, see benchmarks/LOG.md."""
 
@@ -306,7 +308,8 @@ def class_importance(
     """Weight of each text in the loss, float32 [n] with mean 1; None when all are equal.
 
     ``class_weight`` by label position; an empty dict means balanced: n / (K · count), as King &
-    Zeng 2001. A text with several labels takes their mean, one with none takes 1.
+    Zeng 2001. A text with several labels takes their mean, one with none takes 1. Raises DataError
+    where every text weighs 0.
     """
     if class_weight is None and weights is None:
         return None
@@ -322,4 +325,6 @@ def class_importance(
         sums = np.bincount(owner, weights=by_label[labels.ids], minlength=n_texts)
         importance *= np.where(sizes > 0, sums / np.maximum(sizes, 1), 1.0)
     mean = importance.mean()
+    if mean == 0:
+        raise DataError(WEIGHTLESS)
     return (importance / (mean if mean > 0 else 1.0)).astype(np.float32)

@@ -168,6 +168,13 @@ def test_other_programs_see_a_regression(program: Run, tmp_path: Path) -> None:
         assert done.code == 0 and "spearman" in done.out
 
 
+def test_numbers_that_weigh_nothing(place: Run) -> None:
+    rows = "text,stars,w\n" + "".join(f"fine {n},{n},0\n" for n in range(4))
+    line = ["finetune", "-", "--from", "./encoder", "-o", "m", "--task", "regression", *STARS]
+    done = place(*line, *QUICK, "--weight-column", "w", stdin=rows)
+    assert done.code == 65 and "every training row weighs 0" in done.err
+
+
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [

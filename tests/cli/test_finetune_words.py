@@ -80,7 +80,8 @@ def test_from_conll_to_tags(place: Run, tmp_path: Path, crf: list[str]) -> None:
     done = place(*line)
     assert done.code == 0, done.err
     assert "--task token, by the input's columns" in done.err and "tags: BIO" in done.err
-    assert "sentences of more than 12 pieces, read in parts" in done.err
+    assert "\nsentences of more than 12 pieces, read in parts" in done.err
+    assert "dev part: sentences of more than 12 pieces, read in parts" in done.err
     report = json.loads(done.out)
     assert report["metrics"]["entity_f1"] > 0.9 and report["rows"] == 70
     folder = tmp_path / "store" / "tagger" / "1"
@@ -119,6 +120,18 @@ def test_lists_texts_and_blank_rows(trained: Run) -> None:
     assert only.splitlines()[0] == "my_tags" and len(only.splitlines()) == 5
 
 
+def test_words_that_are_too_long_are_told_of(trained: Run, tmp_path: Path) -> None:
+    rows = "".join("the O\n" + "a" + "s" * 30 + " B-KIND\n\n" for _ in range(2))
+    (tmp_path / "long.conll").write_text(rows)
+    told = (
+        "sentences of more than 12 pieces, read in parts: 2 of 2\n"
+        "words of more than 12 pieces, cut: 2\n"
+    )
+    for line in (["predict", "-m", "t"], ["eval", "-m", "t", "--resamples", "10"]):
+        done = trained(*line, tmp_path / "long.conll")
+        assert (done.code, done.err) == (0, told)
+
+
 def test_what_is_not_there_is_told_before_anything_is_written(trained: Run) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
@@ -143,7 +156,7 @@ def test_the_folder_of_another_program_answers_as_ours(trained: Run) -> None:
 
 def test_taggers_are_compared(trained: Run) -> None:
     done = trained("eval", "-m", "t", "-m", "t@1", "dev.conll", "--json", "--no-cost")
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0 and all("read in parts" in line for line in done.err.splitlines())
     document = json.loads(done.out)
     pair = document["comparisons"][0]
     assert (pair["metric"], pair["verdict"]) == ("entity_f1", "same answers")
@@ -173,7 +186,7 @@ def test_tags_are_read_from_files(trained: Run, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_what_a_tagger_costs(trained: Run) -> None:
     done = trained("eval", "-m", "t", "dev.conll", "--json", "--measure-cost")
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0 and len(done.err.splitlines()) == 1 and "read in parts" in done.err
     cost = json.loads(done.out)["cost"]
     assert cost["startup_seconds"] > 0 and cost["disk_bytes"] > 1000
 

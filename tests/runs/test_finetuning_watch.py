@@ -11,7 +11,7 @@ import pytest
 
 from nlpcli.runs import finetuning_watch
 from nlpcli.runs.finetuning_watch import Watch
-from nlpcli.training.finetuning import FinetuneStep
+from nlpcli.training.finetuning_steps import FinetuneStep
 
 
 class Training:

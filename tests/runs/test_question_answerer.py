@@ -55,6 +55,15 @@ def check(pairs: list[tuple[str, str]], threshold: float | None) -> None:
                 assert context[answer.start : answer.start + len(answer.text)] == answer.text
 
 
+def test_questions_that_are_cut_are_counted_as_often_as_they_are_asked() -> None:
+    made = QuestionAnswerer(answerer().stored, device="cpu")
+    made._model = answerer().ready()
+    made.answers([PAIRS[0], PAIRS[0]])
+    assert made.long_texts.lines() == []
+    made.answers([PAIRS[5], PAIRS[1], PAIRS[5]])
+    assert made.long_texts.lines() == ["questions that are too long and cut: 2 of 5"]
+
+
 @pytest.mark.parametrize("threshold", [None, 0.0, -9.0])
 def test_answers_are_stretches_of_contexts(threshold: float | None) -> None:
     check(PAIRS, threshold)

@@ -189,6 +189,18 @@ def test_gradients_that_are_not_finite() -> None:
     assert all(np.isfinite(array).all() for array in training.weights().values())
 
 
+def test_steps_none_of_which_was_taken() -> None:
+    training = tuning(epochs=1)
+
+    class Broken:
+        def loss(self, outputs: torch.Tensor, chosen: npt.NDArray[np.int64]) -> torch.Tensor:
+            return outputs.sum() * math.nan
+
+    training._objective = Broken()
+    with pytest.raises(NegativeAnswer, match="diverged at step 3"):
+        list(training)
+
+
 @pytest.mark.parametrize(
     ("precision", "fgm"), [(torch.float32, 0.0), (torch.bfloat16, 0.0), (torch.float32, 0.3)]
 )

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import torch
 import torch.nn.functional as functional
 
 from nlpcli.batching.labels import LabelSets
-from nlpcli.errors import NegativeAnswer, Unavailable, UsageError
+from nlpcli.errors import DataError, NegativeAnswer, Unavailable, UsageError
 from nlpcli.models.additive import AdditiveClassifier
 from nlpcli.models.config import FastTextConfig
 from nlpcli.text.config import TokenizerConfig
@@ -83,6 +84,15 @@ def test_weightless_rows_teach_nothing() -> None:
     scorer, test, _ = _fit(FastTextConfig(), importance=importance)
     predicted = scorer.logits(test.bags.indptr, test.bags.ids, test.bags.weights).argmax(axis=1)
     assert (predicted != 0).all()
+
+
+@pytest.mark.parametrize(
+    ("by_label", "weights"), [({0: 0.0, 1: 0.0}, None), (None, np.zeros(4, np.float32))]
+)
+def test_rows_that_are_all_weightless_are_refused(by_label: Any, weights: Any) -> None:
+    sets = LabelSets.of([("a",), ("b",)] * 2, ["a", "b"])
+    with pytest.raises(DataError, match="every training row weighs 0"):
+        class_importance(sets, by_label, weights)
 
 
 def test_balanced_weights_give_each_class_the_same_total() -> None:

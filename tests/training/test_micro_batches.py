@@ -16,8 +16,9 @@ from nlpcli.batching.word_rows import UNLABELLED
 from nlpcli.errors import Unavailable
 from nlpcli.models.token_heads import TokenModel
 from nlpcli.training.answers import SequenceObjective
-from nlpcli.training.finetuning import FinetuneStep, Finetuning
+from nlpcli.training.finetuning import Finetuning
 from nlpcli.training.finetuning_config import FinetuneConfig
+from nlpcli.training.finetuning_steps import FinetuneStep
 from nlpcli.training.tagging import TokenObjective
 
 from .seats import Seat, Table
