@@ -171,6 +171,7 @@ def _request(options: dict[str, Any]) -> DoctorRequest:
             folds=options["folds"], rounds=options["rounds"], seed=options["seed"],
             threads=options["threads"], device=options["device"],
         ),
+        empty=not options["fail_on"],  # a night's export that failed is no clean file
     )  # fmt: skip
 
 

@@ -43,7 +43,8 @@ COLUMNS = ["row", "problem", "score", "label", "suggested_label", "other_row", "
 @dataclass(frozen=True, kw_only=True)
 class DoctorRequest:
     """What is looked for, and where. ``near``: the Jaccard coefficient from which on two texts are
-    nearly the same. ``top``: so many suspects of labels at most."""
+    nearly the same. ``top``: so many suspects of labels at most. ``empty``: a file without rows is
+    no error."""
 
     train: str
     test: str | None
@@ -53,6 +54,7 @@ class DoctorRequest:
     near: float
     top: int | None
     validation: CrossValidation
+    empty: bool = True
 
     @property
     def separator(self) -> str | None:
@@ -82,7 +84,7 @@ def examine(request: DoctorRequest, console: Reporter, reject: Rejects) -> Diagn
     if request.test is not None:
         test = read_unchecked(request.test, request.fmt, on_reject=reject, **columns)
     for part in (rows, test):
-        if part is not None and not part.texts:
+        if part is not None and not part.texts and not request.empty:
             raise DataError(f"{part.name}: no rows")
     console.detail(f"{len(rows.texts):,} rows read")
     examination = _Examination(request, rows, test, console)

@@ -128,7 +128,7 @@ def test_what_was_not_looked_for_is_not_said_to_be_absent(fresh: Run, tmp_path: 
         fresh("doctor", path, "--test", path, "--check", "blank", "--json", "-q").out
     )
     assert (found["problems"], found["test"]["in_train"]) == ({"blank": 0}, 2)
-    for test in ([], ["--test", path]):  # a night's export that failed is no clean file
+    for test in ([], ["--test", path]):
         empty = tmp_path / "empty.csv"
         empty.write_text("text,label\n")
         done = fresh(
