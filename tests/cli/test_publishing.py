@@ -46,6 +46,19 @@ def test_a_version_below_the_limit_is_kept_unpublished(fresh: Run, tmp_path: Pat
     assert fresh("predict", "-m", "m", ROWS).out == fresh("predict", "-m", "m@2", ROWS).out
 
 
+def test_too_few_rows_to_measure_on(fresh: Run, tmp_path: Path) -> None:
+    file = tmp_path / "two.csv"
+    file.write_text("text,label\na b,x\nc d,y\n")
+    for line in (
+        ["--publish-if", "better"],
+        ["--patience", 1],
+        ["--publish-if", "mcc>0", "--dry-run"],
+    ):
+        done = fresh("train-fasttext", file, "-o", "m", "--dev-fraction", 0.1, *line)
+        assert (done.code, done.out) == (65, ""), done.err
+        assert f"{line[0]} needs rows to measure on, and 0.1 of 2 set none apart" in done.err
+
+
 @pytest.mark.slow
 def test_better_than_the_version_in_use(fresh: Run, tmp_path: Path) -> None:
     dev = SAMPLES / "reviews_en_test.csv"

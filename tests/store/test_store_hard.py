@@ -428,7 +428,7 @@ while n < 20 or not done.exists():
 """
 
 
-@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("plain", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_readers_while_versions_come_and_go(store: Store, tmp_path: Path, plain: bool) -> None:
     spec = str(tmp_path / "plain") if plain else "spam"
     publish(store, spec)
