@@ -163,6 +163,7 @@ def test_patience(patience: int | None, epochs: int) -> None:
     again.load(arrays, numbers)
     if patience is not None:
         assert list(again) == [] and same(again.weights(), training.weights())
+        assert again.loss == training.loss > 0
 
 
 def test_gradients_that_are_not_finite() -> None:
