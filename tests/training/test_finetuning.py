@@ -190,6 +190,15 @@ def test_gradients_that_are_not_finite() -> None:
     assert all(np.isfinite(array).all() for array in training.weights().values())
 
 
+def test_what_weights_decay() -> None:
+    quick, slow = (trained(weight_decay=decay, lr=0.01) for decay in (0.0, 0.5))
+    table = "embeddings.position_embeddings.weight"
+    assert not np.array_equal(quick[table][-1], slow[table][-1])
+    model = small_model().weights()
+    unseen = (quick[WORDS] == model[WORDS]).all(axis=1)
+    assert unseen.any() and (slow[WORDS][unseen] == model[WORDS][unseen]).all()
+
+
 def test_steps_none_of_which_was_taken() -> None:
     training = tuning(epochs=1)
 
