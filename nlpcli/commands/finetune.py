@@ -170,7 +170,8 @@ def finetune(
     try:
         config = from_options(FinetuneConfig, options, max_length=length)
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        name, _, rest = str(error).partition(":")
+        raise UsageError(f"--{name.replace('_', '-')}:{rest}") from None
     request, run = request_of(chosen, options, config, opened)
     if not place.rank:
         tell_guess(chosen, options, console)

@@ -178,7 +178,10 @@ Warmup = Annotated[
 LayerDecay = Annotated[
     float, typer.Option(min=0.1, max=1, help="Rate of a layer, of that of the next one.")
 ]
-WeightDecay = Annotated[float, typer.Option(min=0, max=1)]
+WeightDecay = Annotated[
+    float,
+    typer.Option(min=0, max=1, help="Of matrices, positions and segments; not of pieces' vectors."),
+]
 Dropout = Annotated[float, typer.Option(min=0, max=0.9)]
 Freeze = Annotated[
     str, typer.Option(help="none, embeddings, so many layers too, or all but the head.")

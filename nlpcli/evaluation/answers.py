@@ -77,11 +77,14 @@ def character_f1(found: str, there: str) -> float:
 def answer_scores(there: Answers, found: Sequence[str], units: str) -> F64:
     """Exact match and F1 of each question, float64 [Q, 2].
 
-    Where there is no answer, only an empty one is right.
+    Where there is no answer, only an empty one is right; by words, as in SQuAD's script, an answer
+    of nothing but articles and punctuation is none.
     """
     plain, f1 = (plain_characters, character_f1) if units == CHARACTERS else (plain_words, word_f1)
     scores = np.zeros((len(found), len(METRICS)))
     for number, (golds, answer) in enumerate(zip(there, found, strict=True)):
+        if units == WORDS:
+            golds = [gold for gold in golds if plain(gold)]
         if golds:
             own = plain(answer)
             exact = any(plain(gold) == own for gold in golds)

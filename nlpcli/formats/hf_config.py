@@ -29,6 +29,8 @@ _KEYS = {
     "pad_id": ("pad_token_id", 0),
 }
 """Our names, theirs, and what theirs mean when they are left out."""
+_SAME_ACT = {"gelu_python": "gelu", "gelu_fast": "gelu_new", "gelu_accurate": "gelu_new"}
+"""Other names for the same functions."""
 _MAYBE_ZERO = ("dropout", "attention_dropout")
 """Where a whole number may stand for a float."""
 
@@ -102,6 +104,7 @@ def _sizes(document: dict[str, Any], where: str) -> BertConfig:
         if isinstance(value, bool) or not isinstance(value, wanted):
             raise DataError(f"{where}: {theirs} {shown(str(value))} is of the wrong type")
         values[ours] = value
+    values["activation"] = _SAME_ACT.get(values["activation"], values["activation"])
     if values["activation"] not in ACTIVATIONS:
         seen = shown(values["activation"])
         raise DataError(f"{where}: hidden_act {seen}, wanted one of {', '.join(ACTIVATIONS)}")

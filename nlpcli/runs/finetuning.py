@@ -171,7 +171,7 @@ class FinetuneRun:
             train, dev, source = split_rows(train, request.dev_fraction, request.seed)
         self._reject.close()
         if dev is not None:
-            check_dev_labels(source, dev, names)
+            check_dev_labels(request.dev or request.train, dev, names)
         self._tell(train)
         weights = read_class_weights(request.class_weight, names)
         return Parts(train, dev, source, names, weights)

@@ -202,7 +202,7 @@ def hint_at_numbers(names: list[str]) -> str | None:
     )
 
 
-def check_dev_labels(source: str, dev: Labelled, names: list[str]) -> None:
+def check_dev_labels(path: str, dev: Labelled, names: list[str]) -> None:
     """Raises DataError for labels that no training row has: nothing could ever answer them."""
     known = set(names)
     new = sorted({name for row in dev.labels for name in row} - known)
@@ -211,7 +211,7 @@ def check_dev_labels(source: str, dev: Labelled, names: list[str]) -> None:
     line = next(line for line, row in zip(dev.lines, dev.labels, strict=True) if set(row) - known)
     listed = ", ".join(map(shown, new[:5])) + f" and {len(new) - 5} more" * (len(new) > 5)
     raise DataError(
-        f"{source} line {line}: {'labels' if len(new) > 1 else 'a label'} that no training row "
+        f"{path} line {line}: {'labels' if len(new) > 1 else 'a label'} that no training row "
         f"has: {listed}"
     )
 

@@ -29,7 +29,8 @@ class Watch:
         self, training: Finetuning, console: Reporter, *, n_rows: int, ranks: int = 1
     ) -> None:
         self._training, self._console, self._n_ranks = training, console, ranks
-        self._first, self._loss, self._peak = training.rows_done, 0.0, 0.0
+        # what was taken up after the last step has nothing more to show
+        self._first, self._loss, self._peak = training.rows_done, training.loss, 0.0
         self._flops = 0.0 if training.keeps_features else training.flops_per_row
         """Of a row that the encoder reads; 0 where no encoder is at work."""
         self._whole = n_rows / training.n_rows

@@ -135,8 +135,9 @@ def _read(request: MultitaskRequest, name: str, reject: Rejects, say: Say) -> Ta
     else:
         train, dev, source = split_rows(train, request.dev_fraction, request.seed)
     if dev is not None:
-        check_dev_labels(source, dev, names)
-        _check_count(dev, source, name, several=several)
+        where = request.devs.get(name, path)
+        check_dev_labels(where, dev, names)
+        _check_count(dev, where, name, several=several)
     what = "pairs" if pair else "texts"
     more = ", any number a row" if several else ""
     say(f"{name}: {len(train.texts):,} {what}, {len(names):,} labels{more}")

@@ -119,10 +119,11 @@ class SpanRun(FinetuneRun):
         self._relations = sorted({name for own in train.relations for *_, name in own})
         if train.has_relations and not self._relations:
             raise DataError(f"{request.train}: no relations, wanted at least 1 or no such column")
+        where = request.dev or request.train
         if dev is not None and not request.identify:
-            _expect_known(dev, dev.spans, names, source, "span")
+            _expect_known(dev, dev.spans, names, where, "span")
         if dev is not None and self._relations:
-            _expect_known(dev, dev.relations, self._relations, source, "relation")
+            _expect_known(dev, dev.relations, self._relations, where, "relation")
         if train.n_blank:
             self._console.say(f"rows with a blank text, left out: {train.n_blank:,}")
         return Parts(train, dev, source, names, None)

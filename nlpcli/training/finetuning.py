@@ -128,6 +128,11 @@ class Finetuning:
         return self._step // self.steps_per_epoch
 
     @property
+    def loss(self) -> float:
+        """Mean of the steps of this epoch, or the last one, that were taken."""
+        return self._sum / max(self._counted, 1)
+
+    @property
     def n_rows(self) -> int:
         """Rows that there are to learn from."""
         return len(self._rows)
@@ -165,8 +170,8 @@ class Finetuning:
             ended = self._step % self.steps_per_epoch == 0
             found = self._look(epoch + 1) if ended else None
             yield FinetuneStep(
-                self._step, self.total, epoch + 1, self._sum / max(self._counted, 1),
-                self.rows_done, found, self._shrunk(tokens), self._stopping,
+                self._step, self.total, epoch + 1, self.loss, self.rows_done,
+                found, self._shrunk(tokens), self._stopping,
             )  # fmt: skip
         if self._step and self._bad == self._step:  # too few to have been told of
             raise diverged(self._step, self.config.lr)

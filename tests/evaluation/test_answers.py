@@ -71,6 +71,9 @@ def test_the_best_of_several_answers_counts() -> None:
     golds = [("a cat", "black cat"), ("dog",), (), ()]
     scores = answer_scores(golds, ["the black cat!", "", "", "dog"], WORDS)
     assert scores.tolist() == [[1, 1], [0, 0], [1, 1], [0, 0]]
+    golds = [("the",), ("The!", "cat"), ("a",), ("the", "cat")]
+    scores = answer_scores(golds, ["", "the", "an", "cat"], WORDS)  # by SQuAD's script
+    assert scores.tolist() == [[1, 1], [0, 0], [1, 1], [1, 1]]
     scores = answer_scores([("灯。", "一盏灯")], ["盏灯"], CHARACTERS)
     assert scores.tolist() == [[0, pytest.approx(0.8)]]
 

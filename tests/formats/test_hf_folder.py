@@ -222,6 +222,15 @@ def test_what_the_configuration_leaves_out_is_as_in_the_base_size() -> None:
     assert read(files).config == config
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [("gelu_python", "gelu"), ("gelu_fast", "gelu_new"), ("gelu_accurate", "gelu_new"),
+     ("gelu_pytorch_tanh", "gelu_pytorch_tanh"), ("relu", "relu")],
+)  # fmt: skip
+def test_activations_of_several_names(theirs: str, ours: str) -> None:
+    assert read(with_config(bert_files(), hidden_act=theirs)).config.activation == ours
+
+
 def test_labels_that_are_not_named() -> None:
     """transformers leaves out the names of two labels when nobody gave them any."""
     name = "BertForSequenceClassification"

@@ -17,6 +17,7 @@ from nlpcli.training.finetuning_steps import FinetuneStep
 class Training:
     """Two epochs of 30 windows."""
 
+    loss = 0.25
     keeps_features, n_rows, steps_done, epochs_done = True, 30, 4, 2
     config, device, best, step_seconds = (
         SimpleNamespace(epochs=2),
@@ -65,3 +66,9 @@ def test_rows_of_the_input_are_counted_and_not_their_windows(
     found = watch.figures()
     assert (found["train_seconds"], found["rows_per_second"]) == (4.0, 5)  # 20 rows, 60 windows
     assert console.notes[-1] == "loss 0.5000  5 rows/s"
+
+
+def test_what_was_taken_up_after_the_last_step() -> None:
+    training: Any = Training()
+    console: Any = Console()
+    assert Watch(training, console, n_rows=10).figures()["loss"] == 0.25

@@ -163,6 +163,7 @@ def test_patience(patience: int | None, epochs: int) -> None:
     again.load(arrays, numbers)
     if patience is not None:
         assert list(again) == [] and same(again.weights(), training.weights())
+        assert again.loss == training.loss > 0
 
 
 def test_gradients_that_are_not_finite() -> None:
@@ -187,6 +188,15 @@ def test_gradients_that_are_not_finite() -> None:
     assert caught.value.hint == "--lr 0.0025"
     assert all(map(math.isfinite, losses)) and len(losses) == 13
     assert all(np.isfinite(array).all() for array in training.weights().values())
+
+
+def test_what_weights_decay() -> None:
+    quick, slow = (trained(weight_decay=decay, lr=0.01) for decay in (0.0, 0.5))
+    table = "embeddings.position_embeddings.weight"
+    assert not np.array_equal(quick[table][-1], slow[table][-1])
+    model = small_model().weights()
+    unseen = (quick[WORDS] == model[WORDS]).all(axis=1)
+    assert unseen.any() and (slow[WORDS][unseen] == model[WORDS][unseen]).all()
 
 
 def test_steps_none_of_which_was_taken() -> None:
