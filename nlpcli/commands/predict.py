@@ -59,7 +59,9 @@ def predict(
     label_set: calibrating.LabelSet = None,
     explain: Annotated[
         int,
-        typer.Option(min=0, help="Add the N n-grams, or words, that move the label most."),
+        typer.Option(
+            min=0, help="Add the N n-grams, or words, that move the label or number most."
+        ),
     ] = 0,
     cascade: cascading.Small = None,
     cascade_above: cascading.Above = None,
@@ -108,7 +110,8 @@ def predict(
     (columns question and context) adds predicted_answer, answer_start, in code points, and
     predicted_probability; no answer is empty and starts at -1. --explain adds
     predicted_explanation: what n-grams add to the label's logit, or of an encoder how far the
-    label's log-odds fall with a word masked (with runs of words where a text has more than 64).
+    label's log-odds, or a regression's number, fall with a word masked (with runs of words where a
+    text has more than 64).
     --cascade adds predicted_by, small or encoder. --label-set 0.9 adds predicted_set: the labels
     among which the true one is in 90 % of rows like those of eval --calibrate, the likeliest first,
     joined by ; (none where no label is likely).

@@ -23,8 +23,9 @@ def score_column(
     """The column of predict. Raises UsageError for an option ``for_labels``."""
     from nlpcli.runs.encoder_regressor import ScoreColumn
 
-    refuse_options(options, for_labels, "the model answers with a number, it has no labels")
-    return ScoreColumn(regressor, options["prefix"])
+    unused = {name: value for name, value in for_labels.items() if name != "explain"}
+    refuse_options(options, unused, "the model answers with a number, it has no labels")
+    return ScoreColumn(regressor, options["prefix"], options["explain"])
 
 
 def number_table(document: dict[str, Any]) -> str:

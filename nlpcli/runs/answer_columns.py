@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -90,16 +90,8 @@ class Answers:
     def _reasons(self, texts: list[str], probabilities: npt.NDArray[np.float64]) -> list[str]:
         """JSON lists of n-gram, or of an encoder word, and what it adds to the logit of the most
         probable label; of pairs which text the word is of, too."""
-        import json
-
         found = self._explained(texts, probabilities.argmax(axis=1).tolist())
-        return [
-            json.dumps(
-                [[name, round(amount, 4), *side] for name, amount, *side in row],
-                ensure_ascii=False,
-            )
-            for row in found
-        ]
+        return [cell_of_reasons(row, lambda amount: round(amount, 4)) for row in found]
 
     def _explained(self, texts: list[str], labels: list[int]) -> Sequence[Sequence[Reason]]:
         """Raises UsageError for a model that has no reasons to give."""
@@ -155,6 +147,15 @@ class Answers:
             self._separator.join(self._labels[i] for i in row[:size].tolist())
             for row, size in zip(order, sizes, strict=True)
         ]
+
+
+def cell_of_reasons(row: Sequence[Reason], shortened: Callable[[float], float]) -> str:
+    """The reasons for an answer as a cell, with amounts of a few digits."""
+    import json
+
+    return json.dumps(
+        [[name, shortened(amount), *side] for name, amount, *side in row], ensure_ascii=False
+    )
 
 
 def _cells(values: npt.NDArray[np.float64]) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.data.pairs import SEPARATOR
+from nlpcli.runs.answer_columns import cell_of_reasons
 from nlpcli.runs.encoder_classifier import EncoderClassifier, is_regression, plain_regressor
 from nlpcli.runs.judging import Drawing, Judged, Place, judge_numbers
 from nlpcli.runs.memory import free_memory
@@ -27,6 +28,7 @@ from nlpcli.store.encoder_classifier import (
 if TYPE_CHECKING:
     from nlpcli.data.labelled import Labelled
     from nlpcli.runs.long_texts import LongTexts
+    from nlpcli.runs.occlusion import Reason
     from nlpcli.store.folder import ModelFolder
 
 F64 = npt.NDArray[np.float64]
@@ -67,6 +69,10 @@ class EncoderRegressor:
         scores: F64 = self._inner.logits_of(rows)[asked, 0]
         return scores
 
+    def explain(self, texts: Sequence[str], most: int) -> list[list[Reason]]:
+        """For each text the words that its number hangs on most: ``runs/occlusion.py``."""
+        return self._inner.explain(texts, [0] * len(texts), most)
+
 
 def open_regressor(
     folder: ModelFolder, *, pair: bool = False, **computing: Any
@@ -102,16 +108,23 @@ def open_plain_regressor(
 
 
 class ScoreColumn:
-    """Texts -> cells of numbers: the column that predict adds."""
+    """Texts -> cells of numbers: the column that predict adds; and, where so many words are asked
+    for, of JSON with the words that move the number most."""
 
-    def __init__(self, regressor: EncoderRegressor, prefix: str) -> None:
-        self.model = regressor
+    def __init__(self, regressor: EncoderRegressor, prefix: str, explain: int = 0) -> None:
+        self.model, self._explain = regressor, explain
         self.columns = [f"{prefix}{SCORE}"]
         self.numeric = list(self.columns)
+        if explain:
+            self.columns.append(f"{prefix}explanation")
 
     def __call__(self, texts: list[str]) -> list[list[str]]:
-        """The column; seven digits, as many as float32 has."""
-        return [[f"{score:.7g}" for score in self.model.scores(texts).tolist()]]
+        """The columns; seven digits, as many as float32 has."""
+        columns = [[f"{score:.7g}" for score in self.model.scores(texts).tolist()]]
+        if self._explain:
+            found = self.model.explain(texts, self._explain)
+            columns.append([cell_of_reasons(row, lambda x: float(f"{x:.4g}")) for row in found])
+        return columns
 
 
 def numbers_of(rows: Labelled) -> F64:

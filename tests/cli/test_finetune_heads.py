@@ -72,6 +72,13 @@ def test_numbers(program: Run, tuned: Path) -> None:
     blank = table(program("predict", "-m", "stars", stdin="text\n\n , \n").out)
     assert all(float(row["predicted_score"]) for row in blank)
 
+    explained = program("predict", "-m", "stars", RATINGS, "--explain", "2", "--precision", "fp32")
+    for row in table(explained.out):
+        (word, most), (_, less) = json.loads(row["predicted_explanation"])
+        assert word in row["text"] and abs(most) >= abs(less)
+    done = program("predict", "-m", "stars", "--explain", "1", stdin="text\n\n")
+    assert table(done.out)[0]["predicted_explanation"] == "[]"
+
     done = program("eval", "-m", "stars", RATINGS, *STARS, "--json", "--resamples", "20")
     document = json.loads(done.out, parse_constant=pytest.fail)
     errors = [abs(float(row["stars"]) - x) for row, x in zip(rows, scores, strict=True)]
@@ -181,7 +188,6 @@ def test_numbers_that_weigh_nothing(place: Run) -> None:
         (["predict", "--threshold", "0.5"], 2, "--threshold: the model answers with a number"),
         (["predict", "--probabilities"], 2, "--probabilities: the model answers with a number"),
         (["predict", "--abstain-below", "0.5"], 2, "--abstain-below: the model answers"),
-        (["predict", "--explain", "2"], 2, "--explain: the model answers with a number"),
         (["predict", "--text-b-column", "stars"], 2, "--text-b-column stars: stars answers single"),
         (["eval", *STARS, "--threshold", "0.5"], 2, "--threshold 0.5: stars is a regression"),
         (
