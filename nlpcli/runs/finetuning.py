@@ -33,12 +33,7 @@ from nlpcli.runs.finetuning_watch import Watch
 from nlpcli.runs.interrupts import Interrupted
 from nlpcli.runs.leading import follow, tell_ready
 from nlpcli.runs.long_texts import DEV, Long, LongTexts
-from nlpcli.runs.publishing import (
-    find_unchanged,
-    gate_failures,
-    rival_metrics,
-    unchanged_report,
-)
+from nlpcli.runs.publishing import find_unchanged, gate_failures, rival_metrics, unchanged_report
 from nlpcli.runs.request import Parts
 from nlpcli.runs.resuming import Resumption
 from nlpcli.runs.torch_import import import_torch_aside

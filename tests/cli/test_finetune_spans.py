@@ -165,13 +165,14 @@ def test_spans_are_compared_and_read_from_files(
     assert done.code == 65 and "line 1: span 0: 0 to 3, there are 1 characters" in done.err
 
 
-def test_a_label_of_held_out_rows_alone_is_told_by_its_line(place: Run, tmp_path: Path) -> None:
-    first = {"start": 0, "end": 3, "label": "A"}
-    rows = [{"text": "the cat", "spans": [first, {"start": 4, "end": 7, "label": f"L{n}"}]}
-            for n in range(10)]  # fmt: skip
-    (tmp_path / "rare.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    done = place("finetune", "rare.jsonl", "--from", "./encoder", "-o", "m", *FAST)
-    assert done.code == 65 and "error: rare.jsonl line " in done.err, done.err
+def test_a_label_of_dev_rows_alone_is_told_by_its_line(place: Run, tmp_path: Path) -> None:
+    for name, label in (("rows", "A"), ("dev", "B")):
+        spans = [{"start": 0, "end": 3, "label": label}]
+        row = json.dumps({"text": "the cat", "spans": spans}) + "\n"
+        (tmp_path / f"{name}.jsonl").write_text(row * 4)
+    line = ["finetune", "rows.jsonl", "--from", "./encoder", "-o", "m", *FAST]
+    done = place(*line, "--dev", "dev.jsonl")
+    assert done.code == 65 and "error: dev.jsonl line 1" in done.err, done.err
 
 
 def test_words_that_are_too_long_are_told_of(trained: tuple[Run, Path, dict[str, Any]]) -> None:
