@@ -403,8 +403,9 @@ def tuning_choices_table() -> str:
         for way, row in rows.items():
             if isinstance(row, dict):
                 spread = "" if row["deviation"] is None else f" ± {row['deviation']:.3f}"
-                lines.append(f"| {name} | {way} | {row['metric']} | {row['mean']:.3f}{spread} | "
-                             f"{row['seconds']:,.0f} |")  # fmt: skip
+                took = "" if row["seconds"] is None else f"{row['seconds']:,.0f}"
+                mean = f"{row['mean']:.3f}{spread}"
+                lines.append(f"| {name} | {way} | {row['metric']} | {mean} | {took} |")
     return "\n".join(lines)
 
 

@@ -25,6 +25,7 @@ def _search(fresh: Run, *options: Any) -> dict[str, Any]:
     return report
 
 
+@pytest.mark.slow
 def test_the_command_that_is_printed_trains_the_same_model(fresh: Run, tmp_path: Path) -> None:
     found = _search(fresh, "--minutes", "0.05", "--dev-fraction=0.3")["autotune"]
     assert found["metric"] == "accuracy" and found["trials"] >= 3

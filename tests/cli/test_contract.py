@@ -90,8 +90,9 @@ COMMANDS = [
         "path", ("--steps", "0"), json=True, trainer=True,
     ),
     Command(
-        "finetune", (TRAIN, "--from", "./encoder", "-o", "tuned", "--epochs", "1"), "path",
-        ("--epochs", "0"), json=True, rows=TRAIN, trainer=True,
+        "finetune",
+        (TRAIN, "--from", "./encoder", "-o", "tuned", "--epochs", "1", "--max-length", "8"),
+        "path", ("--epochs", "0"), json=True, rows=TRAIN, trainer=True,
     ),
     Command("predict", (NEW, "-m", "reviews"), "csv", ("--top-k", "0"), rows=NEW),
     Command(
@@ -99,7 +100,7 @@ COMMANDS = [
     ),
     Command("eval", (TEST, "-m", "reviews"), "text", ("--resamples", "1"), json=True, rows=TEST),
     Command(
-        "doctor", (TRAIN, "--rounds", "1"), "csv", ("--folds", "1"), json=True, rows=TRAIN,
+        "doctor", (TRAIN, "--rounds", "1", "--folds", "2"), "csv", ("--folds", "1"), json=True, rows=TRAIN,
     ),
     Command(
         "neighbors", ("-m", VECTORS, "refund"), "csv", ("--top-k", "0"), json=True,

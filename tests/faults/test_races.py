@@ -14,10 +14,10 @@ from .racing import race
 
 
 def test_a_few_trainers_and_readers() -> None:
-    found = race(3, 3)
+    found = race(2, 2)
     assert found["wrong"] == []
-    assert found["won"] + found["busy"] == 3  # type: ignore[operator]
-    assert found["reads"] >= 3  # type: ignore[operator]
+    assert found["won"] + found["busy"] == 2  # type: ignore[operator]
+    assert found["reads"] >= 2  # type: ignore[operator]
 
 
 @pytest.mark.slow
