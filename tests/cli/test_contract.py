@@ -100,7 +100,8 @@ COMMANDS = [
     ),
     Command("eval", (TEST, "-m", "reviews"), "text", ("--resamples", "1"), json=True, rows=TEST),
     Command(
-        "doctor", (TRAIN, "--rounds", "1", "--folds", "2"), "csv", ("--folds", "1"), json=True, rows=TRAIN,
+        "doctor", (TRAIN, "--rounds", "1", "--folds", "2"), "csv", ("--folds", "1"), json=True,
+        rows=TRAIN,
     ),
     Command(
         "neighbors", ("-m", VECTORS, "refund"), "csv", ("--top-k", "0"), json=True,
