@@ -17,6 +17,7 @@ from nlpcli.models.sequence_head import CLS, LINEAR, PREFIX, n_parameters
 from nlpcli.runs.encoder_classifier import activated
 from nlpcli.runs.encoder_exchange import folder_content
 from nlpcli.runs.encoder_planning import check_memory, memory_needed, shapes
+from nlpcli.runs.publishing import expect_dev_rows
 from nlpcli.store.encoder_classifier import ARCHITECTURE, BARE, Answering, StoredClassifier
 
 if TYPE_CHECKING:
@@ -117,13 +118,7 @@ class FinetuneRequest:
 
     def check_gate(self, parts: Parts) -> None:
         """Raises DataError for a gate, or patience, that the dev rows cannot decide."""
-        asked = "--publish-if" if self.gate else "--patience"
-        if parts.dev is None and (self.gate or self.patience is not None):
-            raise DataError(
-                f"{self.train}: {asked} needs rows to measure on, and {self.dev_fraction:g} of "
-                f"{len(parts.train.texts):,} set none apart",
-                hint="--dev FILE",
-            )
+        expect_dev_rows(self.train, parts, self.dev_fraction, self.gate, self.patience)
         for condition in self.gate:
             lack = None if condition is None else self.lack_for(condition.metric, parts)
             if lack is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nlpcli.errors import DataError, InputMissing, NlpcliError, UsageError
@@ -12,6 +12,7 @@ from nlpcli.runs.request import BETTER
 if TYPE_CHECKING:
     from nlpcli.data.labelled import Labelled
     from nlpcli.runs.reporting import Reporter
+    from nlpcli.runs.request import Parts
     from nlpcli.store.folder import ModelFolder
     from nlpcli.store.store import Store
 
@@ -74,6 +75,19 @@ def version_in_use(store: Store, output: str, console: Reporter) -> ModelFolder 
     for warning in warnings:
         console.warn(warning)
     return folder
+
+
+def expect_dev_rows(
+    path: str, parts: Parts, fraction: float, gate: Sequence[Condition | None],
+    patience: int | None,
+) -> None:  # fmt: skip
+    """Raises DataError for a gate, or patience, where too few rows leave none to measure on."""
+    if parts.dev is None and (gate or patience is not None):
+        raise DataError(
+            f"{path}: {'--publish-if' if gate else '--patience'} needs rows to measure on, and "
+            f"{fraction:g} of {len(parts.train.texts):,} set none apart",
+            hint="--dev FILE",
+        )
 
 
 def rival_metrics(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from nlpcli.errors import DataError, shown
+from nlpcli.errors import shown
 from nlpcli.runs.interrupts import Interrupted
 from nlpcli.runs.planning import Plan, check_plan, make_plan
 from nlpcli.runs.publishing import (
+    expect_dev_rows,
     find_unchanged,
     gate_failures,
     rival_metrics,
@@ -89,7 +90,8 @@ class TrainingRun:
         self._console.detail(f"reading {self._request.train}")
         parts = read_parts(self._request, self._reject)
         self._reject.close()
-        self._expect_dev(parts)
+        asked = self._request
+        expect_dev_rows(asked.train, parts, asked.dev_fraction, asked.gate, asked.patience)
         self._tell(parts.train)
         if parts.vectors is not None and self._request.vectors is not None:
             file = self._request.vectors
@@ -99,16 +101,6 @@ class TrainingRun:
             )
         self._lap("read")
         return parts
-
-    def _expect_dev(self, parts: Parts) -> None:
-        """Raises DataError where too few rows leave nothing to measure on."""
-        asked = "--publish-if" if self._request.gate else "--patience"
-        if parts.dev is None and (self._request.gate or self._request.patience is not None):
-            raise DataError(
-                f"{self._request.train}: {asked} needs rows to measure on, and "
-                f"{self._request.dev_fraction:g} of {len(parts.train.texts):,} set none apart",
-                hint="--dev FILE",
-            )
 
     def _tell(self, rows: Labelled) -> None:
         """What is odd about the rows and no error."""
