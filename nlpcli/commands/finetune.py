@@ -74,7 +74,7 @@ def finetune(
     weight_column: own.WeightColumn = None,
     label_separator: opt.LabelSeparator = None,
     head: own.Head = own.HeadName.linear,
-    pooling: own.PoolingOption = own.PoolingName.cls,
+    pooling: own.PoolingOption = None,
     binary_sigmoid: own.BinarySigmoid = False,
     tag_scheme: own.TagScheme = own.SchemeName.auto,
     label_pieces: own.LabelPiecesOption = own.LabelPieces.first,

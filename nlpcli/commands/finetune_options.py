@@ -119,7 +119,11 @@ Head = Annotated[
     HeadName, typer.Option(help="Above the text's vector: a layer, or 256 units and a layer.")
 ]
 PoolingOption = Annotated[
-    PoolingName, typer.Option(help="That vector: BERT's pooler over [CLS], or the mean of all.")
+    PoolingName | None,
+    typer.Option(
+        help="That vector: BERT's pooler over [CLS], or the mean of all [default: cls, with "
+        "--freeze all mean]."
+    ),
 ]
 BinarySigmoid = Annotated[
     bool, typer.Option("--binary-sigmoid", help="Two labels: learnt as one logit.")

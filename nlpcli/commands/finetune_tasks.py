@@ -29,7 +29,7 @@ SOME_HEED: Options = {
     "word_decoding": "first", "crf": False, "doc_stride": 128, "max_question_length": 64,
     "max_answer_length": 30, "window_overlap": 32, "span_head": "boundary",
     "span_decoding": "auto", "max_span": 10, "negatives": None, "identify": False,
-    "head": "linear", "pooling": "cls", "binary_sigmoid": False, "sampling": "proportional",
+    "head": "linear", "pooling": None, "binary_sigmoid": False, "sampling": "proportional",
 }  # fmt: skip
 """Options that have no meaning for some tasks, as they are where they are not given."""
 WITHOUT_NUMBERS: Options = {"label_smoothing": 0.0, "focal": 0.0}
@@ -60,11 +60,18 @@ class Task:
     pace: float = 1.0
 
 
+def _head(options: Options) -> Options:
+    """What is above the encoder. Of one that does not move the mean says far more than [CLS]: see
+    benchmarks/LOG.md."""
+    usual = "mean" if options["freeze"] == "all" else "cls"
+    return {"head": options["head"], "pooling": options["pooling"] or usual}
+
+
 def _of_texts(given: Options, options: Options) -> tuple[Any, Any]:
     from nlpcli.runs.finetuning import FinetuneRun
     from nlpcli.runs.finetuning_parts import FinetuneRequest
 
-    own = {name: options[name] for name in ("head", "pooling", "binary_sigmoid")}
+    own = {"binary_sigmoid": options["binary_sigmoid"], **_head(options)}
     return FinetuneRequest(**given, **own), FinetuneRun
 
 
@@ -76,14 +83,14 @@ def _of_several(given: Options, options: Options) -> tuple[Any, Any]:
         raise UsageError(
             f"--class-weight {given['class_weight']}: of several tasks, wanted balanced"
         )
-    own = {name: options[name] for name in ("head", "pooling", "tasks", "devs", "sampling")}
+    own = {name: options[name] for name in ("tasks", "devs", "sampling")} | _head(options)
     return MultitaskRequest(**given, **own), MultitaskRun
 
 
 def _of_numbers(given: Options, options: Options) -> tuple[Any, Any]:
     from nlpcli.runs.regression_finetuning import RegressionRequest, RegressionRun
 
-    own = {name: options[name] for name in ("head", "pooling")}
+    own = _head(options)
     return RegressionRequest(**given, **own), RegressionRun
 
 

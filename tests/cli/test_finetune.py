@@ -405,6 +405,7 @@ def test_a_frozen_encoder_reads_once(place: Run, tmp_path: Path) -> None:
     assert "the encoder is frozen, its features are computed once" in done.err
     shown = json.loads(place("models", "show", "m", "--json").out)["config"]["run"]
     assert (shown["epochs"], shown["lr"], shown["fgm"], shown["ranks"]) == (30, 0.01, 0.0, 1)
+    assert shown["pooling"] == "mean"
     plan = json.loads(place(*line, "-o", "n", "--epochs", "2", "--dry-run").out)
     assert (plan["epochs"], plan["lr"]) == (2, 0.01)
     moving = [part for part in line if part not in ("--freeze", "all")]
