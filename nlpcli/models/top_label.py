@@ -34,7 +34,7 @@ def with_top_moved(probabilities: F64, points: tuple[tuple[float, float], ...]) 
         np.minimum(found, np.maximum(wanted - _AHEAD, 0)[:, None], out=found)
         found[rows, top] = wanted
         return found
-    flat = rest <= 0
+    flat = rest < np.finfo(np.float64).tiny  # nothing can be divided by less
     found[flat] = 1.0
     found[rows, top] = 0
     rest = np.where(flat, n_labels - 1.0, rest)

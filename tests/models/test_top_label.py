@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -23,6 +23,7 @@ WEIGHTS = arrays.arrays(
 
 @settings(max_examples=200, deadline=None)
 @given(WEIGHTS, POINTS, st.booleans())
+@example(np.array([[5e-324, 1.0]]), ((0.0, 0.0),), True)
 def test_the_top_label_stays(
     weights: np.ndarray, points: tuple[tuple[float, float], ...], logistic: bool
 ) -> None:
