@@ -33,6 +33,8 @@ LARGE_RESAMPLES = 200
 CHUNK_ELEMENTS = 2_000_000
 TOP = (3, 5)
 """The k of top-k accuracy."""
+SHARES = (*(f"top_{k}_accuracy" for k in TOP), "selective_accuracy")
+"""Of rows that are right."""
 PROBABILITY_METRICS = ("log_loss", "brier", "top_3_accuracy", "top_5_accuracy", "ece",
                        "ece_adaptive")  # fmt: skip
 
@@ -193,7 +195,7 @@ def mean_estimates(
         name: estimate(
             float(values.mean()),
             drawn[:, at] / drawn[:, 0],
-            share_of=rows if name.startswith("top_") else None,
+            share_of=rows if name in SHARES else None,
         )
         for at, (name, values) in enumerate(means.items(), 1)
     }

@@ -47,6 +47,7 @@ def test_other_columns_and_no_probability(tmp_path: Path) -> None:
     document = score_predictions(found, resamples=10)
     assert document["ece"]["value"] == pytest.approx(0.5)  # the other row claims nothing
     assert document["coverage"]["value"] == 0.5 and document["selective_accuracy"]["value"] == 1.0
+    assert document["selective_accuracy"]["low"] < 0.5  # of one row
     assert document["macro_f1"]["value"] == 0.5 and set(document["per_label"]) == {"a", "b"}
     assert document["unknown_labels"] == []
     with pytest.raises(DataError, match="no column shure"):
