@@ -1,7 +1,7 @@
 """Pre-training BERT against transformers' Trainer: pieces a second, and what is learnt in minutes.
 
     TRANSFORMERS_PYTHON=/path/to/python python benchmarks/pretraining.py [JOB ...]
-        [--minutes 15] [--steps 60] [--seeds 1]
+        [--minutes 15] [--steps 60] [--keep FOLDER]
 
 Jobs: speed (4 layers of 256, 30,522 pieces, rows of 128), learn (the same sizes, 16,000 pieces, so
 many minutes of training each; the loss on documents that nobody saw). The text is
@@ -9,7 +9,7 @@ corpus/english.txt.gz, every 100th document kept apart. All use one tokenizer an
 pieces; the Trainer gets them ready-made. Its first configuration is what people run: float32,
 dropout 0.1. Its best: bfloat16, fused AdamW, no dropout, the learning rate in --peer-lr. Seconds
 are those of the training loops. Losses are measured by one program on the same masks, single
-pieces, in float32. A variant's row is written as soon as it is done.
+pieces, in float32. A variant's row is written as soon as it is done; ``--keep`` copies its folder.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import argparse
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -251,6 +252,8 @@ def measure_learning(
                 "curve": [[e["tokens"], e["seconds"], e["held_out"]["mlm_loss"]]
                           for e in entries if "held_out" in e],
             }  # fmt: skip
+        if arguments.keep:
+            shutil.copytree(out, Path(arguments.keep) / name)
         row |= {"held_out": held_out_loss(out, apart, tokenizer), "minutes": arguments.minutes}
         result["learn"][name] = row
         print(name, json.dumps(row), flush=True)
@@ -263,6 +266,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--peer-lr", type=float, default=1e-3)
+    parser.add_argument("--keep", help="a folder for the encoders that were learnt")
     parser.add_argument("--variants", nargs="*", default=["mlm", "trainer_best", "mlm+nsp",
                                                           "span+sbo"])  # fmt: skip
     arguments = parser.parse_args()
