@@ -200,7 +200,8 @@ def decisions(
     of the document, and lines of the table. Raises UsageError, InputMissing, DataError."""
     import numpy as np
 
-    from nlpcli.runs.deciding import label_set_document, risk_document, true_numbers
+    from nlpcli.evaluation.abstention import risk_document
+    from nlpcli.runs.deciding import label_set_document, true_numbers
 
     level, outside = options["conformal"], options["out_of_scope"]
     if model.multi_label:
@@ -208,12 +209,12 @@ def decisions(
             if value is not None:
                 raise UsageError(f"{flag} {value}: the model gives any number of labels, or none")
         return {}, ""
-    document = risk_document(model, probabilities, data.labels)
+    true = true_numbers(model, data.labels)
+    right = probabilities.argmax(axis=1) == true
+    document = risk_document(probabilities.max(axis=1), right, n_rows=len(right))
     if level is not None:
         quantile, rows = _quantile(model, level, options, reject)
-        document |= label_set_document(
-            model, probabilities, true_numbers(model, data.labels), level, quantile, rows
-        )
+        document |= label_set_document(model, probabilities, true, level, quantile, rows)
     if outside is not None:
         from nlpcli.evaluation.out_of_scope import out_of_scope_metrics
 

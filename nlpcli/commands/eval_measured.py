@@ -38,8 +38,9 @@ class Asked:
 class Measured:
     """What eval says of a model: the ``document`` of --json, and the ``table`` for people.
 
-    Of a classifier also the ``rows`` of the test and their ``probabilities`` [B, K]; of what can be
-    compared how it is asked, and its answers; ``shown``: makes the rows for the page, where these
+    Of a classifier also the ``rows`` of the test and their ``probabilities`` [B, K]; of a file the
+    ``confidence`` [B] in its labels, NaN where there is none; of what can be compared how it is
+    asked, and its answers; ``shown``: makes the rows for the page, where these
     are no labels. ``told``: of test rows that were too long.
     """
 
@@ -51,6 +52,7 @@ class Measured:
     answered: Answered | None = None
     shown: Callable[[], Shown] | None = None
     told: tuple[str, ...] = ()
+    confidence: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def _labels(
 ) -> Measured:
     from nlpcli.data.predictions import predictions_in
     from nlpcli.runs.comparing import answered_before
-    from nlpcli.runs.predictions import score_predictions
+    from nlpcli.runs.predictions import confidence_of, score_predictions
 
     separator = options["label_separator"]
     sliced = bool(options["slices"] or options["slice_by"])
@@ -80,7 +80,8 @@ def _labels(
         document["slices"] = sliced_by(right, joined, columns, answers.metric, options)
         table += slices_table(document["slices"])
     seen = PlainRows(joined, found.lines) if joined else None
-    return Measured(document, table, seen, answered=answers)
+    sure = confidence_of(found) if separator is None else None
+    return Measured(document, table, seen, confidence=sure, answered=answers)
 
 
 def _text_columns(rows: RowStream, options: Options, *, needed: bool) -> list[str]:

@@ -65,7 +65,7 @@ def _answers(candidate: Candidate, shown: Shown | None) -> Answers | None:
     whole = candidate.opened is None or measured.probabilities is not None
     if found is None or found.guess is None or not whole:
         return None
-    sure = None
+    sure = measured.confidence
     if measured.probabilities is not None and found.metric == "accuracy":
         sure = measured.probabilities.max(axis=1)
     return Answers(found.cells, found.true, found.guess, sure)

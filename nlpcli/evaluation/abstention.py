@@ -91,6 +91,20 @@ def risk_coverage(
     return curve, estimate_of(Ranked(value, moved / n_rows))
 
 
+def risk_document(
+    confidence: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_], *, n_rows: int
+) -> dict[str, Any]:
+    """``risk_coverage`` and ``aurc`` of [B] answers to ``n_rows`` rows; those without an answer
+    are never covered, and count in no risk."""
+    if not len(confidence):
+        return {"risk_coverage": [], "aurc": {"value": None, "low": None, "high": None}}
+    curve, area = risk_coverage(confidence, correct)
+    if n_rows > len(confidence):
+        share = len(confidence) / n_rows
+        curve = [{**point, "coverage": point["coverage"] * share} for point in curve]
+    return {"risk_coverage": curve, "aurc": area}
+
+
 def _share(hits: int, rows: int) -> Estimate:
     low, high = wilson(hits, rows)
     return {"value": hits / rows, "low": low, "high": high}

@@ -276,7 +276,7 @@ function matching() {
     found.push(i);
   }
   const sign = { sure: -1, unsure: 1 }[state.sort];
-  if (sign && here.sure) found.sort((a, b) => sign * (here.sure[a] - here.sure[b]) || a - b);
+  if (sign && here.sure) found.sort((a, b) => sign * ((here.sure[a] ?? -1) - (here.sure[b] ?? -1)) || a - b);
   const order = { best: -1, worst: 1 }[state.sort];
   if (order && here.score) found.sort((a, b) => order * (worth(here, a) - worth(here, b)) || a - b);
   return found;
@@ -294,7 +294,7 @@ function marked(text) {
 }
 
 const answer = (model, i) => {
-  const right = isRight(model, i), sure = model.sure ? " (" + (model.sure[i] / 1000).toFixed(3) + ")" : "";
+  const right = isRight(model, i), sure = (model.sure?.[i] ?? null) !== null ? " (" + (model.sure[i] / 1000).toFixed(3) + ")" : "";
   const score = model.score ? " (" + scoreName + " " + short(model.score[i]) + ")" : "";
   return el("span", { class: data.judged ? right ? "right" : "wrong" : null }, (data.judged ? right ? "✓ " : "✗ " : "") + (models.length > 1 || !data.judged ? (models.length > 1 ? model.name : "answer") + ": " : "") + labels[model.guess[i]] + sure + score);
 };
@@ -362,7 +362,7 @@ function options() {
 
 function all() {
   here = models[state.model];
-  here.bin ??= here.sure && here.sure.map((sure) => Math.max(0, Math.ceil(sure * data.n_bins / 1000) - 1));
+  here.bin ??= here.sure && here.sure.map((sure) => sure === null ? null : Math.max(0, Math.ceil(sure * data.n_bins / 1000) - 1));
   drawings = [];
   for (const part of [headline, comparison, confusion, reliability, risk, perLabel, slices, robustness, options, examples, fit]) part();
 }

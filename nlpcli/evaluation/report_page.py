@@ -41,8 +41,9 @@ class Answers:
     """What a model answered: of each of B rows the truth and the answer, numbers of ``cells``.
 
     A cell is the label of a row, or its labels; ``free``: or a text, of which nearly each is
-    another. ``confidence``: float64 [B] in the answer, 0 to 1, or None. ``right``: bool [B]; by
-    default where both are one cell; of free answers None says that they are not right or wrong.
+    another. ``confidence``: float64 [B] in the answer, 0 to 1, NaN where nothing is answered; or
+    None. ``right``: bool [B]; by default where both are one cell; of free answers None says that
+    they are not right or wrong.
     ``score``: float64 [B] how good each is, by the ``score_name``, or with ``less`` how bad.
     """
 
@@ -202,13 +203,25 @@ def _model(model: Reported, kept: I64, labels: dict[str, int]) -> dict[str, Any]
         if answers.score is not None:
             part["score"] = [_short(value) for value in answers.score[kept].tolist()]
         if answers.confidence is not None:
-            right = answers.true == answers.guess
-            part["sure"] = (answers.confidence[kept] * 1000).round().astype(int).tolist()
-            part["bins"] = reliability(answers.confidence, right)
-            part["risk"] = [
-                [p.below, p.share, p.error] for p in abstention_curve(answers.confidence, right)
-            ]
+            part |= _confidence(
+                answers.confidence, names[answers.true] == names[answers.guess], kept
+            )
     return part
+
+
+def _confidence(confidence: F64, right: npt.NDArray[np.bool_], kept: I64) -> dict[str, Any]:
+    """What the page draws of confidences (B,), of those rows that have an answer."""
+    has = ~np.isnan(confidence)
+    share, picked = float(has.mean()), confidence[kept]
+    sure = (np.where(has[kept], picked, 0.0) * 1000).round().astype(int).tolist()
+    return {
+        "sure": [n if there else None for n, there in zip(sure, has[kept].tolist(), strict=True)],
+        "bins": reliability(confidence[has], right[has]),
+        "risk": [
+            [p.below, round(p.share * share, 4), p.error]
+            for p in abstention_curve(confidence[has], right[has])
+        ],
+    }
 
 
 def _metrics(document: Mapping[str, Any]) -> list[list[Any]]:

@@ -1,4 +1,4 @@
-"""What a classifier's probabilities are good for: answering only some rows, sets of labels."""
+"""What a classifier's probabilities are good for: sets of labels."""
 
 from __future__ import annotations
 
@@ -18,17 +18,6 @@ def true_numbers(model: Classifier, labels: list[tuple[str, ...]]) -> I64:
     """The number of each row's label, [B]; the number of labels for one that is not known."""
     place = {name: i for i, name in enumerate(model.labels)}
     return np.array([place.get(names[0], len(place)) for names in labels], np.int64)
-
-
-def risk_document(
-    model: Classifier, probabilities: F64, labels: list[tuple[str, ...]]
-) -> dict[str, Any]:
-    """``risk_coverage`` and ``aurc`` of rows with one label each; probabilities: [B, K]."""
-    from nlpcli.evaluation.abstention import risk_coverage
-
-    correct = probabilities.argmax(axis=1) == true_numbers(model, labels)
-    curve, area = risk_coverage(probabilities.max(axis=1), correct)
-    return {"risk_coverage": curve, "aurc": area}
 
 
 def label_set_document(

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.data.predictions import Predictions
+from nlpcli.evaluation.abstention import risk_document
 from nlpcli.evaluation.metrics import evaluate_answers
 from nlpcli.evaluation.multilabel import evaluate_multilabel
 from nlpcli.evaluation.multilabel_ranking import METRICS, multilabel_ranking
 
-Ids = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
 
 
 def score_predictions(
@@ -31,19 +32,30 @@ def score_predictions(
     predicted = np.array([position[name] for name in found.answers])[found.predicted]
     # one column for several labels is no distribution
     whole = None if len(found.labels) == 1 and len(names) > 1 else found.probabilities
-    return evaluate_answers(
-        true, predicted, names, probabilities=whole, confidence=_confidence(found, predicted),
-        silence=position.get(""), resamples=resamples, seed=seed,
+    sure = confidence_of(found)
+    document = evaluate_answers(
+        true, predicted, names, probabilities=whole,
+        confidence=None if sure is None else np.nan_to_num(sure), silence=position.get(""),
+        resamples=resamples, seed=seed,
     )  # fmt: skip
+    if sure is not None:
+        kept = ~np.isnan(sure)
+        document |= risk_document(sure[kept], (true == predicted)[kept], n_rows=len(true))
+    return document
 
 
-def _confidence(found: Predictions, predicted: Ids) -> npt.NDArray[np.float64] | None:
-    """In what was predicted: its own column, else from the label's; None where neither is."""
-    if found.confidence is not None or found.probabilities is None:
-        return found.confidence
-    known = np.minimum(predicted, len(found.labels) - 1)
-    picked = found.probabilities[np.arange(len(predicted)), known]
-    return np.where(predicted < len(found.labels), picked, 0.0)
+def confidence_of(found: Predictions) -> F64 | None:
+    """In what was predicted, [B]: its own column, else the probability of that label, 0 where no
+    column has it; NaN of a blank prediction; None where there is neither."""
+    silent = np.array([not name for name in found.answers], np.bool_)[found.predicted]
+    if found.confidence is not None:
+        return np.where(silent, np.nan, found.confidence)
+    if found.probabilities is None:
+        return None
+    place = {name: i for i, name in enumerate(found.labels)}
+    known = np.array([place.get(name, -1) for name in found.answers], np.int64)[found.predicted]
+    picked = found.probabilities[np.arange(len(known)), known]
+    return np.where(silent, np.nan, np.where(known >= 0, picked, 0.0))
 
 
 def label_sets(cells: list[str], separator: str) -> list[tuple[str, ...]]:

@@ -21,8 +21,10 @@ def test_predictions_are_measured_as_their_model(nlpcli: Run) -> None:
     wanted = json.loads(nlpcli("eval", "-m", "reviews", TEST, "--json").out)
     for name in ("accuracy", "macro_f1", "mcc", "per_label", "confusion", "top_3_accuracy"):
         assert document[name] == wanted[name], name
-    for name in ("log_loss", "roc_auc", "ece"):  # of six decimals
+    for name in ("log_loss", "roc_auc", "ece", "aurc"):  # of six decimals
         assert document[name]["value"] == pytest.approx(wanted[name]["value"], abs=1e-4), name
+    ends = [found["risk_coverage"][-1] for found in (document, wanted)]
+    assert ends[0]["coverage"] == 1 and ends[0]["risk"] == pytest.approx(ends[1]["risk"])
 
 
 def test_slices_and_texts_of_predictions(nlpcli: Run, tmp_path: Path) -> None:

@@ -57,6 +57,27 @@ def test_several_labels_and_predictions(nlpcli: Run, tmp_path: Path) -> None:
     assert len(data(page)["rows"]["true"]) == 80
 
 
+def test_confidences_of_predictions_are_drawn(nlpcli: Run, tmp_path: Path) -> None:
+    page, file = tmp_path / "report.html", tmp_path / "p.csv"
+    file.write_text(nlpcli("predict", "-m", "reviews", TEST).out)
+    assert nlpcli("eval", "--predictions", file, "--report", page, "-q").code == 0
+    mine = data(page)["models"][0]
+    assert nlpcli("eval", "-m", "reviews", TEST, "--report", page, "-q").code == 0
+    wanted = data(page)["models"][0]
+    assert [point[1:] for point in mine["risk"]] == [point[1:] for point in wanted["risk"]]
+    assert [row[:2] for row in mine["bins"]] == [row[:2] for row in wanted["bins"]]
+    # what has no answer is in no bin, and is never answered
+    rows = ["label,predicted_label,predicted_probability", *["a,a,0.9"] * 30, *["a,b,0.6"] * 10]
+    file.write_text("\n".join([*rows, *["a,,0.4"] * 40]) + "\n")
+    done = nlpcli("eval", "--predictions", file, "--report", page, "--json", "-q")
+    mine, document = data(page)["models"][0], json.loads(done.out)
+    assert [row[1] for row in mine["bins"]] == [10, 30]
+    assert mine["sure"][:1] + mine["sure"][-1:] == [900, None]
+    assert mine["risk"] == [[0.9, 0.375, 0], [0.6, 0.5, 0.25]]
+    curve = [(point["coverage"], point["risk"]) for point in document["risk_coverage"]]
+    assert curve == [(0.375, 0), (0.5, 0.25)] and document["aurc"]["value"] == 0.0625
+
+
 def test_refused(nlpcli: Run, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     page.write_text("old")
