@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import string
+from typing import Any
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlpcli.errors import DataError
@@ -76,6 +80,45 @@ def test_the_best_of_several_answers_counts() -> None:
     assert scores.tolist() == [[1, 1], [0, 0], [1, 1], [1, 1]]
     scores = answer_scores([("灯。", "一盏灯")], ["盏灯"], CHARACTERS)
     assert scores.tolist() == [[0, pytest.approx(0.8)]]
+
+
+TEXT = st.text(st.sampled_from("aAtThHeEnb .,'-\n\u00a0é"), max_size=12)
+GOLDS = st.lists(
+    st.tuples(st.lists(TEXT, max_size=3).map(tuple), st.one_of(TEXT, st.just(""))),
+    min_size=1, max_size=6,
+)  # fmt: skip
+
+
+def squad_pair(gold: str, found: str) -> tuple[float, float]:
+    """Exact match and F1 by the rules of Rajpurkar et al. 2016, section 6.1, and the script's:
+    two answers without a word are alike."""
+    pair = []
+    for text in (gold, found):
+        kept = "".join(c for c in text.lower() if c not in string.punctuation)
+        pair.append([word for word in re.sub(r"\b(a|an|the)\b", " ", kept).split() if word])
+    a, b = pair
+    if not a or not b:
+        return float(a == b), float(a == b)
+    shared = sum(min(a.count(word), b.count(word)) for word in set(a))
+    return float(a == b), 2 * shared / (len(a) + len(b))
+
+
+@given(GOLDS)
+def test_answers_are_scored_by_the_rules_of_squad(rows: list[tuple[Any, str]]) -> None:
+    golds, found = [each for each, _ in rows], [text for _, text in rows]
+    kept = [tuple(gold for gold in each if plain_words(gold)) or each[:1] for each in golds]
+    each = [[squad_pair(gold, text) for gold in own] or [squad_pair("", text)]
+            for own, text in zip(kept, found, strict=True)]  # fmt: skip
+    wanted = [(max(em for em, _ in pairs), max(f1 for _, f1 in pairs)) for pairs in each]
+    document = evaluate_answers(golds, found, units=WORDS, resamples=0)
+    assert document["exact_match"]["value"] == pytest.approx(np.mean([em for em, _ in wanted]))
+    assert document["f1"]["value"] == pytest.approx(np.mean([f1 for _, f1 in wanted]), abs=1e-9)
+
+
+@pytest.mark.slow
+def test_on_a_thousand_cases() -> None:
+    check: Any = test_answers_are_scored_by_the_rules_of_squad
+    given(GOLDS)(settings(max_examples=1000, deadline=None)(check.hypothesis.inner_test))()
 
 
 def test_units_of_what_there_is_more_of() -> None:

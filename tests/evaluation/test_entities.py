@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -59,6 +60,12 @@ def test_counts_are_those_of_a_walk(pairs: list[list[tuple[str, str]]]) -> None:
     assert entity_f1(truth, guess, "BIO") == pytest.approx(
         2 * right.total() / both if both else 0.0
     )
+
+
+@pytest.mark.slow
+def test_on_a_thousand_cases() -> None:
+    check: Any = test_counts_are_those_of_a_walk
+    given(PAIRS)(settings(max_examples=1000, deadline=None)(check.hypothesis.inner_test))()
 
 
 TRUTH = [["B-X", "I-X", "O", "B-Y"], ["O", "I-X"], ["O"]]

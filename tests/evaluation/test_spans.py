@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,6 +34,12 @@ def test_flat_spans_are_scored_as_conlleval_scores_entities(
     assert found["macro_f1"] == wanted["macro_f1"]
     assert found["per_label"] == wanted["per_label"]
     assert (found["spans"], found["spans_found"]) == (wanted["entities"], wanted["entities_found"])
+
+
+@pytest.mark.slow
+def test_on_a_thousand_cases() -> None:
+    check: Any = test_flat_spans_are_scored_as_conlleval_scores_entities
+    given(PAIRS)(settings(max_examples=1000, deadline=None)(check.hypothesis.inner_test))()
 
 
 A, B, C = (0, 2, "X"), (0, 5, "Y"), (3, 4, "X")
