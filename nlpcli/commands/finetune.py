@@ -23,6 +23,7 @@ from nlpcli.commands.finetune_tasks import (
     chosen_task,
     plain,
     request_of,
+    settle_pooling,
     tell_guess,
 )
 from nlpcli.commands.opening import open_encoder, refuse_same_file
@@ -165,6 +166,7 @@ def finetune(
     _expect_layers(freeze, opened.encoder.config, base)
     pair, usual = text_b_column is not None, TASKS[chosen].length
     length = _length(opened.encoder.config, base, max_length, usual, pair=pair)
+    given = settle_pooling(chosen, options, opened.encoder.pooling)
     if options["lr"] is None:
         options["lr"] = TASKS[chosen].pace * usual_lr(opened.encoder.config.hidden)
     try:
@@ -174,7 +176,7 @@ def finetune(
         raise UsageError(f"--{name.replace('_', '-')}:{rest}") from None
     request, run = request_of(chosen, options, config, opened)
     if not place.rank:
-        tell_guess(chosen, options, console)
+        tell_guess(chosen, options, given, console)
     _execute(request, run, models, console, rejects, options, place)
 
 

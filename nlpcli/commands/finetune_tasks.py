@@ -61,10 +61,18 @@ class Task:
 
 
 def _head(options: Options) -> Options:
-    """What is above the encoder. Of one that does not move the mean says far more than [CLS]: see
-    benchmarks/LOG.md."""
-    usual = "mean" if options["freeze"] == "all" else "cls"
-    return {"head": options["head"], "pooling": options["pooling"] or usual}
+    """What is above the encoder."""
+    return {"head": options["head"], "pooling": options["pooling"]}
+
+
+def settle_pooling(task: str, options: Options, taught: str | None) -> str | None:
+    """Puts into the options what nobody asked for: as the encoder was ``taught``, which is then
+    given; of one that does not move the mean says far more than [CLS]: see benchmarks/LOG.md."""
+    if options["pooling"] is not None or "pooling" not in TASKS[task].heeds:
+        return None
+    still = options["freeze"] == "all"
+    options["pooling"] = "mean" if still else taught or "cls"
+    return None if still else taught
 
 
 def _of_texts(given: Options, options: Options) -> tuple[Any, Any]:
@@ -251,10 +259,13 @@ def chosen_task(options: Options) -> str:
     return str(task)
 
 
-def tell_guess(task: str, options: Options, console: Console) -> None:
-    """Says which task it is, where nobody asked for it."""
+def tell_guess(task: str, options: Options, taught: str | None, console: Console) -> None:
+    """Says which task it is, and the pooling that the encoder was ``taught``, where nobody asked
+    for them."""
     if options["task"] is None and not options["tasks"]:
         console.say(f"--task {task}, {GUESSED.get(task, GUESSED_BY)}")
+    if taught is not None:
+        console.say(f"--pooling {taught}, as the encoder was taught")
 
 
 def _guessed(options: Options) -> str:

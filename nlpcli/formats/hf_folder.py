@@ -12,7 +12,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.errors import DataError, InputMissing, Unavailable, shown
-from nlpcli.formats import hf_names
+from nlpcli.formats import hf_names, sentence_pooling
 from nlpcli.formats.bounded import BoundedReader, open_bounded
 from nlpcli.formats.hf_config import HfConfig, config_json, parse_config
 from nlpcli.formats.hf_tokenizer import read_tokenizer, tokenizer_files
@@ -50,7 +50,8 @@ class HfBert:
     ``weights`` under the names of ``BertModel``, heads under their own (see ``hf_names``); the
     pooler may be missing. ``tokenizer_json`` as the tokenizers library reads it. ``architecture``:
     the class whose tensors are all there. ``labels`` of a head that has some. ``ignored``: tensors
-    of other heads, which were not read.
+    of other heads, which were not read. ``pooling``: what sentence-transformers makes of a text's
+    pieces there, where it is their mean.
     """
 
     config: BertConfig
@@ -61,6 +62,7 @@ class HfBert:
     problem_type: str | None
     classifier_dropout: float | None
     ignored: list[str]
+    pooling: str | None = None
 
 
 def is_hf_folder(path: Path) -> bool:
@@ -115,6 +117,11 @@ def read_hf(opened: Open, names: set[str], where: str, *, room: int | None = Non
     plan.check_memory(room)
     tokenizer = read_tokenizer(read, config.bert.vocab_size, where)
     weights = plan.read(opened)
+    pooling = None
+    if sentence_pooling.FOLDER in names:
+        with suppress(InputMissing), opened(sentence_pooling.FILE) as reader:
+            found = reader.read(min(reader.remaining, LARGEST_JSON), "the file")
+            pooling = sentence_pooling.pooling_in(found, f"{where}/{sentence_pooling.FILE}")
     labelled = plan.architecture in hf_names.LABELLED
     return HfBert(
         config=config.bert,
@@ -125,6 +132,7 @@ def read_hf(opened: Open, names: set[str], where: str, *, room: int | None = Non
         problem_type=config.problem_type if labelled else None,
         classifier_dropout=config.classifier_dropout,
         ignored=plan.ignored,
+        pooling=pooling,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from nlpcli.errors import DataError, shown
 from nlpcli.formats import hf_names
 from nlpcli.formats.hf_folder import WEIGHTS, HfBert, hf_files, read_hf_bytes, read_hf_folder
+from nlpcli.formats.sentence_pooling import MEAN
 from nlpcli.models.bert_config import BertConfig
 from nlpcli.store.draft import Draft
 from nlpcli.store.folder import MANIFEST, ModelFolder
@@ -30,7 +31,7 @@ FINE_TUNED = (
     "bert-classifier", "bert-multitask", "bert-tagger", "bert-qa", "bert-regressor", "bert-spans",
 )  # fmt: skip
 """Kinds of models that are an encoder with a head for a task."""
-KEY = "encoder"
+KEY, POOLING = "encoder", "pooling"
 SPAN_BOUNDARY = "span_boundary.safetensors"
 _ABOUT = {
     "architecture", "heads", "pooler", "n_parameters", "problem_type", "classifier_dropout", "bert",
@@ -43,7 +44,8 @@ class Encoder:
 
     ``architecture``: the class of transformers that a folder of it is a checkpoint of.
     ``span_boundary``: tensors of that head, whatever their names, or None. ``labels`` and
-    ``problem_type`` of a head that has labels.
+    ``problem_type`` of a head that has labels. ``pooling``: how it was taught to make one vector
+    of a text, where that is the mean of its pieces'.
     """
 
     config: BertConfig
@@ -54,6 +56,7 @@ class Encoder:
     labels: list[str] = field(default_factory=list)
     problem_type: str | None = None
     classifier_dropout: float | None = None
+    pooling: str | None = None
 
     @property
     def heads(self) -> dict[str, str]:
@@ -122,7 +125,9 @@ def write_encoder(draft: Draft, encoder: Encoder, options: dict[str, Any]) -> di
 
 def about_encoder(encoder: Encoder) -> dict[str, Any]:
     """Sizes, heads with their files, and the number of parameters, as JSON values."""
+    pooling = {} if encoder.pooling is None else {POOLING: encoder.pooling}
     return {
+        **pooling,
         "architecture": encoder.architecture,
         "heads": encoder.heads,
         "pooler": f"{hf_names.POOLER}.weight" in encoder.weights,
@@ -140,10 +145,13 @@ def read_encoder(folder: ModelFolder, kind: str = KIND) -> Encoder:
         raise DataError(f"{where}: a model of kind {shown(manifest.kind)}, wanted an encoder",
                         hint="pretrain-bert, or a Hugging Face folder")  # fmt: skip
     about = manifest.config.get(KEY)
-    if not isinstance(about, dict) or set(about) != _ABOUT:
+    if not isinstance(about, dict) or set(about) - {POOLING} != _ABOUT:
         raise DataError(f"{where}: config.{KEY}: wanted {', '.join(sorted(_ABOUT))}")
     found = read_hf_bytes(folder.read, set(manifest.files), where)
-    encoder = _encoder(found, _span_boundary(folder))
+    pooling = about.get(POOLING)
+    if pooling not in (None, MEAN):
+        raise DataError(f"{where}: config.{KEY}.{POOLING}: {shown(pooling)}, wanted {MEAN}")
+    encoder = replace(_encoder(found, _span_boundary(folder)), pooling=pooling)
     # labels of a head in a second file are the manifest's alone
     own_labels = kind == KIND or encoder.architecture in hf_names.LABELLED
     if about_encoder(encoder) != about or (own_labels and encoder.labels != manifest.labels):
@@ -180,6 +188,7 @@ def _encoder(found: HfBert, span_boundary: Arrays | None = None) -> Encoder:
         labels=found.labels,
         problem_type=found.problem_type,
         classifier_dropout=found.classifier_dropout,
+        pooling=found.pooling,
     )
 
 

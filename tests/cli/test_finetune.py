@@ -412,6 +412,22 @@ def test_a_frozen_encoder_reads_once(place: Run, tmp_path: Path) -> None:
     assert json.loads(place(*moving, "-o", "n", "--dry-run").out)["lr"] == 1.2e-3  # 32 dimensions
 
 
+def test_texts_are_read_as_the_encoder_was_taught(place: Run, tmp_path: Path) -> None:
+    shutil.copytree(tmp_path / "encoder", tmp_path / "sentences")
+    (tmp_path / "sentences" / "manifest.json").unlink()
+    (tmp_path / "sentences" / "1_Pooling").mkdir()
+    about = {"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}
+    (tmp_path / "sentences" / "1_Pooling" / "config.json").write_text(json.dumps(about))
+    line = ["finetune", TRAIN, *QUICK[2:], "--dry-run", "--json", "-o", "n"]
+    assert place("models", "import", "./sentences", "kept").code == 0
+    for base in ("./sentences", "kept"):
+        done = place(*line, "--from", base)
+        assert done.code == 0 and "--pooling mean, as the encoder was taught" in done.err
+    for more in (["--pooling", "cls"], ["--freeze", "all"]):
+        done = place(*line, "--from", "./sentences", *more)
+        assert done.code == 0 and "was taught" not in done.err
+
+
 def start_ranks(place: Path, *arguments: str) -> subprocess.Popen[bytes]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -95,6 +95,15 @@ def test_a_head_with_labels_stays(tmp_path: Path) -> None:
     assert_same(read_encoder(stored(tmp_path, made)), made)
 
 
+def test_how_it_makes_one_vector_stays(tmp_path: Path) -> None:
+    folder = stored(tmp_path, encoder(pooling="mean"))
+    assert read_encoder(folder).pooling == "mean"
+    assert "pooling" not in stored(tmp_path, encoder()).manifest.config["encoder"]
+    folder.manifest.config["encoder"]["pooling"] = "max"
+    with pytest.raises(DataError, match=r"encoder\.pooling: max, wanted mean"):
+        read_encoder(folder)
+
+
 def test_the_model_folder_is_a_folder_for_others(tmp_path: Path) -> None:
     made = encoder()
     path = stored(tmp_path, made).path
