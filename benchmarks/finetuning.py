@@ -208,26 +208,40 @@ def of_seeds(values: list[float]) -> dict[str, Any]:
     return {"mean": statistics.mean(values), "deviation": spread, "all": values}
 
 
+def answers_of(
+    program: str, name: str, place: Path, seed: int, arguments: argparse.Namespace
+) -> list[Any]:
+    """Of one run, to the test part."""
+    epochs = JOBS[name].epochs
+    if program == "nlpcli":
+        return by_nlpcli(name, place, seed=seed, epochs=epochs, more=arguments.more.split())[1]
+    return by_trainer(name, place, best=True, lr=arguments.peer_lr, seed=seed, epochs=epochs)[1]
+
+
 def measure_quality(place: Path, arguments: argparse.Namespace, result: dict[str, Any]) -> None:
-    """Set by set, seed by seed, both programs; written after each set."""
+    """Set by set, seed by seed, both programs; written after each set. Of --programs that are not
+    run what was measured before stays."""
+    keys = {"nlpcli": "nlpcli", "trainer": "trainer_best"}
     for name in arguments.sets:
         job = JOBS[name]
         parts = write_parts(name, place, arguments.most)
-        scores: dict[str, list[float]] = {"nlpcli": [], "trainer_best": []}
+        scores: dict[str, list[float]] = {keys[program]: [] for program in arguments.programs}
         exact: dict[str, list[float]] = {key: [] for key in scores}
         for seed in arguments.seeds:
-            _, ours = by_nlpcli(name, place, seed=seed, epochs=job.epochs, more=[])
-            _, theirs = by_trainer(name, place, best=True, lr=arguments.peer_lr, seed=seed,
-                                   epochs=job.epochs)  # fmt: skip
-            for key, found in (("nlpcli", ours), ("trainer_best", theirs)):
+            for program in arguments.programs:
+                found, key = answers_of(program, name, place, seed, arguments), keys[program]
                 scores[key].append(measured(name, parts["test"], found))
                 if job.task == "questions":
                     exact[key].append(question_scores(parts["test"], found)["em"])
             print(name, seed, json.dumps(scores), flush=True)
+        before = result["quality"].get(name, {})
         row: dict[str, Any] = {
             "metric": job.metric, "rows": len(parts["train"]), "epochs": job.epochs,
-            "seeds": arguments.seeds, "peer_lr": arguments.peer_lr, "published": job.published,
+            "seeds": arguments.seeds, "published": job.published,
         }  # fmt: skip
+        row["peer_lr"] = (arguments.peer_lr if "trainer" in arguments.programs
+                          else before.get("peer_lr"))  # fmt: skip
+        row |= {key: before[key] for key in keys.values() if key in before}
         row |= {key: of_seeds(values) for key, values in scores.items()}
         if job.task == "questions":
             row["em"] = {key: of_seeds(values) for key, values in exact.items()}
