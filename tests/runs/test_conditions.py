@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from nlpcli.commands.finetune_tasks import TASKS
 from nlpcli.errors import UsageError
+from nlpcli.evaluation.abstention import risk_document
 from nlpcli.evaluation.answers import evaluate_answers
 from nlpcli.evaluation.entities import evaluate_entities
 from nlpcli.evaluation.metrics import evaluate_single
@@ -30,7 +31,7 @@ from nlpcli.runs.conditions import (
     metric_names,
     parse_condition,
 )
-from nlpcli.runs.deciding import label_set_document, risk_document
+from nlpcli.runs.deciding import label_set_document
 from nlpcli.runs.robustness import Robustness, measure_robustness
 
 MORE_IS_BETTER = frozenset({
@@ -101,7 +102,7 @@ def documents() -> Iterator[dict[str, Any]]:
         probabilities=lambda texts: np.full((len(texts), 2), 0.5),
     )  # fmt: skip
     labels = [("a",), ("b",)]
-    yield risk_document(model, even, labels)
+    yield risk_document(even[0], two == 0, n_rows=2)
     yield label_set_document(model, even, two, 0.9, 0.5, 10)
     asked = Robustness(("case",), (0.5,), 2, 2, 10)
     yield measure_robustness(
