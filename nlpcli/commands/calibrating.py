@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from enum import StrEnum
 from pathlib import Path
@@ -205,10 +206,10 @@ def decisions(
 
     level, outside = options["conformal"], options["out_of_scope"]
     if model.multi_label:
-        for flag, value in (("--conformal", level), ("--out-of-scope", outside)):
-            if value is not None:
-                raise UsageError(f"{flag} {value}: the model gives any number of labels, or none")
-        return {}, ""
+        from nlpcli.commands.controlled_sets import decided_labels
+
+        calibration = functools.partial(rows_for, model=model, options=options, reject=reject)
+        return decided_labels(model, data, probabilities, options, calibration)
     true = true_numbers(model, data.labels)
     right = probabilities.argmax(axis=1) == true
     document = risk_document(probabilities.max(axis=1), right, n_rows=len(right))
@@ -229,6 +230,7 @@ def _quantile(
     model: Classifier, level: float, options: Options, reject: RejectFile | None
 ) -> tuple[float, int]:
     """Of the scores of the calibration file, or kept by the model; and how many rows these were."""
+    from nlpcli.commands.controlled_sets import too_few
     from nlpcli.evaluation.conformal import conformal_quantile, fewest_rows, true_scores
     from nlpcli.runs.deciding import true_numbers
 
@@ -238,10 +240,7 @@ def _quantile(
     rows = rows_for(path, model, options, reject)
     scores = true_scores(true_numbers(model, rows.labels), model.probabilities(rows.texts))
     if len(scores) < fewest_rows(level):
-        raise DataError(
-            f"--conformal {level:g}: {path} has {len(scores)} rows, wanted {fewest_rows(level)} "
-            "or more"
-        )
+        raise too_few(level, path, len(scores))
     return conformal_quantile(scores, level), len(scores)
 
 

@@ -128,7 +128,8 @@ def evaluate(
     --calibrate fits a classifier's probabilities to the rows, by a scale for all logits or by
     isotonic regression of the top label's probability, and saves that as a new version; what it
     brings is measured on rows that the fit has not seen. --conformal tells how often sets of labels
-    (predict --label-set) hold the true one, and how large they are.
+    (predict --label-set) hold the true one, and how large they are; of several labels a text,
+    which --threshold finds so much of them.
     """
     conditions = [parse_condition(text, "--fail-under") for text in fail_under or []]
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)

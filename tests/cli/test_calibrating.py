@@ -95,6 +95,30 @@ def test_decisions(nlpcli: Run, tmp_path: Path) -> None:
         assert text in table.out
 
 
+def test_a_threshold_finds_a_share_of_several_labels(nlpcli: Run) -> None:
+    tags = SAMPLES / "tags_en.csv"
+    line = ("-m", "tags", tags, "--label-column", "labels")
+    asked = ("--conformal", 0.8, "--calibration-file", tags, "--resamples", 50)
+    document = json.loads(nlpcli("eval", *line, *asked, "--json").out)
+    threshold = document["conformal"]["from_probability"]
+    assert 0 < threshold < 1 and document["conformal_coverage"]["value"] >= 0.8
+    for limit, enough in ((threshold, True), (threshold + 5e-4, False)):
+        rows = nlpcli("predict", *line[:3], "--threshold", limit).out
+        found = []
+        for row in csv.DictReader(io.StringIO(rows)):
+            true = set(filter(None, row["labels"].split(";")))
+            hits = true & set(filter(None, row["predicted_labels"].split(";")))
+            found.append(len(hits) / len(true) if true else 1.0)
+        # of n rows the promise allows a little less to be missed
+        assert (sum(1 - f for f in found) + 1 <= 0.2 * (len(found) + 1)) == enough
+        if enough:
+            assert sum(found) / len(found) == pytest.approx(document["conformal_coverage"]["value"])
+    table = nlpcli("eval", *line, *asked).out
+    assert f"--threshold {threshold:g} for 80.0% of a row's labels, by {len(found)}" in table
+    done = nlpcli("eval", *line, *asked[:1], 0.999, *asked[2:])
+    assert done.code == 65 and "wanted 999 or more" in done.err
+
+
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
@@ -106,7 +130,8 @@ def test_decisions(nlpcli: Run, tmp_path: Path) -> None:
         (["-m", "reviews", "-m", "tags", "--calibrate", "isotonic"], 2, "wanted one model"),
         (["-m", "./store/reviews/1", "--calibrate", "isotonic"], 2, "hint: --output NEW"),
         (["-m", VECTORS, "--calibrate", "isotonic", "-o", "x"], 2, "no place for a calibration"),
-        (["-m", "tags", "--label-column", "label", "--conformal", 0.9], 2, "any number of labels"),
+        (["-m", "tags", "--label-column", "label", "--conformal", 0.9], 2, "--calibration-file"),
+        (["-m", "tags", "--label-column", "label", "--out-of-scope", NEW], 2, "any number of"),
         (["-m", VECTORS, "--out-of-scope", NEW], 2, "is word vectors"),
     ],
 )
