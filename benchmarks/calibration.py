@@ -8,7 +8,9 @@ measure on, half each; coverage, size and share of single labels are means over 
 error (15 bins, top label): without any scale, as trained, and after ``eval --calibrate`` of the
 installed program on the dev file, all measured on the test rows; where there is no dev file a
 random half of the test rows stands for it, and the other half is measured on. ``cross_validated``
-is what that command says itself of its rows. Writes benchmarks/results/calibration.json.
+is what that command says itself of its rows. reuters has several labels a text: the same halves
+give the threshold that finds a share of them (conformal risk control). Writes
+benchmarks/results/calibration.json.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from measure import NLPCLI, ROOT, run, write_result
 
 from nlpcli.evaluation.calibration import expected_calibration_error
 from nlpcli.evaluation.conformal import conformal_quantile, label_sets, true_scores
+from nlpcli.evaluation.risk_control import controlled_threshold, found_shares
+from nlpcli.evaluation.truths import SeveralLabels, label_truths
 from nlpcli.store.classifier import TextClassifier, read_classifier
 from nlpcli.store.folder import ModelFolder
 
@@ -41,6 +45,11 @@ SETS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     ),
 }  # fmt: skip
 """Training, dev (empty: none) and test file, and options."""
+SEVERAL = {
+    "reuters": ("reuters/train.csv.gz", "reuters/test.csv.gz",
+                ("--label-column", "labels", "--label-separator", ";")),
+}  # fmt: skip
+"""Training and test file of sets with several labels a text, and options."""
 CONFORMAL = ("clinc150", "langid", "thucnews")
 LEVELS = (0.8, 0.9, 0.95, 0.99)
 SPLITS = 200
@@ -78,6 +87,46 @@ def coverage(probabilities: Any, true: Any, level: float, seed: int) -> dict[str
         "singletons": round(float(np.mean(single)), 4), "empty": round(float(np.mean(empty)), 4),
         "met": abs(mean - level) <= WITHIN,
     }  # fmt: skip
+
+
+def shares_found(probabilities: Any, true: Any, level: float, seed: int) -> dict[str, Any]:
+    """Of several labels a text: the mean share of true ones that the threshold finds, and how many
+    labels it answers. probabilities: (B, K); true: bool (B, L)."""
+    rng, half = np.random.default_rng(seed), len(true) // 2
+    held, size, single, empty = [], [], [], []
+    for _ in range(SPLITS):
+        order = rng.permutation(len(true))
+        first, rest = order[:half], order[half:]
+        threshold = controlled_threshold(true[first], probabilities[first], level)
+        assert threshold is not None
+        answers = probabilities[rest] >= threshold
+        held.append(float(found_shares(true[rest], answers).mean()))
+        sizes = answers.sum(axis=1)
+        size.append(float(sizes.mean()))
+        single.append(float((sizes == 1).mean()))
+        empty.append(float((sizes == 0).mean()))
+    mean = float(np.mean(held))
+    return {
+        "level": level, "coverage": round(mean, 5),
+        "least": round(min(held), 4), "most": round(max(held), 4),
+        "mean_set_size": round(float(np.mean(size)), 3),
+        "singletons": round(float(np.mean(single)), 4), "empty": round(float(np.mean(empty)), 4),
+    }  # fmt: skip
+
+
+def measured_several(name: str, work: Path, seed: int) -> dict[str, Any]:
+    """Trains and measures one set of several labels a text."""
+    train, test_name, options = SEVERAL[name]
+    path = work / name
+    run([*NLPCLI, "train-fasttext", str(find(train)), "-o", str(path), "-q",
+         "--seed", str(seed), *options])  # fmt: skip
+    model, test = read_classifier(ModelFolder(path)), read(find(test_name))
+    labels = [tuple(filter(None, row["labels"].split(";"))) for row in test]
+    truths = label_truths(labels, model.labels, 0.5)
+    assert isinstance(truths, SeveralLabels)
+    p = model.probabilities([row["text"] for row in test])
+    points = [shares_found(p, truths.true, level, seed) for level in LEVELS]
+    return {"test_rows": len(test), "conformal": points}
 
 
 def error(model: TextClassifier, rows: list[dict[str, str]]) -> float:
@@ -136,16 +185,18 @@ def measured(name: str, work: Path, seed: int) -> dict[str, Any]:
 def main() -> None:
     """Prints and writes the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--sets", nargs="+", default=[*SETS, *SEVERAL],
+                        choices=[*SETS, *SEVERAL])  # fmt: skip
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     result = ROOT / "benchmarks" / "results" / "calibration.json"
     sets: dict[str, Any] = json.loads(result.read_bytes())["sets"] if result.exists() else {}
     for name in options.sets:
         with tempfile.TemporaryDirectory() as place:
-            sets[name] = measured(name, Path(place), options.seed)
+            measure = measured_several if name in SEVERAL else measured
+            sets[name] = measure(name, Path(place), options.seed)
         print(name, json.dumps(sets[name]), flush=True)
-        write_result("calibration", {"sets": {n: sets[n] for n in SETS if n in sets}})
+        write_result("calibration", {"sets": {n: sets[n] for n in [*SETS, *SEVERAL] if n in sets}})
 
 
 if __name__ == "__main__":

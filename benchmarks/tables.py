@@ -191,6 +191,8 @@ def calibration_table() -> str:
         "|---|---|---|---|---|---|",
     ]
     for name, row in sorted(result("calibration")["sets"].items()):
+        if "ece" not in row:
+            continue
         ece = row["ece"]
         lines.append(
             f"| {name} | {ece['rows']:,} | {ece['uncalibrated']:.3f} | {ece['as_trained']:.3f} "
