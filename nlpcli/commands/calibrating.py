@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nlpcli.commands.eval_tables import calibrated_table, worse_after
 from nlpcli.commands.opening import check_asked, for_encoders, open_model
 from nlpcli.errors import CannotCreate, DataError, UsageError, shown
 from nlpcli.shell.console import Console, RejectFile
@@ -115,6 +116,7 @@ def calibrate_model(
         data = rows_for(options["test"], model, options, reject)
         reject.close()
         rows = judged(model, data, name)
+        _tell_unknown(model, data, console)
         found = calibrate(
             rows, str(options["calibrate"]), resamples=options["resamples"], seed=options["seed"]
         )
@@ -125,7 +127,22 @@ def calibrate_model(
     if pinned is not None:
         console.warn(f"{target} stays at the pinned version {pinned}: nlpcli models unpin {target}")
     document = {**found.document, "path": str(path)}
-    return document, _calibrated_table(document)
+    for line in worse_after(document):
+        console.warn(line)
+    return document, calibrated_table(document)
+
+
+def _tell_unknown(model: Classifier, data: Labelled, console: Console) -> None:
+    """Warns of labels that the model does not know, and of what the fit makes of them."""
+    from nlpcli.runs.recalibrating import rows_of_unknown
+
+    unknown = sorted({name for names in data.labels for name in names} - set(model.labels))
+    if unknown:
+        some, rows = ", ".join(map(shown, unknown[:5])), len(rows_of_unknown(model, data))
+        console.warn(
+            f"{len(unknown)} labels the model does not know: {some}"
+            + (f"; every answer to {rows:,} of {len(data.texts):,} rows is wrong" if rows else "")
+        )
 
 
 def _opened(name: str, store: Path | None, console: Console) -> ModelFolder:
@@ -284,22 +301,6 @@ def label_set_from(model: Classifier, options: Options) -> float | None:
     return kept_quantile(model, level, "--label-set", "eval -m MODEL DEV --calibrate temperature")[
         0
     ]
-
-
-def _calibrated_table(document: dict[str, Any]) -> str:
-    lines = [
-        f"{document['method']} fitted to {document['n']:,} rows; after: by "
-        f"{document['folds']} folds, rows that a fit has not seen", "",
-        f"{'':<14}{'before':>8}{'after':>9}  95 % interval",
-    ]  # fmt: skip
-    for name, after in document["after"].items():
-        cells = [document["before"][name]["value"], after["value"]]
-        said = ["undefined" if cell is None else f"{cell:.4f}" for cell in cells]
-        line = f"{name:<14}{said[0]:>8}{said[1]:>9}"
-        if after["low"] is not None:
-            line += f"  {after['low']:.4f} – {after['high']:.4f}"
-        lines.append(line)
-    return "\n".join([*lines, "", f"saved as {document['path']}"]) + "\n"
 
 
 def _decision_lines(document: dict[str, Any]) -> str:

@@ -80,11 +80,13 @@ class Judged:
 
 def judged(model: Classifier, rows: Labelled, name: str) -> Judged:
     """Of a model called ``name``. Raises UsageError for one that keeps no scale, DataError for too
-    few rows."""
+    few rows with a label that it knows."""
     from nlpcli.store.classifier import TextClassifier
 
-    if len(rows.texts) < FEWEST:
-        raise DataError(f"--calibrate: {len(rows.texts)} rows, wanted {FEWEST} or more")
+    n_rows, strange = len(rows.texts), len(rows_of_unknown(model, rows))
+    if n_rows - strange < FEWEST:
+        known = f" of {n_rows} with a label that {name} knows" if strange else ""
+        raise DataError(f"--calibrate: {n_rows - strange} rows{known}, wanted {FEWEST} or more")
     kept = getattr(model, "recalibration", None)
     points = () if kept is None else kept.points
     if isinstance(model, TextClassifier):
@@ -98,6 +100,12 @@ def judged(model: Classifier, rows: Labelled, name: str) -> Judged:
     now = Fit(answering.scale, answering.offset, points)
     logits = model.logits(rows.texts)  # type: ignore[attr-defined]
     return Judged(logits, _truth(model, rows), model.multi_label, now)
+
+
+def rows_of_unknown(model: Classifier, rows: Labelled) -> list[int]:
+    """Numbers of the rows that have labels, and none that the model knows."""
+    known = set(model.labels)
+    return [i for i, names in enumerate(rows.labels) if names and known.isdisjoint(names)]
 
 
 def refusal(name: str) -> UsageError:

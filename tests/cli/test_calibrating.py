@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from nlpcli.commands.calibrating import label_set_from
+from nlpcli.commands.eval_tables import calibrated_table, worse_after
 from nlpcli.errors import UsageError
 
 from .conftest import SAMPLES, Run, run_program
@@ -69,12 +70,40 @@ def test_into_another_place(nlpcli: Run, models: Path, tmp_path: Path) -> None:
     place = tmp_path / "calibrated"
     asked = ("--calibrate", "temperature", "-o", place)
     done = nlpcli("eval", "-m", models / "reviews" / "1", TEST, *asked)
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0 and done.err.endswith("calibrating on these 80 rows brought nothing\n")
     assert done.out.startswith("temperature fitted to 80 rows")
     assert done.out.endswith(f"saved as {place}\n")
     assert [path.name for path in (models / "reviews").iterdir() if path.is_dir()] == ["1"]
     assert nlpcli("predict", "-m", place, NEW).code == 0
     assert nlpcli("eval", "-m", "reviews", TEST, *asked).code == 73
+
+
+def test_labels_that_the_model_does_not_know(nlpcli: Run, tmp_path: Path) -> None:
+    test = tmp_path / "test.csv"
+    test.write_text(TEST.read_text().replace(",billing\n", ",pizza\n"))
+    asked = ("--calibrate", "isotonic", "-o", tmp_path / "new", "--resamples", 10)
+    done = nlpcli("eval", "-m", "reviews", test, *asked)
+    assert done.code == 0 and done.err.startswith(
+        "warning: 1 labels the model does not know: pizza; every answer to 20 of 80 rows is wrong\n"
+    )
+    assert "\nlog_loss      undefined undefined\n" in done.out
+
+
+def measured(log_loss: float | None, brier: float) -> dict[str, Any]:
+    values = {"log_loss": log_loss, "brier": brier}
+    return {name: {"value": v, "low": None, "high": None} for name, v in values.items()}
+
+
+def test_it_says_so_where_nothing_was_gained() -> None:
+    document = {"n": 80, "method": "isotonic", "folds": 5, "path": "p", "before": measured(0.4, 9)}
+    assert worse_after({**document, "after": measured(0.4, 10)}) == []
+    assert worse_after({**document, "after": measured(0.5, 1)}) == [
+        "log_loss 0.5000 on rows that a fit has not seen, 0.4000 before: calibrating on these 80 "
+        "rows brought nothing"
+    ]
+    document |= {"before": measured(None, 0.2), "after": measured(None, 0.3)}
+    assert worse_after(document)[0].startswith("brier 0.3000")
+    assert "\nlog_loss      undefined undefined\n" in calibrated_table(document)
 
 
 def test_decisions(nlpcli: Run, tmp_path: Path) -> None:
