@@ -54,6 +54,15 @@ def test_other_columns_and_no_probability(tmp_path: Path) -> None:
         read_predictions(path, RowFormat(), probability_column="shure", **columns)
 
 
+def test_where_nothing_is_answered_no_calibration_is_claimed(tmp_path: Path) -> None:
+    head = "label,predicted_label,predicted_probability,predicted_probability:a"
+    path = written(tmp_path, f"{head},predicted_probability:b\na,,0.6,0.6,0.4\nb,,0.7,0.3,0.7\n")
+    document = score_predictions(read_predictions(path, RowFormat()), resamples=10)
+    assert document["coverage"]["value"] == 0 and document["log_loss"]["value"] is not None
+    for name in ("ece", "ece_adaptive", "selective_accuracy", "aurc"):
+        assert document[name] == {"value": None, "low": None, "high": None}, name
+
+
 def test_a_column_for_each_label_or_none(tmp_path: Path) -> None:
     """One label's column is no distribution over two; two columns of a name are one too many."""
     path = written(tmp_path, "label,predicted_label,predicted_probability:a\na,a,0.9\nb,b,0.2\n")
