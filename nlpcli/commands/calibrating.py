@@ -92,11 +92,13 @@ def calibrate_model(
     """Fits, saves a new version, and says what that changed: a document and a table. Raises
     UsageError, InputMissing, DataError, CannotCreate, OutputFailed, Busy."""
     from nlpcli.runs.answering import open_answering
+    from nlpcli.runs.drift import FEWEST as FEWEST_OF_REFERENCE
     from nlpcli.runs.recalibrating import (
         ENCODER,
         FASTTEXT,
         calibrate,
         judged,
+        loses_reference,
         refusal,
         write_calibrated,
     )
@@ -117,6 +119,11 @@ def calibrate_model(
         reject.close()
         rows = judged(model, data, name)
         _tell_unknown(model, data, console)
+        if loses_reference(folder, data):
+            console.warn(
+                f"predict --drift will have nothing to go by: {len(data.texts)} rows, wanted "
+                f"{FEWEST_OF_REFERENCE} or more"
+            )
         found = calibrate(
             rows, str(options["calibrate"]), resamples=options["resamples"], seed=options["seed"]
         )

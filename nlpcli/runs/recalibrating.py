@@ -216,7 +216,7 @@ def write_calibrated(
     for name in sorted(manifest.files):
         if name != reference.FILE:
             draft.write(name, folder.read(name))
-    if reference.FILE in manifest.files:
+    if reference.FILE in manifest.files and not loses_reference(folder, data):
         _write_reference(draft, folder, model, data, rows.probabilities(found.fit))
     return draft.publish(
         kind=manifest.kind, created_by=manifest.created_by,
@@ -226,17 +226,23 @@ def write_calibrated(
     )  # fmt: skip
 
 
+def loses_reference(folder: ModelFolder, data: Labelled) -> bool:
+    """Whether drift can be told from the model, but not from these rows, which are too few: the
+    confidence that it was told by is another one from now on."""
+    from nlpcli.runs.drift import FEWEST as FEWEST_OF_REFERENCE
+    from nlpcli.store import reference
+
+    return reference.FILE in folder.manifest.files and len(data.texts) < FEWEST_OF_REFERENCE
+
+
 def _write_reference(
     draft: Draft, folder: ModelFolder, model: Classifier, data: Labelled, probabilities: F64
 ) -> None:
     """Drift is told from these rows and the probabilities that they have from now on; the words
-    that were known stay. Too few rows, and the model has no reference any more."""
-    from nlpcli.runs.drift import FEWEST as FEWEST_OF_REFERENCE
+    that were known stay."""
     from nlpcli.store.reference import read_reference, write_reference
     from nlpcli.text.row_cells import make_reference
 
-    if len(data.texts) < FEWEST_OF_REFERENCE:
-        return
     answers = [model.labels[i] for i in probabilities.argmax(axis=1).tolist()]
     known = read_reference(folder).known
     write_reference(draft, make_reference(data.texts, answers, probabilities.max(axis=1), known))

@@ -89,6 +89,17 @@ def test_labels_that_the_model_does_not_know(nlpcli: Run, tmp_path: Path) -> Non
     assert "\nlog_loss      undefined undefined\n" in done.out
 
 
+def test_too_few_rows_to_tell_drift_from(nlpcli: Run, tmp_path: Path) -> None:
+    few = "".join(TEST.read_text().splitlines(keepends=True)[:41])
+    new, asked = tmp_path / "new", ("--calibrate", "temperature", "--resamples", 10)
+    done = nlpcli("eval", "-m", "reviews", "-", *asked, "-o", new, stdin=few)
+    said = "warning: predict --drift will have nothing to go by: 40 rows, wanted 50 or more\n"
+    assert done.code == 0 and said in done.err
+    again = nlpcli("eval", "-m", new, "-", *asked, "-o", tmp_path / "newer", stdin=few)
+    assert again.code == 0 and said not in again.err
+    assert nlpcli("predict", "-m", new, NEW, "--drift", tmp_path / "d.json").code == 65
+
+
 def measured(log_loss: float | None, brier: float) -> dict[str, Any]:
     values = {"log_loss": log_loss, "brier": brier}
     return {name: {"value": v, "low": None, "high": None} for name, v in values.items()}
