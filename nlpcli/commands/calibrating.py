@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nlpcli.commands.eval_tables import calibrated_table, worse_after
-from nlpcli.commands.opening import check_asked, for_encoders, open_model
+from nlpcli.commands.label_sets import kept_quantile
+from nlpcli.commands.opening import check_asked, for_encoders, of_another_program, open_model
 from nlpcli.errors import CannotCreate, DataError, UsageError, shown
 from nlpcli.shell.console import Console, RejectFile
 from nlpcli.shell.options import store_root
@@ -53,10 +54,6 @@ CalibrationFile = Annotated[
 OutOfScope = Annotated[
     str | None, typer.Option(help="Texts of no known label: how well these are told apart.")
 ]
-LabelSet = Annotated[
-    float | None,
-    typer.Option(min=0.5, max=0.999, help="Add the labels among which the true one is so often."),
-]
 
 ONLY_MEASURING: Options = {
     "predictions": None, "threshold": None, "fail_under": None, "require_better": False,
@@ -94,21 +91,20 @@ def calibrate_model(
     from nlpcli.runs.answering import open_answering
     from nlpcli.runs.drift import FEWEST as FEWEST_OF_REFERENCE
     from nlpcli.runs.recalibrating import (
-        ENCODER,
-        FASTTEXT,
         calibrate,
         judged,
         loses_reference,
         refusal,
         write_calibrated,
     )
+    from nlpcli.store.recalibration import KINDS
     from nlpcli.store.store import Store
 
     options = context.params
     (name,) = options["model"]
     target = _target(name, options["output"])
     folder = _opened(name, options["store"], console)
-    if folder.manifest.kind not in (FASTTEXT, ENCODER):
+    if folder.manifest.kind not in KINDS:
         raise refusal(name)
     store = Store(store_root(options["store"]))
     with store.begin(target) as draft:
@@ -154,10 +150,9 @@ def _tell_unknown(model: Classifier, data: Labelled, console: Console) -> None:
 
 def _opened(name: str, store: Path | None, console: Console) -> ModelFolder:
     """Raises UsageError for a file, or a folder, of another program."""
-    from nlpcli.commands.opening import file_meant, hf_folder_meant
     from nlpcli.runs.recalibrating import refusal
 
-    if hf_folder_meant(name) is not None or file_meant(name, store) is not None:
+    if of_another_program(name, store):
         raise refusal(name)
     return open_model(name, store, console)
 
@@ -267,47 +262,6 @@ def _quantile(
             "or more"
         )
     return conformal_quantile(scores, level), len(scores)
-
-
-def kept_quantile(model: Classifier, level: float, flag: str, hint: str) -> tuple[float, int]:
-    """Of the scores that --calibrate kept with a model, and of how many rows these were. Raises
-    UsageError where there are none, or too few for the level."""
-    kept = getattr(model, "recalibration", None)
-    if kept is None or not kept.levels:
-        raise UsageError(
-            f"{flag} {level:g}: the model kept no scores of labelled rows",
-            hint=hint,
-        )
-    quantile = kept.quantile(level)
-    if quantile is None:
-        raise UsageError(
-            f"{flag} {level:g}: the model was calibrated on {kept.rows:,} rows, enough for "
-            f"{kept.levels[-1][0]:g} at most"
-        )
-    return quantile, kept.rows
-
-
-def label_set_from(model: Classifier, options: Options) -> float | None:
-    """The score up to which a label is in the set of predict --label-set; None without it.
-    Raises UsageError, also for labels of which a set could not be told apart."""
-    level = options["label_set"]
-    if level is None:
-        return None
-    if model.multi_label:
-        raise UsageError(f"--label-set {level:g}: the model gives any number of labels, or none")
-    if options["cascade"] is not None:
-        raise UsageError(f"--label-set {level:g}: not with --cascade, two models answer")
-    from nlpcli.runs.answer_columns import JOINER
-
-    for label in model.labels:
-        if JOINER in label:
-            raise UsageError(
-                f"--label-set {level:g}: the label {shown(label, 40)} holds {JOINER}, which joins "
-                "labels"
-            )
-    return kept_quantile(model, level, "--label-set", "eval -m MODEL DEV --calibrate temperature")[
-        0
-    ]
 
 
 def _decision_lines(document: dict[str, Any]) -> str:

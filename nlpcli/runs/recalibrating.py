@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.errors import DataError, UsageError
-from nlpcli.store.recalibration import KEY, Recalibration, moved
+from nlpcli.store.recalibration import KEY, WANTED, Recalibration, moved
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,8 +29,8 @@ Truth = npt.NDArray[Any]
 
 FEWEST = 30
 FOLDS = 5
-FASTTEXT, ENCODER = "fasttext", "bert-classifier"
-"""Kinds of models that keep a scale, as in store/classifier.py and store/encoder_classifier.py."""
+ENCODER = "bert-classifier"
+"""A kind of model, as in store/encoder_classifier.py."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,7 @@ def rows_of_unknown(model: Classifier, rows: Labelled) -> list[int]:
 
 def refusal(name: str) -> UsageError:
     """Of a model that is no classifier whose probabilities can be fitted."""
-    return UsageError(
-        f"--calibrate: {name} has no place for a calibration, wanted a classifier of "
-        "train-fasttext or finetune"
-    )
+    return UsageError(f"--calibrate: {name} has no place for a calibration, wanted {WANTED}")
 
 
 def _truth(model: Classifier, rows: Labelled) -> Truth:

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from nlpcli.commands.calibrating import label_set_from
 from nlpcli.commands.eval_tables import calibrated_table, worse_after
-from nlpcli.errors import UsageError
+from nlpcli.commands.label_sets import label_set_from
+from nlpcli.errors import DataError, UsageError
+from nlpcli.store.reference import read_reference
+from nlpcli.store.store import Store
 
 from .conftest import SAMPLES, Run, run_program
 
@@ -66,6 +68,25 @@ def test_no_set_of_labels_that_could_not_be_told_apart() -> None:
         label_set_from(model, {"label_set": 0.9, "cascade": None})
 
 
+def test_models_that_cannot_be_calibrated_are_told_as_such(tmp_path: Path) -> None:
+    model: Any = SimpleNamespace(labels=["a", "b"], multi_label=False)
+    store = Store(tmp_path / "store")
+    for name, kind in (("lm", "ngram-lm"), ("tasks", "bert-multitask"), ("file", "fasttext-file")):
+        with store.begin(name) as draft:
+            draft.write("weights", b"")
+            draft.publish(
+                kind=kind, created_by="test", config={}, labels=["a", "b"], data={}, seed=1,
+                metrics={},
+            )  # fmt: skip
+        options = {"label_set": 0.9, "cascade": None, "model": name, "store": tmp_path / "store"}
+        with pytest.raises(UsageError, match=f"{name} has no place for .* wanted a classifier of"):
+            label_set_from(model, options)
+        with pytest.raises(DataError, match=f"kind {kind} keeps no statistics of rows, wanted a"):
+            read_reference(store.open(name)[0])
+    with pytest.raises(UsageError, match="has no place for scores"):
+        label_set_from(model, {**options, "model": str(VECTORS)})
+
+
 def test_into_another_place(nlpcli: Run, models: Path, tmp_path: Path) -> None:
     place = tmp_path / "calibrated"
     asked = ("--calibrate", "temperature", "-o", place)
@@ -97,7 +118,8 @@ def test_too_few_rows_to_tell_drift_from(nlpcli: Run, tmp_path: Path) -> None:
     assert done.code == 0 and said in done.err
     again = nlpcli("eval", "-m", new, "-", *asked, "-o", tmp_path / "newer", stdin=few)
     assert again.code == 0 and said not in again.err
-    assert nlpcli("predict", "-m", new, NEW, "--drift", tmp_path / "d.json").code == 65
+    done = nlpcli("predict", "-m", new, NEW, "--drift", tmp_path / "d.json")
+    assert done.code == 65 and "hint: train it again with 50 dev rows or more" in done.err
 
 
 def measured(log_loss: float | None, brier: float) -> dict[str, Any]:
