@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlpcli.commands.opening import check_asked, for_encoders, open_model
+from nlpcli.commands.eval_tables import calibrated_table, worse_after
+from nlpcli.commands.label_sets import kept_quantile
+from nlpcli.commands.opening import check_asked, for_encoders, of_another_program, open_model
 from nlpcli.errors import CannotCreate, DataError, UsageError, shown
 from nlpcli.shell.console import Console, RejectFile
 from nlpcli.shell.options import store_root
@@ -53,10 +55,6 @@ CalibrationFile = Annotated[
 OutOfScope = Annotated[
     str | None, typer.Option(help="Texts of no known label: how well these are told apart.")
 ]
-LabelSet = Annotated[
-    float | None,
-    typer.Option(min=0.5, max=0.999, help="Add the labels among which the true one is so often."),
-]
 
 ONLY_MEASURING: Options = {
     "predictions": None, "threshold": None, "fail_under": None, "require_better": False,
@@ -92,21 +90,22 @@ def calibrate_model(
     """Fits, saves a new version, and says what that changed: a document and a table. Raises
     UsageError, InputMissing, DataError, CannotCreate, OutputFailed, Busy."""
     from nlpcli.runs.answering import open_answering
+    from nlpcli.runs.drift import FEWEST as FEWEST_OF_REFERENCE
     from nlpcli.runs.recalibrating import (
-        ENCODER,
-        FASTTEXT,
         calibrate,
         judged,
+        loses_reference,
         refusal,
         write_calibrated,
     )
+    from nlpcli.store.recalibration import KINDS
     from nlpcli.store.store import Store
 
     options = context.params
     (name,) = options["model"]
     target = _target(name, options["output"])
     folder = _opened(name, options["store"], console)
-    if folder.manifest.kind not in (FASTTEXT, ENCODER):
+    if folder.manifest.kind not in KINDS:
         raise refusal(name)
     store = Store(store_root(options["store"]))
     with store.begin(target) as draft:
@@ -116,6 +115,12 @@ def calibrate_model(
         data = rows_for(options["test"], model, options, reject)
         reject.close()
         rows = judged(model, data, name)
+        _tell_unknown(model, data, console)
+        if loses_reference(folder, data):
+            console.warn(
+                f"predict --drift will have nothing to go by: {len(data.texts)} rows, wanted "
+                f"{FEWEST_OF_REFERENCE} or more"
+            )
         found = calibrate(
             rows, str(options["calibrate"]), resamples=options["resamples"], seed=options["seed"]
         )
@@ -126,15 +131,29 @@ def calibrate_model(
     if pinned is not None:
         console.warn(f"{target} stays at the pinned version {pinned}: nlpcli models unpin {target}")
     document = {**found.document, "path": str(path)}
-    return document, _calibrated_table(document)
+    for line in worse_after(document):
+        console.warn(line)
+    return document, calibrated_table(document)
+
+
+def _tell_unknown(model: Classifier, data: Labelled, console: Console) -> None:
+    """Warns of labels that the model does not know, and of what the fit makes of them."""
+    from nlpcli.runs.recalibrating import rows_of_unknown
+
+    unknown = sorted({name for names in data.labels for name in names} - set(model.labels))
+    if unknown:
+        some, rows = ", ".join(map(shown, unknown[:5])), len(rows_of_unknown(model, data))
+        console.warn(
+            f"{len(unknown)} labels the model does not know: {some}"
+            + (f"; every answer to {rows:,} of {len(data.texts):,} rows is wrong" if rows else "")
+        )
 
 
 def _opened(name: str, store: Path | None, console: Console) -> ModelFolder:
     """Raises UsageError for a file, or a folder, of another program."""
-    from nlpcli.commands.opening import file_meant, hf_folder_meant
     from nlpcli.runs.recalibrating import refusal
 
-    if hf_folder_meant(name) is not None or file_meant(name, store) is not None:
+    if of_another_program(name, store):
         raise refusal(name)
     return open_model(name, store, console)
 
@@ -242,63 +261,6 @@ def _quantile(
     if len(scores) < fewest_rows(level):
         raise too_few(level, path, len(scores))
     return conformal_quantile(scores, level), len(scores)
-
-
-def kept_quantile(model: Classifier, level: float, flag: str, hint: str) -> tuple[float, int]:
-    """Of the scores that --calibrate kept with a model, and of how many rows these were. Raises
-    UsageError where there are none, or too few for the level."""
-    kept = getattr(model, "recalibration", None)
-    if kept is None or not kept.levels:
-        raise UsageError(
-            f"{flag} {level:g}: the model kept no scores of labelled rows",
-            hint=hint,
-        )
-    quantile = kept.quantile(level)
-    if quantile is None:
-        raise UsageError(
-            f"{flag} {level:g}: the model was calibrated on {kept.rows:,} rows, enough for "
-            f"{kept.levels[-1][0]:g} at most"
-        )
-    return quantile, kept.rows
-
-
-def label_set_from(model: Classifier, options: Options) -> float | None:
-    """The score up to which a label is in the set of predict --label-set; None without it.
-    Raises UsageError, also for labels of which a set could not be told apart."""
-    level = options["label_set"]
-    if level is None:
-        return None
-    if model.multi_label:
-        raise UsageError(f"--label-set {level:g}: the model gives any number of labels, or none")
-    if options["cascade"] is not None:
-        raise UsageError(f"--label-set {level:g}: not with --cascade, two models answer")
-    from nlpcli.runs.answer_columns import JOINER
-
-    for label in model.labels:
-        if JOINER in label:
-            raise UsageError(
-                f"--label-set {level:g}: the label {shown(label, 40)} holds {JOINER}, which joins "
-                "labels"
-            )
-    return kept_quantile(model, level, "--label-set", "eval -m MODEL DEV --calibrate temperature")[
-        0
-    ]
-
-
-def _calibrated_table(document: dict[str, Any]) -> str:
-    lines = [
-        f"{document['method']} fitted to {document['n']:,} rows; after: by "
-        f"{document['folds']} folds, rows that a fit has not seen", "",
-        f"{'':<14}{'before':>8}{'after':>9}  95 % interval",
-    ]  # fmt: skip
-    for name, after in document["after"].items():
-        cells = [document["before"][name]["value"], after["value"]]
-        said = ["undefined" if cell is None else f"{cell:.4f}" for cell in cells]
-        line = f"{name:<14}{said[0]:>8}{said[1]:>9}"
-        if after["low"] is not None:
-            line += f"  {after['low']:.4f} – {after['high']:.4f}"
-        lines.append(line)
-    return "\n".join([*lines, "", f"saved as {document['path']}"]) + "\n"
 
 
 def _decision_lines(document: dict[str, Any]) -> str:

@@ -216,3 +216,34 @@ def _pair_lines(pair: dict[str, Any]) -> list[str]:
     if not pair["right_or_wrong"]:
         rows = f"{first} rows to which the first has the better answer, {second} the second"
     return [*lines, f"  {rows}; p by Holm {pair['p_holm']:.3g}"]
+
+
+def calibrated_table(document: dict[str, Any]) -> str:
+    """What --calibrate brings, on rows that a fit has not seen."""
+    lines = [
+        f"{document['method']} fitted to {document['n']:,} rows; after: by "
+        f"{document['folds']} folds, rows that a fit has not seen", "",
+        f"{'':<14}{'before':>9}{'after':>10}  95 % interval",
+    ]  # fmt: skip
+    for name, after in document["after"].items():
+        cells = [document["before"][name]["value"], after["value"]]
+        said = ["undefined" if cell is None else f"{cell:.4f}" for cell in cells]
+        line = f"{name:<14}{said[0]:>9}{said[1]:>10}"
+        if after["low"] is not None:
+            line += f"  {after['low']:.4f} – {after['high']:.4f}"
+        lines.append(line)
+    return "\n".join([*lines, "", f"saved as {document['path']}"]) + "\n"
+
+
+def worse_after(document: dict[str, Any]) -> list[str]:
+    """Says so where calibrating brought nothing, by the log loss; where a row has a label that the
+    model does not know, which leaves that undefined, by the Brier score."""
+    before, after = document["before"], document["after"]
+    name = "brier" if after["log_loss"]["value"] is None else "log_loss"
+    was, now = before[name]["value"], after[name]["value"]
+    if now <= was:
+        return []
+    return [
+        f"{name} {now:.4f} on rows that a fit has not seen, {was:.4f} before: calibrating on these "
+        f"{document['n']:,} rows brought nothing"
+    ]

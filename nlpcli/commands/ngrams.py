@@ -146,7 +146,8 @@ def ngrams(
         if page is not None:
             from nlpcli.evaluation.ngram_page import ngram_page
 
-            page.write(ngram_page(counted.table, _title(paths)).encode())
+            text = ngram_page(counted.table, _title(paths))
+            page.write(text.encode("utf-8", "replace"))  # names of files may be any bytes
     if reject is not None:
         reject.close()
     elif counted.n_skipped:

@@ -98,6 +98,11 @@ def hf_folder_meant(model: str) -> Path | None:
     return path if is_hf_folder(path) and not os.path.lexists(path / MANIFEST) else None
 
 
+def of_another_program(model: str, store: Path | None) -> bool:
+    """Whether a file is meant, or a folder, that is not of the store's form."""
+    return hf_folder_meant(model) is not None or file_meant(model, store) is not None
+
+
 def open_encoder(model: str, store: Path | None, console: Console) -> OpenedEncoder:
     """The encoder meant: a model of the store, a model folder or a plain Hugging Face folder.
 

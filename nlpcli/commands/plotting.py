@@ -40,7 +40,7 @@ def plot(
         else:
             words = _words(name, store, folder, console)
             page, said = _map(*words, name, WordMap(n_words, form, seed))
-        stream.write(page.encode())
+        stream.write(page.encode("utf-8", "replace"))  # names of files may be any bytes
     console.say(said)
     write_path(target)
 

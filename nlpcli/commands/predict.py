@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from nlpcli.commands import calibrating, cascading, drifting
+from nlpcli.commands import cascading, drifting, label_sets
 from nlpcli.commands.embedding import Pooling, Vectors
 from nlpcli.commands.opening import refuse_same_file, tell_long
 from nlpcli.commands.predict_answers import EXPLAINED, PREFIX, answers_of
@@ -56,7 +56,7 @@ def predict(
         float | None,
         typer.Option(min=0, max=1, help="Or where more than this share would be wrong."),
     ] = None,
-    label_set: calibrating.LabelSet = None,
+    label_set: label_sets.LabelSet = None,
     explain: Annotated[
         int,
         typer.Option(

@@ -10,8 +10,8 @@ import typer
 from nlpcli.commands import cascading, drifting
 from nlpcli.commands.abstaining import abstain_from
 from nlpcli.commands.asking import is_answerer
-from nlpcli.commands.calibrating import label_set_from
 from nlpcli.commands.embedding import Vectors, refuse_options
+from nlpcli.commands.label_sets import label_set_from
 from nlpcli.commands.opening import check_asked, for_encoders, open_answerer
 from nlpcli.commands.opening_tasks import refuse_task
 from nlpcli.commands.regression import is_regressor, score_column

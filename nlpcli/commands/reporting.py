@@ -50,7 +50,7 @@ def write_report(
         f"{title} on {source}", models, _tested(candidates, shown, source, options),
         document if several else None,
     )  # fmt: skip
-    stream.write(page.encode())
+    stream.write(page.encode("utf-8", "replace"))  # names of files may be any bytes
     console.detail(f"{options['report']}: report of {document['n']:,} rows, {len(page):,} bytes")
 
 

@@ -47,6 +47,7 @@ class _Collector:
     truth: int
     answer: int
     numbers: list[int]
+    confidence: int | None
     blank_truth: bool
     others: dict[str, int]
     columns: dict[str, list[str]] = field(default_factory=dict)
@@ -61,9 +62,12 @@ class _Collector:
         true = [row[self.truth] for row in rows]
         if not self.blank_truth and not all(map(str.strip, true)):
             return "the label is blank"
+        said = [row[self.answer] for row in rows]
         values = np.empty((len(rows), len(self.numbers)))
         for column, at in enumerate(self.numbers):
             cells = [row[at] for row in rows]
+            if at == self.confidence and not all(cells):  # of no answer there need be none
+                cells = [c if c or a else "0" for c, a in zip(cells, said, strict=True)]
             try:
                 values[:, column] = list(map(float, cells))
             except ValueError:
@@ -72,7 +76,7 @@ class _Collector:
             bad = ~((values[:, column] >= 0) & (values[:, column] <= 1))
             if bad.any():
                 return _wanted(cells[int(bad.argmax())])
-        pair = ((self.truths, true), (self.answers, [row[self.answer] for row in rows]))
+        pair = ((self.truths, true), (self.answers, said))
         ids = [[known.setdefault(cell, len(known)) for cell in cells] for known, cells in pair]
         self.ids.append(np.array(ids, dtype=np.int64))
         self.values.append(values)
@@ -92,7 +96,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _wanted(cell: str) -> str:
-    return f"probability {shown(cell)}, wanted a number from 0 to 1"
+    return f"probability {shown(cell) if cell.strip() else '(blank)'}, wanted a number from 0 to 1"
 
 
 def read_predictions(
@@ -106,7 +110,8 @@ def read_predictions(
 ) -> Predictions:
     """Reads a whole file of predictions.
 
-    Confidence is the column asked for, else ``predicted_probability`` where it is; probabilities
+    Confidence is the column asked for, else ``predicted_probability`` where it is (of a blank
+    prediction it may be blank, and is then 0); probabilities
     of labels are in columns of that name with a colon and the label, as ``predict
     --probabilities`` writes them. With ``fmt.label_separator`` a blank truth is none of the
     labels. Raises InputMissing; DataError for a bad row (unless skipped) or when no row is left.
@@ -136,7 +141,8 @@ def predictions_in(
         sure = [rows.column(name)]
     several = fmt.label_separator is not None
     kept = _Collector(
-        rows.column(label_column), rows.column(predicted_column), [*sure, *each.values()], several,
+        rows.column(label_column), rows.column(predicted_column), [*sure, *each.values()],
+        sure[0] if sure else None, several,
         {name: rows.column(name) for name in other_columns},
     )  # fmt: skip
     skipped = _read(rows, kept, fmt, on_reject)

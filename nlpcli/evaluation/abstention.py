@@ -121,9 +121,11 @@ def answered_metrics(
     sure = np.ones(len(kept)) if confidence is None else confidence[kept]
     found: dict[str, Any] = {
         "abstained": len(true) - len(kept), "coverage": _share(len(kept), len(true)),
-        "selective_accuracy": {"value": None, "low": None, "high": None},
     }  # fmt: skip
-    if len(kept):
+    if not len(kept):
+        undefined = ("selective_accuracy", "ece", "ece_adaptive")
+        found |= {name: {"value": None, "low": None, "high": None} for name in undefined}
+    else:
         means = {"selective_accuracy": right.astype(np.float64)}
         measured = mean_estimates(means, sure, right, **drawing)
         names = means if confidence is None else measured

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nlpcli.evaluation.duplicates import Duplicates
+from nlpcli.evaluation.duplicates import Duplicates, SimilarPairs
 
 I64 = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -74,21 +74,46 @@ def duplicates(first: I64, labels: Labels) -> list[Finding]:
 def near_findings(found: Duplicates, labels: Labels) -> list[Finding]:
     """Rows that are like another: with other labels, or with the same ones and behind it.
 
-    Each row comes once for each of the two, with the row that is most like it.
+    Each row comes once for each of the two, with the row that is most like it; copies of a text
+    with the same labels are alike to the same rows, and behind those that the first of them is.
     """
-    pairs = found.near
-    same = np.array(
-        [_key(labels[a]) == _key(labels[b])
-         for a, b in zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)], dtype=np.bool_,
-    )  # fmt: skip
-    twice = np.tile(~same, 2)
-    one, other, similarity = pairs.both_ways()
-    differ = _most_alike(one[twice], other[twice], similarity[twice])
-    agree = _most_alike(pairs.right[same], pairs.left[same], pairs.similarity[same])
+    copies, one, other, similarity = _near_copies(found, labels)
+    first = np.array([rows[0] for rows in copies], dtype=np.int64)
+    numbers: dict[frozenset[str], int] = {}
+    keys = [numbers.setdefault(_key(labels[rows[0]]), len(numbers)) for rows in copies]
+    key = np.array(keys, dtype=np.int64)
+    same = key[one] == key[other]
+    behind = same & (first[other] < first[one])
     return [
-        *(Finding(row, "near-conflict", score, None, other) for row, other, score in differ),
-        *(Finding(row, "near-duplicate", score, None, other) for row, other, score in agree),
+        Finding(row, problem, score, None, at)
+        for problem, of in (("near-conflict", ~same), ("near-duplicate", behind))
+        for group, at, score in _most_alike(one[of], first[other[of]], similarity[of])
+        for row in copies[group]
     ]
+
+
+def _near_copies(found: Duplicates, labels: Labels) -> tuple[list[list[int]], I64, I64, Floats]:
+    """Rows of texts that are like another, those of one text and the same labels together, and
+    pairs of such groups, each from either side: one, the other, how much alike."""
+    groups: dict[int, dict[frozenset[str], list[int]]] = defaultdict(lambda: defaultdict(list))
+    alike = np.isin(found.first, np.union1d(found.near.left, found.near.right))
+    for i in np.flatnonzero(alike).tolist():
+        groups[int(found.first[i])][_key(labels[i])].append(i)
+    copies = [rows for each in groups.values() for rows in each.values()]
+    numbers: dict[int, list[int]] = defaultdict(list)
+    for number, rows in enumerate(copies):
+        numbers[int(found.first[rows[0]])].append(number)
+    pairs = [
+        (a, b, at)
+        for at, (left, right) in enumerate(
+            zip(found.near.left.tolist(), found.near.right.tolist(), strict=True)
+        )
+        for a in numbers[left]
+        for b in numbers[right]
+    ]
+    left, right, at = np.array(pairs, dtype=np.int64).reshape(-1, 3).T
+    spread = SimilarPairs(left, right, found.near.similarity[at])
+    return copies, *spread.both_ways()
 
 
 def leaks(found: Duplicates, n_train: int, labels: Labels) -> list[Finding]:
@@ -108,10 +133,14 @@ def leaks(found: Duplicates, n_train: int, labels: Labels) -> list[Finding]:
     one, other, similarity = found.near.both_ways()
     # the first row of a text that is in both parts is a training row, and leaks as it is
     leaky = (one < n_train) & (test_row[one] < 0) & (test_row[other] >= 0)
-    near = _most_alike(one[leaky], test_row[other[leaky]], similarity[leaky])
+    near = {
+        text: (at, score)
+        for text, at, score in _most_alike(one[leaky], test_row[other[leaky]], similarity[leaky])
+    }
     return exact + [
         Finding(i, "near-leak", score, None, at - n_train, _elsewhere(labels, i, at))
-        for i, at, score in near
+        for i in np.flatnonzero(np.isin(found.first[:n_train], list(near))).tolist()
+        for at, score in (near[int(found.first[i])],)
     ]
 
 

@@ -362,7 +362,6 @@ function options() {
 
 function all() {
   here = models[state.model];
-  here.bin ??= here.sure && here.sure.map((sure) => sure === null ? null : Math.max(0, Math.ceil(sure * data.n_bins / 1000) - 1));
   drawings = [];
   for (const part of [headline, comparison, confusion, reliability, risk, perLabel, slices, robustness, options, examples, fit]) part();
 }

@@ -31,6 +31,7 @@ MOST_CHARACTERS = 500
 """Of a text; fewer where all texts together would have more than ``ALL_CHARACTERS``."""
 FEWEST_CHARACTERS = 80
 ALL_CHARACTERS = 12_000_000
+NO_ANSWER = "(no answer)"
 DRAWN = 20
 """Stream of random numbers that draws the sample."""
 _UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
@@ -165,9 +166,14 @@ def _cut(texts: list[str]) -> tuple[list[str], int]:
     return [text if len(text) <= most else text[: most - 1] + "…" for text in texts], most
 
 
+def _name(label: str) -> str:
+    """What a label is called; a blank one is where a file of predictions abstains."""
+    return label or NO_ANSWER
+
+
 def _names(cells: Sequence[tuple[str, ...]], labels: dict[str, int]) -> I64:
     """The number of each cell's name among the page's labels; new ones are added."""
-    names = [", ".join(cell) if cell else "(none)" for cell in cells]
+    names = [_name(", ".join(cell)) if cell else "(none)" for cell in cells]
     return np.array([labels.setdefault(name, len(labels)) for name in names], dtype=np.int64)
 
 
@@ -191,6 +197,7 @@ def _model(model: Reported, kept: I64, labels: dict[str, int]) -> dict[str, Any]
         "right": None,
         "score": None,
         "sure": None,
+        "bin": None,
         "bins": None,
         "risk": None,
     }
@@ -212,10 +219,12 @@ def _model(model: Reported, kept: I64, labels: dict[str, int]) -> dict[str, Any]
 def _confidence(confidence: F64, right: npt.NDArray[np.bool_], kept: I64) -> dict[str, Any]:
     """What the page draws of confidences (B,), of those rows that have an answer."""
     has = ~np.isnan(confidence)
-    share, picked = float(has.mean()), confidence[kept]
-    sure = (np.where(has[kept], picked, 0.0) * 1000).round().astype(int).tolist()
+    share, filled = float(has.mean()), np.where(has, confidence, 0.0)[kept]
+    there, sure = has[kept].tolist(), (filled * 1000).round().astype(int).tolist()
+    bins = confidence_bins(filled).tolist()  # of the number as it is, not as the page shows it
     return {
-        "sure": [n if there else None for n, there in zip(sure, has[kept].tolist(), strict=True)],
+        "sure": [n if known else None for n, known in zip(sure, there, strict=True)],
+        "bin": [n if known else None for n, known in zip(bins, there, strict=True)],
         "bins": reliability(confidence[has], right[has]),
         "risk": [
             [p.below, round(p.share * share, 4), p.error]
@@ -244,7 +253,7 @@ def _confusion(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     matrix = np.array(found["matrix"], dtype=np.int64)
     true, guess = np.nonzero(matrix)
     cells = np.stack([true, guess, matrix[true, guess]], axis=1)
-    return {"labels": found["labels"], "cells": cells.tolist()}
+    return {"labels": list(map(_name, found["labels"])), "cells": cells.tolist()}
 
 
 def _compared(document: Mapping[str, Any] | None) -> dict[str, Any] | None:

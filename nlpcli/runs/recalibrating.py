@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.errors import DataError, UsageError
-from nlpcli.store.recalibration import KEY, Recalibration, moved
+from nlpcli.store.recalibration import KEY, WANTED, Recalibration, moved
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,8 +29,8 @@ Truth = npt.NDArray[Any]
 
 FEWEST = 30
 FOLDS = 5
-FASTTEXT, ENCODER = "fasttext", "bert-classifier"
-"""Kinds of models that keep a scale, as in store/classifier.py and store/encoder_classifier.py."""
+ENCODER = "bert-classifier"
+"""A kind of model, as in store/encoder_classifier.py."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,13 @@ class Judged:
 
 def judged(model: Classifier, rows: Labelled, name: str) -> Judged:
     """Of a model called ``name``. Raises UsageError for one that keeps no scale, DataError for too
-    few rows."""
+    few rows with a label that it knows."""
     from nlpcli.store.classifier import TextClassifier
 
-    if len(rows.texts) < FEWEST:
-        raise DataError(f"--calibrate: {len(rows.texts)} rows, wanted {FEWEST} or more")
+    n_rows, strange = len(rows.texts), len(rows_of_unknown(model, rows))
+    if n_rows - strange < FEWEST:
+        known = f" of {n_rows} with a label that {name} knows" if strange else ""
+        raise DataError(f"--calibrate: {n_rows - strange} rows{known}, wanted {FEWEST} or more")
     kept = getattr(model, "recalibration", None)
     points = () if kept is None else kept.points
     if isinstance(model, TextClassifier):
@@ -100,12 +102,15 @@ def judged(model: Classifier, rows: Labelled, name: str) -> Judged:
     return Judged(logits, _truth(model, rows), model.multi_label, now)
 
 
+def rows_of_unknown(model: Classifier, rows: Labelled) -> list[int]:
+    """Numbers of the rows that have labels, and none that the model knows."""
+    known = set(model.labels)
+    return [i for i, names in enumerate(rows.labels) if names and known.isdisjoint(names)]
+
+
 def refusal(name: str) -> UsageError:
     """Of a model that is no classifier whose probabilities can be fitted."""
-    return UsageError(
-        f"--calibrate: {name} has no place for a calibration, wanted a classifier of "
-        "train-fasttext or finetune"
-    )
+    return UsageError(f"--calibrate: {name} has no place for a calibration, wanted {WANTED}")
 
 
 def _truth(model: Classifier, rows: Labelled) -> Truth:
@@ -208,7 +213,7 @@ def write_calibrated(
     for name in sorted(manifest.files):
         if name != reference.FILE:
             draft.write(name, folder.read(name))
-    if reference.FILE in manifest.files:
+    if reference.FILE in manifest.files and not loses_reference(folder, data):
         _write_reference(draft, folder, model, data, rows.probabilities(found.fit))
     return draft.publish(
         kind=manifest.kind, created_by=manifest.created_by,
@@ -218,17 +223,23 @@ def write_calibrated(
     )  # fmt: skip
 
 
+def loses_reference(folder: ModelFolder, data: Labelled) -> bool:
+    """Whether drift can be told from the model, but not from these rows, which are too few: the
+    confidence that it was told by is another one from now on."""
+    from nlpcli.runs.drift import FEWEST as FEWEST_OF_REFERENCE
+    from nlpcli.store import reference
+
+    return reference.FILE in folder.manifest.files and len(data.texts) < FEWEST_OF_REFERENCE
+
+
 def _write_reference(
     draft: Draft, folder: ModelFolder, model: Classifier, data: Labelled, probabilities: F64
 ) -> None:
     """Drift is told from these rows and the probabilities that they have from now on; the words
-    that were known stay. Too few rows, and the model has no reference any more."""
-    from nlpcli.runs.drift import FEWEST as FEWEST_OF_REFERENCE
+    that were known stay."""
     from nlpcli.store.reference import read_reference, write_reference
     from nlpcli.text.row_cells import make_reference
 
-    if len(data.texts) < FEWEST_OF_REFERENCE:
-        return
     answers = [model.labels[i] for i in probabilities.argmax(axis=1).tolist()]
     known = read_reference(folder).known
     write_reference(draft, make_reference(data.texts, answers, probabilities.max(axis=1), known))

@@ -15,6 +15,11 @@ from nlpcli.models.top_label import with_top_moved
 KEY = "recalibration"
 """Of the manifest's configuration; models that were not calibrated again lack it."""
 METHODS = ("temperature", "isotonic")
+KINDS = ("fasttext", "bert-classifier")
+"""Of models that have a place for it, and for a reference that drift is told by; as in
+store/classifier.py and store/encoder_classifier.py."""
+WANTED = "a classifier of train-fasttext, or of finetune for one task"
+"""What these are called."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 from nlpcli.errors import DataError
 from nlpcli.store.draft import Draft
 from nlpcli.store.folder import ModelFolder
+from nlpcli.store.recalibration import KINDS, WANTED
 from nlpcli.text.known_words import KnownWords
 from nlpcli.text.row_cells import FEATURES, UNKNOWN_BOUNDS, Reference
 from nlpcli.text.strict_json import parse_object
@@ -35,10 +36,15 @@ def write_reference(draft: Draft, reference: Reference, limit: int | None = None
 def read_reference(folder: ModelFolder) -> Reference:
     """Of a verified model. Raises DataError when it has none, or one that does not add up."""
     where = f"{folder.path}/{FILE}"
+    kind = folder.manifest.kind
+    if kind not in KINDS:
+        raise DataError(
+            f"{folder.path}: a model of kind {kind} keeps no statistics of rows, wanted {WANTED}"
+        )
     if FILE not in folder.manifest.files:
         raise DataError(
             f"{folder.path}: no statistics of the rows it was measured on",
-            hint="train it again with dev rows",
+            hint="train it again with 50 dev rows or more",
         )
     document = parse_object(folder.read(FILE), where)
     try:

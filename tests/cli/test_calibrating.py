@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
-from nlpcli.commands.calibrating import label_set_from
-from nlpcli.errors import UsageError
+from nlpcli.commands.eval_tables import calibrated_table, worse_after
+from nlpcli.commands.label_sets import label_set_from
+from nlpcli.errors import DataError, UsageError
+from nlpcli.store.reference import read_reference
+from nlpcli.store.store import Store
 
 from .conftest import SAMPLES, Run, run_program
 
@@ -65,16 +68,75 @@ def test_no_set_of_labels_that_could_not_be_told_apart() -> None:
         label_set_from(model, {"label_set": 0.9, "cascade": None})
 
 
+def test_models_that_cannot_be_calibrated_are_told_as_such(tmp_path: Path) -> None:
+    model: Any = SimpleNamespace(labels=["a", "b"], multi_label=False)
+    store = Store(tmp_path / "store")
+    for name, kind in (("lm", "ngram-lm"), ("tasks", "bert-multitask"), ("file", "fasttext-file")):
+        with store.begin(name) as draft:
+            draft.write("weights", b"")
+            draft.publish(
+                kind=kind, created_by="test", config={}, labels=["a", "b"], data={}, seed=1,
+                metrics={},
+            )  # fmt: skip
+        options = {"label_set": 0.9, "cascade": None, "model": name, "store": tmp_path / "store"}
+        with pytest.raises(UsageError, match=f"{name} has no place for .* wanted a classifier of"):
+            label_set_from(model, options)
+        with pytest.raises(DataError, match=f"kind {kind} keeps no statistics of rows, wanted a"):
+            read_reference(store.open(name)[0])
+    with pytest.raises(UsageError, match="has no place for scores"):
+        label_set_from(model, {**options, "model": str(VECTORS)})
+
+
 def test_into_another_place(nlpcli: Run, models: Path, tmp_path: Path) -> None:
     place = tmp_path / "calibrated"
     asked = ("--calibrate", "temperature", "-o", place)
     done = nlpcli("eval", "-m", models / "reviews" / "1", TEST, *asked)
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0 and done.err.endswith("calibrating on these 80 rows brought nothing\n")
     assert done.out.startswith("temperature fitted to 80 rows")
     assert done.out.endswith(f"saved as {place}\n")
     assert [path.name for path in (models / "reviews").iterdir() if path.is_dir()] == ["1"]
     assert nlpcli("predict", "-m", place, NEW).code == 0
     assert nlpcli("eval", "-m", "reviews", TEST, *asked).code == 73
+
+
+def test_labels_that_the_model_does_not_know(nlpcli: Run, tmp_path: Path) -> None:
+    test = tmp_path / "test.csv"
+    test.write_text(TEST.read_text().replace(",billing\n", ",pizza\n"))
+    asked = ("--calibrate", "isotonic", "-o", tmp_path / "new", "--resamples", 10)
+    done = nlpcli("eval", "-m", "reviews", test, *asked)
+    assert done.code == 0 and done.err.startswith(
+        "warning: 1 labels the model does not know: pizza; every answer to 20 of 80 rows is wrong\n"
+    )
+    assert "\nlog_loss      undefined undefined\n" in done.out
+
+
+def test_too_few_rows_to_tell_drift_from(nlpcli: Run, tmp_path: Path) -> None:
+    few = "".join(TEST.read_text().splitlines(keepends=True)[:41])
+    new, asked = tmp_path / "new", ("--calibrate", "temperature", "--resamples", 10)
+    done = nlpcli("eval", "-m", "reviews", "-", *asked, "-o", new, stdin=few)
+    said = "warning: predict --drift will have nothing to go by: 40 rows, wanted 50 or more\n"
+    assert done.code == 0 and said in done.err
+    again = nlpcli("eval", "-m", new, "-", *asked, "-o", tmp_path / "newer", stdin=few)
+    assert again.code == 0 and said not in again.err
+    done = nlpcli("predict", "-m", new, NEW, "--drift", tmp_path / "d.json")
+    assert done.code == 65 and "hint: train it again with 50 dev rows or more" in done.err
+
+
+def measured(log_loss: float | None, brier: float) -> dict[str, Any]:
+    values = {"log_loss": log_loss, "brier": brier}
+    return {name: {"value": v, "low": None, "high": None} for name, v in values.items()}
+
+
+def test_it_says_so_where_nothing_was_gained() -> None:
+    document = {"n": 80, "method": "isotonic", "folds": 5, "path": "p", "before": measured(0.4, 9)}
+    assert worse_after({**document, "after": measured(0.4, 10)}) == []
+    assert worse_after({**document, "after": measured(0.5, 1)}) == [
+        "log_loss 0.5000 on rows that a fit has not seen, 0.4000 before: calibrating on these 80 "
+        "rows brought nothing"
+    ]
+    document |= {"before": measured(None, 0.2), "after": measured(None, 0.3)}
+    assert worse_after(document)[0].startswith("brier 0.3000")
+    assert "\nlog_loss      undefined undefined\n" in calibrated_table(document)
 
 
 def test_decisions(nlpcli: Run, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from .conftest import SAMPLES, Run
 
 TEST = SAMPLES / "reviews_en_test.csv"
@@ -94,3 +96,21 @@ def test_refused(nlpcli: Run, tmp_path: Path) -> None:
         assert (done.code, done.out) == (code, "") and said in done.err, more
     assert page.read_text() == "old" and copy.read_bytes() == TEST.read_bytes()
     assert sorted(os.listdir(tmp_path)) == ["report.html", "test.csv"]
+
+
+@pytest.mark.parametrize(
+    ("sample", "line"),
+    [
+        ("predictions_en.csv", ["eval", "--report", "page.html", "--predictions"]),
+        ("reviews_en.csv", ["ngrams", "--plot", "page.html"]),
+        ("words_en.vec", ["models", "show", "--plot", "page.html", "--plot-method", "pca"]),
+    ],
+)
+def test_pages_name_files_of_any_bytes(
+    fresh: Run, tmp_path: Path, sample: str, line: list[str]
+) -> None:
+    file = tmp_path / os.fsdecode(b"caf\xe9.vec")
+    file.write_bytes((SAMPLES / sample).read_bytes())
+    done = fresh(*line, file.name, "-q")
+    assert (done.code, done.err) == (0, "")
+    assert "caf?.vec" in (tmp_path / "page.html").read_text(encoding="utf-8")

@@ -54,6 +54,25 @@ def test_other_columns_and_no_probability(tmp_path: Path) -> None:
         read_predictions(path, RowFormat(), probability_column="shure", **columns)
 
 
+def test_where_nothing_is_answered_no_calibration_is_claimed(tmp_path: Path) -> None:
+    head = "label,predicted_label,predicted_probability,predicted_probability:a"
+    path = written(tmp_path, f"{head},predicted_probability:b\na,,0.6,0.6,0.4\nb,,0.7,0.3,0.7\n")
+    document = score_predictions(read_predictions(path, RowFormat()), resamples=10)
+    assert document["coverage"]["value"] == 0 and document["log_loss"]["value"] is not None
+    for name in ("ece", "ece_adaptive", "selective_accuracy", "aurc"):
+        assert document[name] == {"value": None, "low": None, "high": None}, name
+
+
+def test_no_answer_needs_no_probability(tmp_path: Path) -> None:
+    path = written(tmp_path, "label,predicted_label,predicted_probability\na,a,0.5\nb,,\nb,,0.4\n")
+    document = score_predictions(read_predictions(path, RowFormat()), resamples=10)
+    assert (document["abstained"], document["ece"]["value"]) == (2, 0.5)
+    head = "label,predicted_label,predicted_probability:a,predicted_probability:b"
+    path = written(tmp_path, f"{head}\na,,,\n")  # these tell of labels, whatever was answered
+    with pytest.raises(DataError, match=r"probability \(blank\), wanted"):
+        read_predictions(path, RowFormat())
+
+
 def test_a_column_for_each_label_or_none(tmp_path: Path) -> None:
     """One label's column is no distribution over two; two columns of a name are one too many."""
     path = written(tmp_path, "label,predicted_label,predicted_probability:a\na,a,0.9\nb,b,0.2\n")
@@ -72,6 +91,7 @@ def test_a_column_for_each_label_or_none(tmp_path: Path) -> None:
         ("a,a,much", "probability much, wanted a number from 0 to 1"),
         ("a,a,1.5", "probability 1.5, wanted"),
         ("a,a,nan", "probability nan, wanted"),
+        ("a,a,", r"probability \(blank\), wanted"),
     ],
 )
 def test_bad_rows(tmp_path: Path, row: str, reason: str) -> None:

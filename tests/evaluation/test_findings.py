@@ -61,6 +61,21 @@ def test_leaks() -> None:
     assert leaks(found, 4, other)[0].detail == "there: a"
 
 
+def test_copies_are_near_to_the_same_rows() -> None:
+    texts = [LONG, NEAR, LONG.upper(), NEAR, LONG, "else"]
+    found = find_duplicates(texts, 0.7)
+    labels = [("a",), ("a",), ("a",), ("b",), ("b",), ("a",)]
+    assert brief(near_findings(found, labels)) == [
+        (0, "near-conflict", 3), (2, "near-conflict", 3), (4, "near-conflict", 1),
+        (1, "near-conflict", 4), (3, "near-conflict", 0),
+        (4, "near-duplicate", 3), (1, "near-duplicate", 0),
+    ]  # fmt: skip
+    assert near_findings(find_duplicates(["one", "two"], 0.7), [("a",)] * 2) == []
+    leaky = leaks(find_duplicates([*texts, NEAR.replace("old", "new")], 0.6), 6, [*labels, ("b",)])
+    assert brief(leaky) == [(i, "near-leak", 0) for i in range(5)]
+    assert [f.detail for f in leaky] == ["there: b"] * 3 + [""] * 2
+
+
 def test_order() -> None:
     mixed = [
         Finding(5, "blank"), Finding(1, "duplicate", 1.0), Finding(9, "label", 0.9),

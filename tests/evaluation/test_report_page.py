@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from nlpcli.evaluation import report_page as module
 from nlpcli.evaluation.calibration import expected_calibration_error
-from nlpcli.evaluation.metrics import evaluate_single
+from nlpcli.evaluation.metrics import evaluate_answers, evaluate_single
 from nlpcli.evaluation.report_page import Answers, Reported, RowsSeen, embedded, reliability
 from nlpcli.evaluation.report_page import report_page as made
 
@@ -124,6 +124,35 @@ def test_texts_are_escaped_and_nothing_is_asked_for() -> None:
     assert re.findall(r"(?:https?:)?//[\w.]+", text.replace("http://www.w3.org/2000/svg", "")) == []
     policy = next(a["content"] for tag, a in found.tags if tag == "meta" and "http-equiv" in a)
     assert policy is not None and policy.startswith("default-src 'none'")
+
+
+def abstaining() -> Reported:
+    """Of 90 rows a third is not answered; confidences are at the borders of bins."""
+    names = ["a", "b", ""]
+    true, guess = np.arange(N) % 2, np.arange(N) % 3
+    sure = np.where(guess == 2, 0.0, (1 + np.arange(N) % 15) / 15 + 4e-4 * (np.arange(N) % 2))
+    sure = np.minimum(sure, 1.0)
+    document = evaluate_answers(true, guess, names, confidence=sure, silence=2, resamples=20)
+    cells = [(name,) for name in names]
+    confidence = np.where(guess == 2, np.nan, sure)
+    return Reported("one", document, {}, Answers(cells, true, guess, confidence))
+
+
+def test_rows_without_an_answer_have_a_name() -> None:
+    found = data(page(abstaining()))
+    part = found["models"][0]
+    assert part["confusion"]["labels"] == ["a", "b", "(no answer)"]
+    assert "" not in found["labels"]
+    silent = found["labels"].index("(no answer)")
+    assert [i for i, guess in enumerate(part["guess"]) if guess == silent] == list(range(2, N, 3))
+
+
+def test_each_row_is_in_the_bin_that_counts_it() -> None:
+    part = data(page(abstaining()))["models"][0]
+    assert part["bin"][2] is None and part["sure"][2] is None
+    counted = {bin: part["bin"].count(bin) for bin in set(part["bin"]) - {None}}
+    assert counted == {bin: n for bin, n, *_ in part["bins"]}
+    assert sum(counted.values()) == N * 2 // 3
 
 
 def test_of_many_rows_a_sample_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,6 +385,47 @@ def test_texts_as_answers_in_a_browser(tmp_path: Path, judged: bool) -> None:
         "worst: line 2truth: truth 0✓ one: truth 0 (F1 1.0000)✗ two: x (F1 0.0000)" if judged else
         "worst: line 3truth: truth 1one: truth 1 (off by 1.0000)two: truth 1 (off by 1.0000)",
     ]  # fmt: skip
+
+
+BINS_DRIVER = r"""
+<script>
+const said = [];
+addEventListener("error", (event) => said.push("error: " + event.message));
+const wait = () => new Promise((done) => setTimeout(done, 60));
+const numbers = () => byId("count").textContent.split(" of")[0];
+(async () => {
+  await wait();
+  const picks = document.querySelectorAll("#reliability .pick"), listed = [];
+  for (const pick of picks) {
+    pick.dispatchEvent(new MouseEvent("click"));
+    listed.push(numbers());
+  }
+  said.push("bins: " + (listed.join() === here.bins.map((bin) => bin[1]).join()));
+  const cells = [...document.querySelectorAll("td[data-true]")];
+  cells.find((one) => one.dataset.true === "a" && one.dataset.guess === "(no answer)").click();
+  said.push("cell: " + numbers() + " " + location.hash);
+  said.push("row: " + byId("list").querySelector(".said").textContent);
+  const heads = [...document.querySelectorAll("#matrix thead button")];
+  heads.find((one) => one.textContent === "(no answer)").click();
+  said.push("column: " + numbers() + " " + byId("guess").value);
+  const result = document.createElement("pre");
+  result.id = "said"; result.textContent = said.join("\n");
+  document.body.append(result);
+})();
+</script>
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+def test_bins_and_rows_without_an_answer_in_a_browser(tmp_path: Path) -> None:
+    text = page(abstaining()).replace("</body>", BINS_DRIVER + "</body>")
+    assert opened(tmp_path, text, "1100,800") == [
+        "bins: true",
+        "cell: 15 #true=a&guess=%28no+answer%29",
+        "row: line 4truth: a✗ (no answer)",
+        "column: 30 (no answer)",
+    ]
 
 
 @pytest.mark.slow

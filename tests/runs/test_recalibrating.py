@@ -158,6 +158,11 @@ def test_scale_and_offset_of_logistic_functions() -> None:
 def test_too_few_rows_and_other_models() -> None:
     with pytest.raises(DataError, match=f"29 rows, wanted {FEWEST}"):
         judged(additive(), rows_of(drawn(["x"], FEWEST - 1)), "m")
+    with pytest.raises(DataError, match="0 rows of 80 with a label that m knows, wanted 30"):
+        judged(additive(), rows_of([("z",)] * 80), "m")
+    with pytest.raises(DataError, match="29 rows of 30 with a label that m knows"):
+        judged(additive(separator=";"), rows_of([*[()] * 28, ("x", "z"), ("z",)]), "m")
+    assert judged(additive(separator=";"), rows_of([()] * FEWEST), "m").several
 
     class Other:
         labels, multi_label = ("x",), False
