@@ -70,6 +70,7 @@ SHARED_COMMAND_FILES = {
     "finetune_sources",
     "finetune_tasks",
     "configuring",
+    "controlled_sets",
     "label_sets",
     "ngram_options",
     "plotting",
