@@ -288,6 +288,11 @@ def verdict(pair: dict[str, Any]) -> str:
     more = pair["more_rows"]
     if pair["difference"][metric]["value"] is None:
         return f"cannot tell {second} from {first}: {metric} is not defined"
+    if pair["p_is_least"]:
+        return (
+            f"cannot tell {second} from {first}: p is the least that its random swaps can give, "
+            "too large for so many pairs"
+        )
     if more is None:
         return f"cannot tell {second} from {first}: no difference in {metric} was seen"
     return f"cannot tell {second} from {first}: about {_rounded(more):,} more rows would settle it"
