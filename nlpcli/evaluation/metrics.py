@@ -19,6 +19,7 @@ from nlpcli.evaluation.abstention import answered_metrics
 from nlpcli.evaluation.bootstrap import (
     BINOMIAL_COST,
     LEVEL,
+    UNIT,
     Counts,
     Estimate,
     FloatArray,
@@ -198,6 +199,7 @@ def confusion_estimates(cells: Cells, resamples: int, seed: int) -> dict[str, Es
         name: estimate(
             float(value[0]), np.concatenate(drawn[name] or [np.empty(0)]),
             share_of=int(cells.counts.sum()) if name in SHARES else None,
+            bounds=(-1.0, 1.0) if name in ("mcc", "cohen_kappa") else UNIT,
         )
         for name, value in values.items()
     }  # fmt: skip

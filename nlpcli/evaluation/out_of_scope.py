@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from nlpcli.evaluation.bootstrap import Estimate, Floats, wilson
-from nlpcli.evaluation.ranking import area, estimate_of, sorted_column
+from nlpcli.evaluation.ranking import estimate_of, sampled_area, sorted_column
 
 RECALL = 0.95
 
@@ -59,7 +59,7 @@ def out_of_scope_metrics(
     passed = int((outside >= at_recall).sum())
     low, high = wilson(passed, len(outside))
     metrics: dict[str, Estimate] = {
-        "out_of_scope_auroc": estimate_of(area(sorted_column(scores, positive))),
+        "out_of_scope_auroc": estimate_of(sampled_area(sorted_column(scores, positive))),
         "out_of_scope_fpr95": {"value": passed / len(outside), "low": low, "high": high},
     }
     return metrics, {

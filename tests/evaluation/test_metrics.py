@@ -167,7 +167,7 @@ def test_all_wrong_and_single_label() -> None:
     wrong = evaluate((np.array([0, 0, 1]), np.array([1, 2, 2]), np.full((3, 3), 1 / 3), 3))
     low, high = wilson(0, 3)
     assert wrong["accuracy"] == {"value": 0.0, "low": low, "high": high}
-    assert wrong["macro_f1"]["value"] == 0.0
+    assert wrong["macro_f1"] == {"value": 0.0, "low": None, "high": None}
     one = evaluate((np.zeros(4, int), np.zeros(4, int), np.ones((4, 1)), 1))
     assert one["accuracy"] == {"value": 1.0, "low": wilson(4, 4)[0], "high": 1.0}
     assert one["mcc"]["value"] == 0.0

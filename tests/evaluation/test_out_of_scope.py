@@ -43,6 +43,12 @@ def test_by_counting(first: list[float], second: list[float]) -> None:
     assert about["out_of_scope_answered"] == (outside >= typed).mean()
 
 
+def test_one_row_out_of_scope_tells_little() -> None:
+    metrics, _ = out_of_scope_metrics(np.linspace(0.5, 0.9, 20), np.array([0.6]))
+    auroc = metrics["out_of_scope_auroc"]
+    assert auroc["value"] == pytest.approx(0.75) and auroc["low"] is None
+
+
 def test_a_threshold_that_is_typed_loses_no_row() -> None:
     assert written_short(0.99996, np.array([0.99996, 0.5])) == 0.9999
     assert written_short(0.99996, np.array([0.99996, 0.99992])) == 0.99996
