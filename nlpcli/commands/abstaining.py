@@ -16,7 +16,12 @@ def abstain_from(model: Classifier, error: float, console: Console) -> float:
 
     Raises UsageError where it kept nothing, or no threshold reaches that error.
     """
-    from nlpcli.evaluation.abstention import FEWEST, Abstention, best_abstention
+    from nlpcli.evaluation.abstention import (
+        FEWEST,
+        Abstention,
+        best_abstention,
+        highest_error,
+    )
 
     if model.multi_label:
         raise UsageError("--abstain-error: this model gives any number of labels, or none")
@@ -31,8 +36,16 @@ def abstain_from(model: Classifier, error: float, console: Console) -> float:
     if found is None:
         least = min(point.error for point in curve)
         raise UsageError(f"--abstain-error {error:g}: the least on held-out rows is {least:g}")
-    console.detail(
-        f"answers from a probability of {found.below:g} on: {found.share:.1%} of the held-out "
-        f"rows, {found.error:.1%} of them wrong"
+    said = f"answers from a probability of {found.below:g} on"
+    rows = getattr(model, "abstention_rows", None)
+    if rows is None:
+        console.detail(
+            f"{said}: {found.share:.1%} of the held-out rows, {found.error:.1%} of them wrong"
+        )
+        return found.below
+    # of few rows the best of many thresholds looks better than it is
+    console.say(
+        f"{said}: of {rows:,} held-out rows {found.share:.1%} answered, {found.error:.1%} of them "
+        f"wrong (on others up to {highest_error(found, rows):.1%})"
     )
     return found.below

@@ -281,8 +281,8 @@ def _decision_lines(document: dict[str, Any]) -> str:
         lines += [
             "", f"{about['rows']:,} rows out of scope against these, by the top probability:",
             f"  AUROC {area['value']:.4f}; {false['value']:.1%} pass where 95 % of the others do "
-            f"(from {about['threshold_95_recall']:.4f})",
-            f"  --abstain-below {about['suggested_threshold']:.4f} answers "
+            f"(from {about['threshold_95_recall']})",
+            f"  --abstain-below {about['suggested_threshold']} answers "
             f"{about['in_scope_answered']:.1%} of the rows in scope, "
             f"{about['out_of_scope_answered']:.1%} of those out of it",
         ]  # fmt: skip

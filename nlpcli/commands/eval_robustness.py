@@ -157,8 +157,10 @@ def _table(document: dict[str, Any]) -> str:
 
 def _point(metric: dict[str, float | None]) -> str:
     value, low, high = metric["value"], metric["low"], metric["high"]
-    if value is None or low is None or high is None:
+    if value is None:
         return f"{'undefined':>14}"
+    if low is None or high is None:
+        return f"{value:>14.3f}"
     return f"{f'{value:.3f} ±{(high - low) / 2:.3f}':>14}"
 
 

@@ -63,6 +63,13 @@ def best_abstention(curve: list[Abstention], error: float) -> Abstention | None:
     return max(good, key=lambda point: point.share) if good else None
 
 
+def highest_error(point: Abstention, rows: int) -> float:
+    """The upper end of the interval of its error, which was measured on the answered share of so
+    many rows."""
+    answered = max(1, round(point.share * rows))
+    return wilson(round(point.error * answered), answered)[1]
+
+
 def risk_coverage(
     confidence: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_]
 ) -> tuple[list[dict[str, float]], Estimate]:

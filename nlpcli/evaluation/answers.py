@@ -20,7 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.errors import DataError
-from nlpcli.evaluation.bootstrap import affordable, estimate, generator, resampled_sums, row_groups
+from nlpcli.evaluation.bootstrap import (
+    UNIT,
+    affordable,
+    estimate,
+    generator,
+    resampled_sums,
+    row_groups,
+)
 
 F64 = npt.NDArray[np.float64]
 Answers = Sequence[Sequence[str]]
@@ -136,6 +143,7 @@ def answer_document(
             name: estimate(
                 float(values[i]), again[:, i],
                 share_of=int(groups[prefix].sum()) if metric == METRICS[0] else None,
+                bounds=UNIT,
             )
             for i, (name, prefix, metric) in enumerate(named)
         },

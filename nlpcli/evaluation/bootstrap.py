@@ -124,13 +124,21 @@ def wilson(hits: float, n: int) -> tuple[float, float]:
     return (middle - half if hits > 0 else 0.0), (middle + half if hits < n else 1.0)
 
 
-def estimate(value: float, samples: Floats, *, share_of: int | None = None) -> Estimate:
+UNIT = (0.0, 1.0)
+"""The bounds of a metric that is a share, or a mean of shares."""
+
+
+def estimate(
+    value: float, samples: Floats, *, share_of: int | None = None, bounds: tuple[float, ...] = ()
+) -> Estimate:
     """A metric's entry of the result document: value and 95 % percentile interval.
 
     samples: (R,) the metric on each resample, NaN where it is not defined there; those
     resamples are left out. An undefined value has no interval either; no defined resample
     gives a value without one. ``share_of``: the value is a share of so many rows; if all or none
-    of them are right, resamples are all alike, and the interval is Wilson's.
+    of them are right, resamples are all alike, and the interval is Wilson's. ``bounds``: beyond
+    which the metric is never; at one of them, with all resamples there too, nothing can be told of
+    other rows, and there is no interval.
     """
     shown = finite(value)
     kept = samples[np.isfinite(samples)]
@@ -138,6 +146,8 @@ def estimate(value: float, samples: Floats, *, share_of: int | None = None) -> E
         return {"value": shown, "low": None, "high": None}
     if share_of and shown in (0.0, 1.0):
         low, high = wilson(shown * share_of, share_of)
+    elif any((np.abs(np.append(kept, shown) - bound) < 1e-9).all() for bound in bounds):
+        return {"value": shown, "low": None, "high": None}
     else:
         low, high = _percentiles(kept)
     return {"value": shown, "low": low, "high": high}

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nlpcli.errors import DataError
 from nlpcli.evaluation.bootstrap import (
+    UNIT,
     Estimate,
     FloatArray,
     Floats,
@@ -196,6 +197,7 @@ def mean_estimates(
             float(values.mean()),
             drawn[:, at] / drawn[:, 0],
             share_of=rows if name in SHARES else None,
+            bounds=(0.0,) if name == "log_loss" else UNIT,
         )
         for at, (name, values) in enumerate(means.items(), 1)
     }

@@ -38,9 +38,18 @@ from nlpcli.evaluation.metrics import (
     count_labels,
     position_of,
 )
-from nlpcli.evaluation.paired import MOST_GROUPS, Sums, mean_sums, row_spread, sum_difference
+from nlpcli.evaluation.paired import (
+    ALPHA,
+    MOST_GROUPS,
+    Sums,
+    fewest_swaps,
+    mean_sums,
+    row_spread,
+    sum_difference,
+    swaps_drawn,
+)
 
-ALPHA, POWER = 0.05, 0.8
+POWER = 0.8
 _STREAM = 80
 
 
@@ -109,12 +118,13 @@ def rows_needed(difference: float, spread: float, alpha: float = ALPHA) -> int |
 
 
 def score_difference(
-    first: Floats, second: Floats, resamples: int, seed: int
+    first: Floats, second: Floats, resamples: int, seed: int, swaps: int | None = None
 ) -> tuple[Estimate, float]:
     """Mean of ``second - first``, both (B,), with its interval, and the p of its being 0.
 
     McNemar's where scores are 0 and 1, else a sign test by randomization: under the hypothesis a
-    row's difference is as likely as its opposite.
+    row's difference is as likely as its opposite; by ``swaps`` signs a row, by default as many as
+    resamples.
     """
     gap = np.asarray(second, dtype=np.float64) - first
     order, starts = row_groups(len(gap), MOST_GROUPS, generator(seed, _STREAM))
@@ -127,9 +137,10 @@ def score_difference(
     if bool(np.isin(first, (0, 1)).all() and np.isin(second, (0, 1)).all()):
         return found, mcnemar(int((gap < 0).sum()), int((gap > 0).sum()))
     rng, sums = generator(seed, _STREAM + 2), grouped[:, 0]
-    signs = (rng.integers(0, 2, len(sums)) * 2.0 - 1.0 for _ in range(len(drawn)))
+    swaps = swaps_drawn(resamples if swaps is None else swaps, len(gap))
+    signs = (rng.integers(0, 2, len(sums)) * 2.0 - 1.0 for _ in range(swaps))
     extreme = sum(abs(float(sign @ sums)) >= abs(float(sums.sum())) - 1e-12 for sign in signs)
-    return found, (1 + extreme) / (1 + len(drawn)) if sums.any() else 1.0
+    return found, (1 + extreme) / (1 + swaps) if sums.any() else 1.0
 
 
 @dataclass(frozen=True)
@@ -265,7 +276,9 @@ def compare(
 
     Each: ``first``, ``second`` (positions), ``metric`` that decides, ``difference`` of each metric
     with interval and p, ``p_holm``, ``verdict`` of the second (better, worse, cannot tell, same
-    answers), ``more_rows`` that would settle it (None where nothing seen says so).
+    answers), ``more_rows`` that would settle it (None where nothing seen says so). p by swaps is
+    of enough of them for all pairs, however few the resamples; ``p_is_least`` where it is the
+    least that they can give.
     """
     pairs = [(i, j) for i in range(len(outcomes)) for j in range(i + 1, len(outcomes))]
     macro = None
@@ -274,13 +287,14 @@ def compare(
         macro = macro_f1_samples(truth, guesses, resamples, seed, outcomes[0].silence)
     found = []
     for i, j in pairs:
-        entry = _pair(outcomes[i], outcomes[j], resamples, seed)
+        entry = _pair(outcomes[i], outcomes[j], resamples, seed, len(pairs))
         if macro is not None and truth is not None:
             value, drawn = macro
             gap = estimate(float(value[j] - value[i]), drawn[:, j] - drawn[:, i])
             p = macro_f1_swapped(
-                truth, [guesses[i], guesses[j]], resamples, seed, outcomes[0].silence
-            )
+                truth, [guesses[i], guesses[j]], max(resamples, fewest_swaps(1)), seed,
+                outcomes[0].silence,
+            )  # fmt: skip
             entry["difference"]["macro_f1"] = {**gap, "p": p}
         found.append({"first": i, "second": j, **entry})
     for entry, p in zip(found, holm([entry["p"] for entry in found]), strict=True):
@@ -289,17 +303,20 @@ def compare(
     return found
 
 
-def _pair(first: Outcome, second: Outcome, resamples: int, seed: int) -> dict[str, Any]:
-    difference: dict[str, Any] = {}
-    for name, scores in first.scores.items():
-        gap, p = score_difference(scores, second.scores[name], resamples, seed)
-        difference[name] = {**gap, "p": p}
-    for name, metric in first.sums.items():
-        if name in second.sums:
-            gap, p = sum_difference(metric, second.sums[name], resamples, seed)
-            difference[name] = {**gap, "p": p}
+def _pair(first: Outcome, second: Outcome, resamples: int, seed: int, pairs: int) -> dict[str, Any]:
     by = first.metric
-    gaps = second.rows - first.rows
+    difference: dict[str, Any] = {}
+    for name in (*first.scores, *(name for name in first.sums if name in second.sums)):
+        swaps = max(resamples, fewest_swaps(pairs if name == by else 1))
+        if name in first.scores:
+            both = first.scores[name], second.scores[name]
+            gap, p = score_difference(*both, resamples, seed, swaps)
+        else:
+            gap, p = sum_difference(first.sums[name], second.sums[name], resamples, seed, swaps)
+        difference[name] = {**gap, "p": p}
+    gaps, p = second.rows - first.rows, difference[by]["p"]
+    exact = by in first.scores and np.isin([first.scores[by], second.scores[by]], (0, 1)).all()
+    least = 1 / (1 + swaps_drawn(max(resamples, fewest_swaps(pairs)), len(gaps)))
     spread, less = float(np.sqrt((gaps**2).mean())), False
     if by in first.sums:
         spread, less = row_spread(first.sums[by], second.sums[by]), first.sums[by].less
@@ -307,7 +324,7 @@ def _pair(first: Outcome, second: Outcome, resamples: int, seed: int) -> dict[st
         spread = float(np.sqrt(((second.scores[by] - first.scores[by]) ** 2).mean()))
     return {
         "metric": by, "less_is_better": less, "difference": difference,
-        "p": difference[by]["p"], "n": len(gaps),
+        "p": p, "p_is_least": bool(not exact and p <= least), "n": len(gaps),
         "only_first": int((gaps < 0).sum()), "only_second": int((gaps > 0).sum()),
         "right_or_wrong": bool(np.isin([first.rows, second.rows], (0, 1)).all()),
         "spread": spread,
@@ -324,8 +341,8 @@ def _decide(entry: dict[str, Any], pairs: int) -> None:
         entry["verdict"] = "better" if (gap > 0) != entry["less_is_better"] else "worse"
     else:
         entry["verdict"] = "cannot tell"
-        if gap is None or not math.isfinite(spread):
-            return
+        if gap is None or not math.isfinite(spread) or entry["p_is_least"]:
+            return  # more swaps would tell, not more rows
         needed = rows_needed(gap, spread, ALPHA / pairs)
         if needed is not None:
             entry["more_rows"] = max(1, needed - entry["n"])

@@ -34,9 +34,13 @@ def correlations(truth: F64, guess: F64, *, resamples: int, seed: int) -> dict[s
         ranked.append(_spearman(weights, groups))
         plain.append(_pearson(weights, truth[None], guess[None]))
     return {
-        "spearman": estimate(float(_spearman(once, groups)[0]), np.concatenate(ranked)),
+        "spearman": estimate(
+            float(_spearman(once, groups)[0]), np.concatenate(ranked), bounds=(-1.0, 1.0)
+        ),
         "pearson": estimate(
-            float(_pearson(once, truth[None], guess[None])[0]), np.concatenate(plain)
+            float(_pearson(once, truth[None], guess[None])[0]),
+            np.concatenate(plain),
+            bounds=(-1.0, 1.0),
         ),
     }
 

@@ -14,7 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.errors import DataError
-from nlpcli.evaluation.bootstrap import affordable, estimate, generator, resampled_sums, row_groups
+from nlpcli.evaluation.bootstrap import (
+    UNIT,
+    affordable,
+    estimate,
+    generator,
+    resampled_sums,
+    row_groups,
+)
 from nlpcli.evaluation.metrics import LabelCounts, averaged_scores, label_table, ratio
 from nlpcli.text.tag_schemes import entities
 
@@ -94,6 +101,7 @@ def evaluate_entities(
                 float(value[0]),
                 again.get(name, np.empty(0)),
                 share_of=len(truth) if name == "sentence_accuracy" else None,
+                bounds=UNIT,
             )
             for name, value in values.items()
         },

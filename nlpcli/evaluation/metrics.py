@@ -19,6 +19,7 @@ from nlpcli.evaluation.abstention import answered_metrics
 from nlpcli.evaluation.bootstrap import (
     BINOMIAL_COST,
     LEVEL,
+    UNIT,
     Counts,
     Estimate,
     FloatArray,
@@ -178,6 +179,8 @@ def count_labels(cells: Cells, drawn: Counts) -> LabelCounts:
     return LabelCounts(hits, truth, guess, cells.silence)
 
 
+MOST_MATRIX = 1000
+"""Labels up to which the confusion matrix is written as one: it takes 16 bytes a cell."""
 SHARES = ("accuracy", "micro_f1")
 """Of rows that are right."""
 
@@ -198,6 +201,7 @@ def confusion_estimates(cells: Cells, resamples: int, seed: int) -> dict[str, Es
         name: estimate(
             float(value[0]), np.concatenate(drawn[name] or [np.empty(0)]),
             share_of=int(cells.counts.sum()) if name in SHARES else None,
+            bounds=(-1.0, 1.0) if name in ("mcc", "cohen_kappa") else UNIT,
         )
         for name, value in values.items()
     }  # fmt: skip
@@ -234,13 +238,17 @@ def label_table(counts: LabelCounts, names: list[str]) -> dict[str, dict[str, fl
     }
 
 
-def _matrix(cells: Cells) -> list[list[int]]:
-    """The confusion matrix over the labels present, rows are truth: S lists of S."""
+def _confusion(cells: Cells, names: list[str]) -> dict[str, Any]:
+    """The ``confusion`` part of the document. ``matrix`` over the S labels present, rows are truth:
+    S lists of S; of more than MOST_MATRIX labels None, and ``cells``: the positions of truth and
+    prediction, and the rows, where there are any."""
     size = len(cells.labels)
+    if size > MOST_MATRIX:
+        each = np.stack([cells.truth, cells.guess, cells.counts], axis=1)
+        return {"labels": names, "matrix": None, "cells": each.tolist()}
     matrix: NDArray[np.int64] = np.zeros((size, size), dtype=np.int64)
     matrix[cells.truth, cells.guess] = cells.counts
-    out: list[list[int]] = matrix.tolist()
-    return out
+    return {"labels": names, "matrix": matrix.tolist()}
 
 
 def _check(true: IntArray, predicted: IntArray, probabilities: FloatArray, labels: int) -> None:
@@ -319,7 +327,7 @@ def evaluate_answers(
     document["per_label"] = {
         name: row for i, (name, row) in enumerate(table.items()) if i != cells.silence
     }  # fmt: skip
-    document["confusion"] = {"labels": present, "matrix": _matrix(cells)}
+    document["confusion"] = _confusion(cells, present)
     document["unknown_labels"] = [names[i] for i in cells.labels if i >= known and i != silence]
     if cells.silence is not None:
         document |= answered_metrics(true, predicted, silence, confidence, drawing)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from nlpcli.errors import DataError
 from nlpcli.evaluation.bootstrap import (
+    UNIT,
     Counts,
     Estimate,
     FloatArray,
@@ -206,6 +207,7 @@ def _estimates(
         name: estimate(
             float(value[0]), np.concatenate(drawn[name]),
             share_of=len(sums.rows) if name == "subset_accuracy" else None,
+            bounds=UNIT,
         )
         for name, value in values.items()
     }  # fmt: skip

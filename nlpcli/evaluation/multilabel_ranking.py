@@ -13,10 +13,10 @@ from nlpcli.evaluation.bootstrap import Estimate, FloatArray, Floats
 from nlpcli.evaluation.ranking import (
     MOST_ELEMENTS,
     Ranked,
-    area,
     average_precision,
     estimate_of,
     mean_of,
+    sampled_area,
     sorted_column,
 )
 
@@ -63,7 +63,7 @@ def multilabel_ranking(
     flat = average_precision(sorted_column(scores.ravel(), known.ravel()))
     every = label_ranking_precision(known, scores)
     found = (
-        mean_of([area(column) for column in columns], rows),
+        mean_of([sampled_area(column) for column in columns], rows),
         mean_of([average_precision(column) for column in columns], rows),
         Ranked(flat.value, flat.influence.reshape(rows, labels).sum(axis=1)),
         Ranked(float(every.mean()), (every - every.mean()) / rows),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from nlpcli.evaluation.bootstrap import Estimate, Floats, wilson
-from nlpcli.evaluation.ranking import area, estimate_of, sorted_column
+from nlpcli.evaluation.ranking import estimate_of, sampled_area, sorted_column
 
 RECALL = 0.95
 
@@ -35,6 +35,16 @@ def youden_threshold(inside: Floats, outside: Floats) -> float:
     return float(values[len(gain) - 1 - int(np.argmax(gain[::-1]))])
 
 
+def written_short(threshold: float, confidence: Floats) -> float:
+    """With as few digits as part the rows (B,) as ``threshold`` does, four or more, rounded down:
+    a person types it."""
+    for digits in range(4, 16):
+        short = float(np.floor(threshold * 10**digits) / 10**digits)
+        if short <= threshold and not ((confidence >= short) & (confidence < threshold)).any():
+            return short
+    return threshold
+
+
 def out_of_scope_metrics(
     inside: Floats, outside: Floats
 ) -> tuple[dict[str, Estimate], dict[str, float]]:
@@ -42,11 +52,14 @@ def out_of_scope_metrics(
     alone); and thresholds. inside: (B,), outside: (O,) top probabilities, both not empty."""
     scores = np.concatenate([inside, outside])
     positive = np.arange(len(scores)) < len(inside)
-    at_recall, best = recall_threshold(inside), youden_threshold(inside, outside)
+    at_recall, best = (
+        written_short(limit, scores)
+        for limit in (recall_threshold(inside), youden_threshold(inside, outside))
+    )
     passed = int((outside >= at_recall).sum())
     low, high = wilson(passed, len(outside))
     metrics: dict[str, Estimate] = {
-        "out_of_scope_auroc": estimate_of(area(sorted_column(scores, positive))),
+        "out_of_scope_auroc": estimate_of(sampled_area(sorted_column(scores, positive))),
         "out_of_scope_fpr95": {"value": passed / len(outside), "low": low, "high": high},
     }
     return metrics, {

@@ -28,6 +28,7 @@ from nlpcli.evaluation.bootstrap import (
 from nlpcli.evaluation.correlation import spearman_samples
 from nlpcli.evaluation.metrics import ratio
 
+ALPHA = 0.05
 MOST_GROUPS = 20_000
 """Groups of rows that are drawn as one where there are more."""
 _STREAM = 80
@@ -119,13 +120,26 @@ def _correlation(sums: Floats) -> Floats:
     return np.asarray(np.clip(found, -1, 1), dtype=np.float64)
 
 
-def sum_difference(first: Sums, second: Sums, resamples: int, seed: int) -> tuple[Estimate, float]:
+def fewest_swaps(pairs: int) -> int:
+    """So many random swaps that the least p, corrected for the pairs, is half of ALPHA."""
+    return math.ceil(2 * pairs / ALPHA)
+
+
+def swaps_drawn(swaps: int, rows: int) -> int:
+    """How many of the swaps asked for are drawn of so many rows."""
+    return affordable(swaps, min(rows, MOST_GROUPS))
+
+
+def sum_difference(
+    first: Sums, second: Sums, resamples: int, seed: int, swaps: int | None = None
+) -> tuple[Estimate, float]:
     """The metric of the second less that of the first, with its interval and p; 1 where it is not
-    defined."""
+    defined. swaps: random ones behind p, by default as many as resamples."""
     order, starts = row_groups(len(first.columns), MOST_GROUPS, generator(seed, _STREAM))
     both = np.hstack([first.columns, second.columns]).astype(np.float64)
     grouped = np.add.reduceat(both if order is None else both[order], starts, axis=0)
-    swaps, width = affordable(resamples, len(grouped)), first.columns.shape[1]
+    swaps = swaps_drawn(resamples if swaps is None else swaps, len(first.columns))
+    width = first.columns.shape[1]
 
     def gaps(sums: Floats) -> Floats:
         found: Floats = second.value(sums[:, width:]) - first.value(sums[:, :width])
@@ -136,16 +150,17 @@ def sum_difference(first: Sums, second: Sums, resamples: int, seed: int) -> tupl
     if not math.isfinite(seen):
         return estimate(math.nan, np.empty(0)), 1.0
     if first.samples is None or second.samples is None:
-        drawn = gaps(resampled_sums(grouped, swaps, generator(seed, _STREAM + 1)))
+        drawn = affordable(resamples, len(grouped))
+        samples = gaps(resampled_sums(grouped, drawn, generator(seed, _STREAM + 1)))
     else:
-        drawn = second.samples(resamples, seed) - first.samples(resamples, seed)
+        samples = second.samples(resamples, seed) - first.samples(resamples, seed)
     rng, apart = generator(seed, _STREAM + 5), grouped[:, width:] - grouped[:, :width]
     extreme = 0
     for _ in range(swaps):
         moved = rng.integers(0, 2, len(grouped)) @ apart
         gap = float(gaps((total + np.concatenate([moved, -moved]))[None, :])[0])
         extreme += not abs(gap) < abs(seen) - 1e-12  # what is not defined counts against it
-    return estimate(seen, drawn), (1 + extreme) / (1 + swaps)
+    return estimate(seen, samples), (1 + extreme) / (1 + swaps)
 
 
 def f1_difference(

@@ -94,6 +94,22 @@ def area(column: Column) -> Ranked:
     return Ranked(value, (shares - value) / np.where(positive, column.size, others))
 
 
+def sampled_area(column: Column) -> Ranked:
+    """``area`` with what a sample's own means take from its variance given back (DeLong's n - 1, of
+    the label and of the rest); the influence of a row that is alone is NaN."""
+    found, positive = area(column), np.zeros(len(column.order), dtype=np.int64)
+    positive[column.order] = column.positive
+    return replace(found, influence=found.influence * _sample_scale(positive))
+
+
+def _sample_scale(groups: IntArray) -> Floats:
+    """The root of n / (n - 1) of a row's group, NaN for one that is alone; (B,), (B,)."""
+    counts = np.bincount(groups).astype(np.float64)
+    scale: Floats = np.full(len(counts), np.nan)
+    np.divide(counts, counts - 1, out=scale, where=counts > 1)
+    return np.sqrt(scale)[groups]
+
+
 def average_precision(column: Column) -> Ranked:
     """Mean precision over the label's rows, each at its own score (no interpolation, as
     scikit-learn); NaN without such rows."""
@@ -109,19 +125,15 @@ def average_precision(column: Column) -> Ranked:
     return Ranked(value, _scattered(column, precision - value + gained - lost, -lost) / column.size)
 
 
-def estimate_of(ranked: Ranked, factor: Floats | float = 1.0) -> Estimate:
-    """Value and 95 % interval, on the scale of log odds so that it stays within 0 and 1.
-
-    factor: (B,) of the squared influences, for what a sample's own mean takes from its variance.
-    """
+def estimate_of(ranked: Ranked) -> Estimate:
+    """Value and 95 % interval, on the scale of log odds so that it stays within 0 and 1; none where
+    the value is 0 or 1, of which nothing can be told."""
     value = finite(ranked.value)
     if value is None:
         return {"value": None, "low": None, "high": None}
-    error = float(np.sqrt((ranked.influence**2 * factor).sum()))
-    if not np.isfinite(error):
+    error = float(np.sqrt((ranked.influence**2).sum()))
+    if not np.isfinite(error) or not 0 < value < 1:
         return {"value": value, "low": None, "high": None}
-    if not 0 < value < 1:
-        return {"value": value, "low": value, "high": value}
     middle, width = np.log(value / (1 - value)), _Z * error / (value * (1 - value))
     low, high = (float(1 / (1 + np.exp(-np.clip(x, -700, 700)))) for x in
                  (middle - width, middle + width))  # fmt: skip
@@ -158,22 +170,15 @@ def ranking_metrics(
         return {name: estimate_of(nothing) for name in METRICS}
     if labels == 2:
         column = sorted_column(probabilities[:, 1], true == 1)
-        auc, precision = area(column), average_precision(column)
-        found, factor = (auc, auc, precision), _delong_factor(true, counts)
+        auc, precision = sampled_area(column), average_precision(column)
+        found = auc, auc, precision
     else:
-        found, factor = _many(true, probabilities, counts, present), np.ones(rows)
+        found = _many(true, probabilities, counts, present)
     out = {}
     for name, ranked in zip(METRICS, found, strict=True):
-        one = estimate_of(ranked, factor if name != "average_precision" else 1.0)
+        one = estimate_of(ranked)
         out[name] = one if intervals else {"value": one["value"], "low": None, "high": None}
     return out
-
-
-def _delong_factor(true: IntArray, counts: Floats) -> Floats:
-    """n / (n - 1) of a row's label, NaN for one that is alone; (B,)."""
-    factor: Floats = np.full(len(counts), np.nan)
-    np.divide(counts, counts - 1, out=factor, where=counts > 1)
-    return factor[true]
 
 
 def _many(
@@ -187,7 +192,7 @@ def _many(
     for label in present.tolist():
         positive = true == label
         column = sorted_column(probabilities[:, label], positive)
-        areas.append(area(column))
+        areas.append(sampled_area(column))
         precisions.append(average_precision(column))
         against = placements(weighted(column, weight))
         others = np.where(positive, 0.0, against)
@@ -196,5 +201,6 @@ def _many(
         mean = np.where(positive, pairs.sum(), pairs[true])
         every += (against - mean) * weight
     n_pairs = len(present) * (len(present) - 1)
+    every *= _sample_scale(true)
     one_vs_one = Ranked(total / n_pairs, every / n_pairs) if n_pairs else areas[0]
     return mean_of(areas, rows), one_vs_one, mean_of(precisions, rows)

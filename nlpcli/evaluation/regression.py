@@ -57,9 +57,9 @@ def _errors(errors: F64, resamples: int, seed: int) -> dict[str, Any]:
         again = sums[:, :2] / sums[:, 2:]
     square, size = columns.mean(axis=0).tolist()
     return {
-        "mse": estimate(square, again[:, 0]),
-        "rmse": estimate(square**0.5, np.sqrt(again[:, 0])),
-        "mae": estimate(size, again[:, 1]),
+        "mse": estimate(square, again[:, 0], bounds=(0.0,)),
+        "rmse": estimate(square**0.5, np.sqrt(again[:, 0]), bounds=(0.0,)),
+        "mae": estimate(size, again[:, 1], bounds=(0.0,)),
     }
 
 

@@ -250,6 +250,8 @@ def _confusion(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The labels, and the cells that are not 0: of the truth, of the answer, rows."""
     if found is None:
         return None
+    if found["matrix"] is None:
+        return {"labels": found["labels"], "cells": found["cells"]}
     matrix = np.array(found["matrix"], dtype=np.int64)
     true, guess = np.nonzero(matrix)
     cells = np.stack([true, guess, matrix[true, guess]], axis=1)

@@ -129,7 +129,7 @@ def measure_perturbed(
         rights += [rows.truths.right(level.answers, rows.every) for level in levels]
     if rights:
         share = np.mean(rights, axis=0)[:, None]
-        found.average = mean_estimates(share, resamples=resamples, seed=seed)[0]
+        found.average = mean_estimates(share, shares=(0,), resamples=resamples, seed=seed)[0]
     return found
 
 
@@ -155,7 +155,7 @@ def _entry(level: _Level, rows: Rows, resamples: int, seed: int) -> dict[str, An
     right = rows.truths.right(level.answers, rows.every)
     lost = rows.right.astype(np.float64) - right
     columns = np.stack([lost, differs(level.answers, rows.answers)], axis=1)
-    drop, flips = mean_estimates(columns, resamples=resamples, seed=seed)
+    drop, flips = mean_estimates(columns, shares=(1,), resamples=resamples, seed=seed)
     return {
         "strength": level.strength,
         **rows.truths.estimates(level.answers, resamples=resamples, seed=seed),

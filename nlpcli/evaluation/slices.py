@@ -11,7 +11,7 @@ are Wilson's (Wilson 1927).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -93,25 +93,30 @@ def length_slices(texts: Sequence[str]) -> list[Slice]:
 
 
 def column_slices(column: str, values: Sequence[str]) -> list[Slice]:
-    """The rows of each value of a column; ranges where it holds many different numbers."""
-    numbers = _numbers(values)
-    if numbers is not None and len(np.unique(numbers)) > MOST_VALUES:
-        return _ranges(f"column {column}", numbers, "")
+    """The rows of each value of a column; ranges where it holds many different numbers, and beside
+    them blank cells, NaN and infinities."""
+    kind, numbers = f"column {column}", _numbers(values)
+    found: list[Slice] = []
+    others = np.arange(len(values))
+    if numbers is not None:
+        finite = np.isfinite(numbers)
+        if len(np.unique(numbers[finite])) > MOST_VALUES:
+            filled, others = np.flatnonzero(finite), np.flatnonzero(~finite)
+            ranges = _ranges(kind, numbers[filled], "")
+            found = [replace(part, rows=filled[part.rows]) for part in ranges]
     places: dict[str, list[int]] = {}
-    for i, value in enumerate(values):
-        places.setdefault(value, []).append(i)
-    return [
-        Slice(f"column {column}", value, np.array(rows, np.int64))
-        for value, rows in sorted(places.items())
-    ]
+    for i in others.tolist():
+        places.setdefault(values[i], []).append(i)
+    named = sorted(places.items())
+    return found + [Slice(kind, value, np.array(rows, np.int64)) for value, rows in named]
 
 
 def _numbers(values: Sequence[str]) -> Floats | None:
+    """NaN for blank cells; None where another cell is no number."""
     try:
-        found = np.array([float(value) for value in values])
+        return np.array([float(value) if value.strip() else np.nan for value in values])
     except ValueError:
         return None
-    return found if np.isfinite(found).all() else None
 
 
 def _ranges(kind: str, numbers: Floats, unit: str) -> list[Slice]:

@@ -15,7 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.errors import DataError
-from nlpcli.evaluation.bootstrap import affordable, estimate, generator, resampled_sums, row_groups
+from nlpcli.evaluation.bootstrap import (
+    UNIT,
+    affordable,
+    estimate,
+    generator,
+    resampled_sums,
+    row_groups,
+)
 from nlpcli.evaluation.metrics import LabelCounts, averaged_scores, label_table, ratio
 
 F64 = npt.NDArray[np.float64]
@@ -124,6 +131,7 @@ def evaluate_spans(
             float(value[0]),
             again.get(name, np.empty(0)),
             share_of=len(truth) if name == "row_accuracy" else None,
+            bounds=UNIT,
         )
         for name, value in _metrics(total, sizes).items()
         if relations or not name.startswith("relation")

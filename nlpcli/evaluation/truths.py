@@ -144,8 +144,11 @@ def label_truths(
     return SeveralLabels(sets, threshold)
 
 
-def mean_estimates(columns: F64, *, resamples: int, seed: int) -> list[Estimate]:
-    """The mean of each column of (B, C) with its bootstrap interval over rows, rows kept whole.
+def mean_estimates(
+    columns: F64, *, shares: tuple[int, ...], resamples: int, seed: int
+) -> list[Estimate]:
+    """The mean of each column of (B, C) with its bootstrap interval over rows, rows kept whole;
+    ``shares``: the columns of values from 0 to 1, of which all that are alike tell less.
 
     Rows that are alike are drawn together, so this is fast where values are few.
     """
@@ -156,4 +159,7 @@ def mean_estimates(columns: F64, *, resamples: int, seed: int) -> list[Estimate]
     ]
     means = columns.mean(axis=0)
     samples = np.concatenate(drawn)
-    return [estimate(float(mean), samples[:, i]) for i, mean in enumerate(means)]
+    return [
+        estimate(float(mean), samples[:, i], share_of=len(columns) if i in shares else None)
+        for i, mean in enumerate(means)
+    ]

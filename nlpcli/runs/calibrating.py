@@ -72,6 +72,7 @@ def calibrated(
     return replace(
         classifier, scorer=scorer, threshold=threshold if multi else None,
         abstention=tuple((point.below, point.share, point.error) for point in curve),
+        abstention_rows=len(evidence.labels) if curve and evidence is not None else None,
     )  # fmt: skip
 
 

@@ -265,7 +265,9 @@ def _best(values: Sequence[float | None], less: bool) -> int:
 def _cheapest(models: list[dict[str, Any]], metric: str, best: int, less: bool) -> str | None:
     """Of the models within the 95 % interval of the best, the one with the least time for a row;
     None where no time was taken."""
-    limit, sign = models[best][metric]["high" if less else "low"], -1 if less else 1
+    about, sign = models[best][metric], -1 if less else 1
+    limit = about["high" if less else "low"]
+    limit = about["value"] if limit is None else limit
     timed = [
         model for model in models
         if (model.get("cost") or {}).get("latency_p50_ms") is not None
@@ -288,6 +290,11 @@ def verdict(pair: dict[str, Any]) -> str:
     more = pair["more_rows"]
     if pair["difference"][metric]["value"] is None:
         return f"cannot tell {second} from {first}: {metric} is not defined"
+    if pair["p_is_least"]:
+        return (
+            f"cannot tell {second} from {first}: p is the least that its random swaps can give, "
+            "too large for so many pairs"
+        )
     if more is None:
         return f"cannot tell {second} from {first}: no difference in {metric} was seen"
     return f"cannot tell {second} from {first}: about {_rounded(more):,} more rows would settle it"

@@ -119,6 +119,11 @@ class EncoderClassifier:
         return self.answering.abstention
 
     @property
+    def abstention_rows(self) -> int | None:
+        """As of a TextClassifier."""
+        return self.answering.abstention_rows
+
+    @property
     def recalibration(self) -> Recalibration | None:
         """As of a TextClassifier."""
         return self.answering.recalibration

@@ -311,4 +311,4 @@ def calibrated(
         return replace(answering, threshold=round(best, 6))
     curve = abstention_curve(p.max(axis=1), truth[np.arange(len(p)), p.argmax(axis=1)])
     points = tuple((point.below, point.share, point.error) for point in curve)
-    return replace(answering, abstention=points)
+    return replace(answering, abstention=points, abstention_rows=len(p))

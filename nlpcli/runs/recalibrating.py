@@ -255,6 +255,7 @@ def _config(
     fit = found.fit
     levels: tuple[tuple[float, float], ...] = ()
     curve: list[list[float]] = []
+    judged_rows = None if rows.several else len(data.texts)
     if not rows.several:
         p = found.probabilities
         levels = quantiles(true_scores(rows.truth, p))
@@ -265,11 +266,17 @@ def _config(
     ).to_json()
     scale = {"scale": fit.scale, "offset": fit.offset}
     if kind == ENCODER:
-        about = {**config["classifier"], **scale, "abstention": curve}
+        about = {
+            **config["classifier"],
+            **scale,
+            "abstention": curve,
+            "abstention_rows": judged_rows,
+        }
         about["threshold"] = _threshold(about["threshold"], rows.now, fit)
         return {**config, "classifier": about, KEY: kept}
     return {
-        **config, "calibration": scale, "abstention": curve, KEY: kept,
+        **config, "calibration": scale, "abstention": curve, "abstention_rows": judged_rows,
+        KEY: kept,
         "threshold": _threshold(config.get("threshold"), rows.now, fit),
     }  # fmt: skip
 

@@ -128,7 +128,7 @@ def _attack_entries(
     before = rows.right[rivals].astype(np.float64)
     after = before * ~np.isin(rivals, [one.row for one in fallen])
     accuracy, under = mean_estimates(
-        np.stack([before, after], axis=1), resamples=resamples, seed=seed
+        np.stack([before, after], axis=1), shares=(0, 1), resamples=resamples, seed=seed
     )
     used = Counter(kind for one in fallen for kind in one.kinds)
     return {

@@ -19,6 +19,7 @@ from nlpcli.store.recalibration import Recalibration, moved, read_recalibration
 from nlpcli.store.tensors import Arrays, load_tensors, write_tensors
 from nlpcli.store.validation import (
     check_abstention,
+    check_abstention_rows,
     check_calibration,
     check_head,
     check_output_options,
@@ -63,7 +64,8 @@ class TextClassifier:
     """Texts -> probabilities. ``threshold`` and ``separator`` are set for multi-label models.
 
     ``abstention``: (probability, share of texts, error) of answering from that probability on, as
-    it was on texts that were not learnt from; empty where there were none.
+    it was on texts that were not learnt from; empty where there were none. ``abstention_rows``: how
+    many texts; None where an older model does not say.
     ``compact``: what is written in place of the dense tensors, and nothing to go on from.
     ``recalibration``: what was fitted later, on rows of a user.
     """
@@ -76,6 +78,7 @@ class TextClassifier:
     abstention: tuple[tuple[float, float, float], ...] = ()
     compact: Compact | None = None
     recalibration: Recalibration | None = None
+    abstention_rows: int | None = None
 
     @property
     def multi_label(self) -> bool:
@@ -152,6 +155,7 @@ def write_classifier(draft: Draft, classifier: TextClassifier, optimizer: Arrays
         "threshold": classifier.threshold,
         "label_separator": classifier.separator,
         "abstention": [list(point) for point in classifier.abstention],
+        "abstention_rows": classifier.abstention_rows,
         "n_features": tokenizer.n_features,
         "n_words": len(tokenizer.words),
         **({} if compact is None else {KEY: compact.numbers}),
@@ -194,6 +198,7 @@ def read_classifier(folder: ModelFolder) -> TextClassifier:
     return TextClassifier(
         tokenizer, scorer, list(manifest.labels), threshold, separator,
         check_abstention(config, where), compact, read_recalibration(config, where),
+        check_abstention_rows(config, where),
     )  # fmt: skip
 
 

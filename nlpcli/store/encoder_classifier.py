@@ -34,7 +34,7 @@ HEAD = "head.safetensors"
 SHORTEST = 4
 """Positions of a row: [CLS], a piece, and a [SEP] behind each text of a pair."""
 LONG = ("truncate-tail", "truncate-head", "head-tail", "window")
-ADDED = {"window_overlap", "head", "pooling", "head_file"}
+ADDED = {"window_overlap", "head", "pooling", "head_file", "abstention_rows"}
 """Keys that models of earlier versions lack; they take the defaults."""
 
 
@@ -43,9 +43,9 @@ class Answering:
     """How logits become answers: ``pair``: a row is two texts. ``separator`` and ``threshold``
     where a row may have several labels. Probabilities are those of ``scale * logits + offset``.
     ``max_length`` positions are read, of longer texts as ``long`` says; windows share
-    ``window_overlap`` pieces. ``abstention`` as a TextClassifier has it. ``head`` and ``pooling``
-    as in ``models/sequence_head.py``. ``regression``: the one logit is the answer, a number.
-    ``recalibration``: what was fitted later, on rows of a user."""
+    ``window_overlap`` pieces. ``abstention`` and its rows as a TextClassifier has them. ``head``
+    and ``pooling`` as in ``models/sequence_head.py``. ``regression``: the one logit is the answer,
+    a number. ``recalibration``: what was fitted later, on rows of a user."""
 
     pair: bool = False
     separator: str | None = None
@@ -55,6 +55,7 @@ class Answering:
     max_length: int = 128
     long: str = "truncate-tail"
     abstention: tuple[tuple[float, float, float], ...] = ()
+    abstention_rows: int | None = None
     window_overlap: int = 32
     head: str = LINEAR
     pooling: str = CLS
@@ -171,7 +172,7 @@ def _check(about: dict[str, Any], encoder: Encoder, where: str) -> None:
         return type(value) in (int, float) and low <= value <= high
 
     longest, separator, limit = about["max_length"], about["separator"], about["threshold"]
-    points = about["abstention"]
+    points, rows = about["abstention"], about["abstention_rows"]
     plain = is_plain(about["head"], about["pooling"])
     good = {
         "head": about["head"] in HEADS,
@@ -188,6 +189,7 @@ def _check(about: dict[str, Any], encoder: Encoder, where: str) -> None:
         "abstention": isinstance(points, list)
         and all(isinstance(p, list) and len(p) == 3 for p in points)
         and all(number(value, 0, 1) for p in points for value in p),
+        "abstention_rows": rows is None or (type(rows) is int and rows > 0),
     }
     for name, fine in good.items():
         if not fine:

@@ -62,6 +62,14 @@ def check_abstention(config: dict[str, Any], where: str) -> tuple[tuple[float, f
     return tuple((float(a), float(b), float(c)) for a, b, c in found)
 
 
+def check_abstention_rows(config: dict[str, Any], where: str) -> int | None:
+    """How many texts that is from; older models do not say. Raises DataError."""
+    found = config.get("abstention_rows")
+    if found is not None and not (type(found) is int and found > 0):
+        raise DataError(f"{where}: abstention_rows is not a number of rows")
+    return found
+
+
 def check_tokenizer(
     document: dict[str, Any], config: dict[str, Any], n_features: int, where: str
 ) -> dict[str, Any]:

@@ -282,9 +282,11 @@ def test_abstaining_for_a_stated_error(fresh: Run, tmp_path: Path) -> None:
     curve = config["abstention"]
     assert curve[-1][1] == 1
     error = curve[len(curve) // 2][2]
-    done = fresh("predict", "-m", "m", "-v", "--abstain-error", error, train)
+    done = fresh("predict", "-m", "m", "--abstain-error", error, train)
     below = max((p for p in curve if p[2] <= error), key=lambda p: p[1])[0]
     assert done.code == 0 and f"a probability of {below:g} on" in done.err
+    assert f": of {config['abstention_rows']} held-out rows " in done.err
+    assert " of them wrong (on others up to " in done.err
     given = fresh("predict", "-m", "m", "--abstain-below", below, train)
     assert given.out == done.out
     least = min(p[2] for p in curve)

@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from nlpcli.evaluation.abstention import (
     FEWEST,
     POINTS,
     abstention_curve,
     best_abstention,
+    highest_error,
     risk_coverage,
 )
 
@@ -28,6 +30,14 @@ def test_the_curve_is_what_counting_says(n: int, seed: int, levels: int) -> None
         assert point.error == pytest.approx((~correct)[answered].mean(), abs=1e-4)
     if curve:
         assert curve[-1].share == 1
+
+
+def test_how_wrong_others_may_be() -> None:
+    confidence, correct = np.linspace(1, 0, 60), np.arange(60) % 10 > 0
+    point = abstention_curve(confidence, correct)[0]
+    assert (point.share, point.error) == (0.5, 0.1)
+    wanted = binomtest(3, 30).proportion_ci(method="wilson").high
+    assert highest_error(point, 60) == pytest.approx(wanted)
 
 
 def test_a_smaller_error_answers_less() -> None:
@@ -61,7 +71,10 @@ def test_risk_and_coverage_by_counting(n: int, seed: int, levels: int) -> None:
     risks = [(~correct)[confidence >= limit].mean() for limit in confidence]
     assert area["value"] == pytest.approx(np.mean(risks))
     low, high = area["low"], area["high"]
-    assert low is not None and high is not None and low <= np.mean(risks) + 1e-12
+    if low is None or high is None:
+        assert area["value"] in (0, 1)
+        return
+    assert low <= np.mean(risks) + 1e-12
     assert high >= np.mean(risks) - 1e-12
 
 

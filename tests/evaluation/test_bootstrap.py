@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from nlpcli.evaluation import bootstrap
 from nlpcli.evaluation.bootstrap import (
+    UNIT,
     affordable,
     count_blocks,
     estimate,
@@ -112,4 +113,7 @@ def test_shares_without_a_miss_or_a_hit_are_not_certain(right: int) -> None:
     low, high = wilson(right, 30)
     assert found == {"value": share, "low": low, "high": high} and high - low > 0.1
     assert estimate(share, np.full(50, share)) == {"value": share, "low": share, "high": share}
+    assert estimate(share, np.full(50, share), bounds=UNIT)["low"] is None
+    assert estimate(share, np.array([share, 0.5]), bounds=UNIT)["low"] is not None
+    assert estimate(0.5, np.full(50, 0.5), bounds=UNIT)["low"] == 0.5
     assert estimate(0.5, np.array([0.4, 0.6]), share_of=30)["high"] < 0.6

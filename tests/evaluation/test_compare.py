@@ -22,7 +22,8 @@ from nlpcli.evaluation.compare import (
     rows_needed,
     score_difference,
 )
-from nlpcli.evaluation.paired import f1_difference
+from nlpcli.evaluation.paired import f1_difference, mean_sums
+from nlpcli.runs.comparing import verdict
 
 
 def outcome(truth: NDArray[np.int64], guess: NDArray[np.int64]) -> Outcome:
@@ -129,6 +130,28 @@ def test_scores_that_are_no_yes_or_no() -> None:
     assert score_difference(first, first, 50, 1)[1] == 1.0
     found = compare([Outcome({"f1": first}), Outcome({"f1": first * 0.9})], resamples=50)[0]
     assert (found["metric"], found["verdict"]) == ("f1", "worse")
+
+
+@pytest.mark.parametrize("of_sums", [False, True])
+def test_many_models_and_few_resamples_can_be_told_apart(of_sums: bool) -> None:
+    values = [np.full(40, 0.05 * i) for i in range(12)]
+    models = [
+        Outcome({}, sums={"m": mean_sums(each)}, decides="m", worth=each)
+        if of_sums else Outcome({"m": each})
+        for each in values
+    ]  # fmt: skip
+    found = compare(models, resamples=10)
+    assert len(found) == 66 and all(pair["verdict"] == "better" for pair in found)
+    assert all(pair["p_is_least"] for pair in found)
+    assert compare(models[:2], resamples=0)[0]["verdict"] == "better"
+
+
+def test_rows_are_no_cure_for_too_few_swaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nlpcli.evaluation.bootstrap.MAX_DRAWS", 0)  # 200 swaps at most
+    pair = compare([Outcome({"m": np.full(40, 0.05 * i)}) for i in range(12)], resamples=10)[0]
+    assert (pair["verdict"], pair["more_rows"]) == ("cannot tell", None)
+    said = verdict({**pair, "first": "a", "second": "b"})
+    assert said.startswith("cannot tell b from a: p is the least")
 
 
 def test_f1_of_sums() -> None:

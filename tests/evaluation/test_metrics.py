@@ -16,7 +16,12 @@ from sklearn import metrics as sk
 
 from nlpcli.errors import DataError
 from nlpcli.evaluation.bootstrap import wilson
-from nlpcli.evaluation.metrics import confusion_cells, confusion_estimates, evaluate_single
+from nlpcli.evaluation.metrics import (
+    confusion_cells,
+    confusion_estimates,
+    evaluate_answers,
+    evaluate_single,
+)
 
 Case = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.floating[Any]], int]
 
@@ -163,11 +168,23 @@ def test_log_loss_of_float32_clips_as_sklearn() -> None:
     assert document["log_loss"]["value"] == pytest.approx(expected, rel=1e-6)
 
 
+def test_the_confusion_of_many_labels_is_its_cells() -> None:
+    names = [f"l{i:04}" for i in range(1001)]
+    true = np.append(np.arange(1001), [7, 7])
+    guess = np.append(np.arange(1001), [7, 9])
+    found = evaluate_answers(true, guess, names, resamples=0)["confusion"]
+    assert found["labels"] == names and found["matrix"] is None
+    wanted = {(i, i): 1 for i in range(1001)} | {(7, 7): 2, (7, 9): 1}
+    assert {(i, j): n for i, j, n in found["cells"]} == wanted
+    few = evaluate_answers(true[:1000], guess[:1000], names, resamples=0)["confusion"]
+    assert np.array(few["matrix"]).shape == (1000, 1000) and "cells" not in few
+
+
 def test_all_wrong_and_single_label() -> None:
     wrong = evaluate((np.array([0, 0, 1]), np.array([1, 2, 2]), np.full((3, 3), 1 / 3), 3))
     low, high = wilson(0, 3)
     assert wrong["accuracy"] == {"value": 0.0, "low": low, "high": high}
-    assert wrong["macro_f1"]["value"] == 0.0
+    assert wrong["macro_f1"] == {"value": 0.0, "low": None, "high": None}
     one = evaluate((np.zeros(4, int), np.zeros(4, int), np.ones((4, 1)), 1))
     assert one["accuracy"] == {"value": 1.0, "low": wilson(4, 4)[0], "high": 1.0}
     assert one["mcc"]["value"] == 0.0

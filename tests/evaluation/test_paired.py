@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from nlpcli.evaluation.compare import ALPHA, Outcome, compare
+from nlpcli.evaluation.compare import Outcome, compare
 from nlpcli.evaluation.paired import (
+    ALPHA,
     Sums,
     f1_sums,
     influence,

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,10 @@ def test_it_holds_what_was_measured() -> None:
     for i, j, count in part["confusion"]["cells"]:
         matrix[i, j] = count
     assert matrix.tolist() == model.document["confusion"]["matrix"]
+    cells = part["confusion"]["cells"]
+    many = {"labels": part["confusion"]["labels"], "matrix": None, "cells": cells}
+    again = replace(model, document={**model.document, "confusion": many})
+    assert data(page(again))["models"][0]["confusion"] == part["confusion"]
     true, probabilities = rows()
     assert [found["labels"][i] for i in found["rows"]["true"]] == [LABELS[i] for i in true]
     assert [found["labels"][i] for i in part["guess"]] == [

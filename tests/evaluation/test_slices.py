@@ -62,6 +62,17 @@ def test_lengths_and_columns() -> None:
     assert len(column_slices("price", [str(n / 2) for n in range(100)])) == 5
 
 
+def test_numbers_with_blanks_are_ranges_too() -> None:
+    values = ["", "NaN", *map(str, range(100)), " ", ""]
+    parts = column_slices("price", values)
+    names = ["0 to 19", "20 to 39", "40 to 59", "60 to 79", "80 to 99"]
+    assert [p.name for p in parts] == [*names, "", " ", "NaN"]
+    assert parts[0].rows.tolist() == list(range(2, 22)) and parts[5].rows.tolist() == [0, 103]
+    assert sorted(np.concatenate([p.rows for p in parts]).tolist()) == list(range(104))
+    assert [p.name for p in column_slices("price", ["", "nan"])] == ["", "nan"]
+    assert len(column_slices("price", [*map(str, range(100)), "free"])) == 101
+
+
 def test_ngrams_are_counted_as_by_hand() -> None:
     generator = np.random.default_rng(0)
     texts = [" ".join(generator.choice(list("abcdef"), 4)) for _ in range(200)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nlpcli.evaluation.bootstrap import wilson
 from nlpcli.evaluation.metrics import evaluate_single
 from nlpcli.evaluation.multilabel import evaluate_multilabel
 from nlpcli.evaluation.truths import OneLabel, SeveralLabels, label_truths, mean_estimates
@@ -59,9 +60,12 @@ def test_metrics_are_those_of_eval() -> None:
 def test_means_are_means_and_their_intervals_as_wide_as_theory_says() -> None:
     rng = np.random.default_rng(3)
     columns = np.stack([rng.random(2000) < 0.3, np.zeros(2000), rng.integers(-1, 2, 2000)], axis=1)
-    found = mean_estimates(columns.astype(float), resamples=2000, seed=1)
+    drawn = {"resamples": 2000, "seed": 1}
+    found = mean_estimates(columns.astype(float), shares=(0,), **drawn)
     for one, column in zip(found, columns.T, strict=True):
         assert one["value"] == pytest.approx(column.mean(), abs=1e-12)
         assert one["low"] is not None and one["high"] is not None
         half = 1.96 * column.std() / np.sqrt(2000)
         assert one["high"] - one["low"] == pytest.approx(2 * half, rel=0.1, abs=1e-12)
+    sure = mean_estimates(np.ones((30, 1)), shares=(0,), **drawn)[0]
+    assert sure == {"value": 1, "low": wilson(30, 30)[0], "high": 1}

@@ -101,6 +101,7 @@ def test_the_same_labels_after(tmp_path: Path, method: str, encoder: bool) -> No
     kept = answering.recalibration
     assert (kept.method, kept.rows, bool(kept.points)) == (method, 80, method == "isotonic")
     assert answering.abstention and answering.abstention[-1][1] == 1
+    assert answering.abstention_rows == 80
     # a fifth or so of the rows has a label that is in no set
     covered = {level: quantile for level, quantile in kept.levels}
     assert 0.5 in covered and 0.9 not in covered

@@ -154,6 +154,7 @@ def test_it_is_a_hugging_face_folder_and_an_encoder(tmp_path: Path) -> None:
         ({"abstention": [[0.5, 1, 2]]}, "abstention"),
         ({"abstention": [[0.5, 1, "0"]]}, "abstention"),
         ({"abstention": None}, "abstention"),
+        ({"abstention_rows": 0}, "abstention_rows"),
         ({"head": "mlp"}, "head_file: None"),
         ({"head": "mlp", "head_file": "head.safetensors"}, "no classifier of texts"),
         ({"pooling": "max"}, "pooling: max"),

@@ -10,6 +10,7 @@ import pytest
 from nlpcli.errors import DataError
 from nlpcli.store.validation import (
     check_abstention,
+    check_abstention_rows,
     check_calibration,
     check_head,
     check_output_options,
@@ -178,3 +179,7 @@ def test_abstention() -> None:
     ):  # fmt: skip
         with pytest.raises(DataError, match="m: abstention"):
             check_abstention({"abstention": bad}, "m")
+    assert [check_abstention_rows(c, "m") for c in ({}, {"abstention_rows": 60})] == [None, 60]
+    for rows in (0, True, 1.5, "60"):
+        with pytest.raises(DataError, match="m: abstention_rows"):
+            check_abstention_rows({"abstention_rows": rows}, "m")
