@@ -251,7 +251,7 @@ def _confusion(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if found is None:
         return None
     if found["matrix"] is None:
-        return {"labels": found["labels"], "cells": found["cells"]}
+        return {"labels": list(map(_name, found["labels"])), "cells": found["cells"]}
     matrix = np.array(found["matrix"], dtype=np.int64)
     true, guess = np.nonzero(matrix)
     cells = np.stack([true, guess, matrix[true, guess]], axis=1)

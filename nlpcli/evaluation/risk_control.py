@@ -67,7 +67,7 @@ def controlled_document(
     probabilities: (B, K); names: of all L."""
     answers = probabilities >= threshold
     shares = found_shares(true, answers)
-    (estimate,) = mean_estimates(shares[:, None], **drawing)
+    (estimate,) = mean_estimates(shares[:, None], shares=(0,), **drawing)
     sizes, support = answers.sum(axis=1), true.sum(axis=0).tolist()
     hits = (true[:, : answers.shape[1]] & answers).sum(axis=0).tolist()
     hits += [0] * (len(names) - len(hits))
