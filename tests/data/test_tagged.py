@@ -15,6 +15,7 @@ from nlpcli.data.tagged import (
     joined_words,
     parted_words,
     read_tagged,
+    tags_of_cell,
     words_of_cell,
 )
 from nlpcli.errors import DataError, UsageError
@@ -34,10 +35,33 @@ def test_cells() -> None:
     assert words_of_cell('["a b", ""]') == (["a b", ""], True)
     assert words_of_cell("[]") == ([], True)
     assert words_of_cell('["a"]', lists=False) == (['["a"]'], False)
-    for text in ('["a", 1]', "[1]", '["a"', "[ 'a' ]"):
+    for text in ("[1]", '["a"', "[ 'a' ]", '[ " a " ]', "[0 3]", "[", "[]x", "[1] a"):
         assert words_of_cell(text) == (text.split(), False)
+    for text, seen in (
+        ('["a", 1]', "element 2 is 1"), ('["a", null]', "element 2 is null"),
+        ('[5, "a"]', "element 1 is 5"), ("[1, 2]", "element 1 is 1"),
+        ('["a", ["b"]]', r'element 2 is \["b"\]'),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"{seen}, wanted text"):
+            words_of_cell(text)
     with pytest.raises(ValueError, match="as Python shows it"):
         words_of_cell("['a', 'b']")
+
+
+def test_cells_of_tags() -> None:
+    assert tags_of_cell("O  B-X") == ["O", "B-X"] and tags_of_cell("") == []
+    assert tags_of_cell("[0, 3, 0]") == ["0", "3", "0"] and tags_of_cell("[3]") == ["3"]
+    assert tags_of_cell('["O", 3]') == ["O", "3"] and tags_of_cell("[]") == []
+    assert tags_of_cell("[0]", lists=False) == ["[0]"] and tags_of_cell("[0", lists=False) == ["[0"]
+    assert tags_of_cell("[ NN ]") == ["[", "NN", "]"] and tags_of_cell("[") == ["["]
+    for text, seen in (
+        ("[0, null]", "element 2 is null"), ("[true]", "element 1 is true"),
+        ("[0.0, 3.0]", "element 1 is 0.0"),
+        ("[0 3]", r"\[0 3\] is no list as JSON"), ("[ 0 13]", "is no list as JSON"),
+        ("['O']", "as Python shows it"), ("['O' 'B-X']", "as Python shows it"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=seen):
+            tags_of_cell(text)
 
 
 TEXTS = {
