@@ -152,11 +152,13 @@ def read_tagged(
                 if on_reject is not None:
                     on_reject(line, str(error), ",".join(row))
                 continue
-            if not words and not keep_blank:
+            text = joined_words(words)
+            if not text and not keep_blank:
                 n_blank += 1
                 continue
-            texts.append(joined_words(words))
-            labels.append(tuple(names.setdefault(tag, tag) for tag in found))
+            texts.append(text)
+            # one empty word is, as a text, none, and so has no tag
+            labels.append(tuple(names.setdefault(tag, tag) for tag in found if text))
             lines.append(line)
             for name, at in more.items():
                 cells[name].append(row[at])

@@ -81,6 +81,16 @@ def test_every_form_is_the_same(tmp_path: Path, name: str) -> None:
     assert found.n_blank == (name != "x.conll") and len(found.sha256) == 64
 
 
+def test_an_empty_word_alone_is_a_blank_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"tokens": [""], "tags": ["O"]}\n{"tokens": ["", "a"], "tags": ["O", "X"]}\n')
+    found = read_tagged(str(path), RowFormat())
+    assert found.n_blank == 1 and found.labels == [("O", "X")]
+    assert [parted_words(text) for text in found.texts] == [["", "a"]]
+    kept = read_tagged(str(path), RowFormat(), keep_blank=True)
+    assert kept.labels == [(), ("O", "X")] and parted_words(kept.texts[0]) == []
+
+
 def test_another_column_by_number_or_name(tmp_path: Path) -> None:
     path = tmp_path / "x.conll"
     path.write_text(TEXTS["x.conll"])
