@@ -76,7 +76,12 @@ def words_of_row(cell: str, *, are_words: bool, lists: bool = True) -> list[str]
     """The words of a cell, None where it is a text. Raises ValueError as ``words_of_cell``."""
     if not are_words and not cell.startswith(('["', "[]")):
         return None
-    words, is_list = words_of_cell(cell, lists=lists)
+    try:
+        words, is_list = words_of_cell(cell, lists=lists)
+    except ValueError:
+        if are_words:
+            raise
+        return None
     return words if is_list or are_words else None
 
 

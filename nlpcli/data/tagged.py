@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from nlpcli.data.conll import TAGS, TOKENS, split_blanks
 from nlpcli.data.labelled import Labelled
 from nlpcli.data.rows import Reject, RowFormat, RowStream, open_rows
-from nlpcli.errors import DataError, UsageError
+from nlpcli.errors import DataError, UsageError, shown
 
 SEPARATOR = "\x1f"
 """ASCII's unit separator, which an encoder's cleaning would drop from a word anyway."""
@@ -33,18 +33,56 @@ def parted_words(text: str) -> list[str]:
 def words_of_cell(cell: str, *, lists: bool = True) -> tuple[list[str], bool]:
     """Words of a cell, and whether they were a list as JSON; else they are cut at blanks.
 
-    ``lists``: whether they may be one. Raises ValueError for a list as Python shows it.
+    ``lists``: whether they may be one. Raises ValueError for a list as Python shows it, or of
+    anything but texts; ``[1]`` is a word as it stands, and so is a bracket before a blank.
     """
-    if lists and cell.startswith(('["', "[]")):
-        try:
-            found = json.loads(cell)
-        except (ValueError, RecursionError):
-            found = None
-        if isinstance(found, list) and all(isinstance(word, str) for word in found):
-            return found, True
-    if lists and cell.startswith("['") and cell.rstrip().endswith("']"):
-        raise ValueError("a list as Python shows it, wanted JSON or words joined by blanks")
+    found = _parsed(cell) if lists and cell[1:2].strip() else None
+    if found is not None and not (len(found) == 1 and not isinstance(found[0], str)):
+        return _texts(found), True
+    _expect_no_python(cell, lists, "words")
     return split_blanks(cell), False
+
+
+def tags_of_cell(cell: str, *, lists: bool = True) -> list[str]:
+    """Tags of a cell, as ``words_of_cell``; in a list they may be whole numbers.
+
+    Raises ValueError for other lists, also as numpy shows them.
+    """
+    found = _parsed(cell) if lists else None
+    if found is not None:
+        return _texts([str(tag) if type(tag) is int else tag for tag in found])
+    _expect_no_python(cell, lists, "tags")
+    tags = split_blanks(cell)
+    in_brackets = lists and cell.startswith("[") and cell.rstrip().endswith("]")
+    if in_brackets and (tags[0], tags[-1]) != ("[", "]"):  # brackets may be tags themselves
+        raise ValueError(f"{shown(cell, 40)} is no list as JSON, nor tags joined by blanks")
+    return tags
+
+
+def _parsed(cell: str) -> list[object] | None:
+    """The list that a cell is as JSON."""
+    if not cell.startswith("["):
+        return None
+    try:
+        found = json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, list) else None
+
+
+def _texts(found: list[object]) -> list[str]:
+    """Raises ValueError for an element that is none."""
+    texts = []
+    for number, one in enumerate(found, 1):
+        if not isinstance(one, str):
+            raise ValueError(f"element {number} is {shown(json.dumps(one), 40)}, wanted text")
+        texts.append(one)
+    return texts
+
+
+def _expect_no_python(cell: str, lists: bool, what: str) -> None:
+    if lists and cell.startswith("['") and cell.rstrip().endswith("']"):
+        raise ValueError(f"a list as Python shows it, wanted JSON or {what} joined by blanks")
 
 
 def cell_of_words(words: Sequence[str], as_list: bool) -> str:
@@ -114,11 +152,13 @@ def read_tagged(
                 if on_reject is not None:
                     on_reject(line, str(error), ",".join(row))
                 continue
-            if not words and not keep_blank:
+            text = joined_words(words)
+            if not text and not keep_blank:
                 n_blank += 1
                 continue
-            texts.append(joined_words(words))
-            labels.append(tuple(names.setdefault(tag, tag) for tag in found))
+            texts.append(text)
+            # one empty word is, as a text, none, and so has no tag
+            labels.append(tuple(names.setdefault(tag, tag) for tag in found if text))
             lines.append(line)
             for name, at in more.items():
                 cells[name].append(row[at])
@@ -132,7 +172,7 @@ def read_tagged(
 
 def words_and_tags(words: str, tags: str, *, lists: bool) -> tuple[list[str], list[str]]:
     """Words and as many tags. Raises ValueError with the reason."""
-    tokens, labels = (words_of_cell(cell, lists=lists)[0] for cell in (words, tags))
+    tokens, labels = words_of_cell(words, lists=lists)[0], tags_of_cell(tags, lists=lists)
     if len(tokens) != len(labels):
         raise ValueError(f"{len(labels):,} tags, {len(tokens):,} tokens")
     if not all(label.strip() for label in labels):

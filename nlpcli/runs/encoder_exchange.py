@@ -16,6 +16,7 @@ from nlpcli.store.folder import MANIFEST
 from nlpcli.store.multitask import HEADS as TASK_HEADS
 from nlpcli.store.plain_folder import check_folder_free, write_plain_folder
 from nlpcli.store.span_model import HEAD as SPAN_HEAD
+from nlpcli.store.token_tagger import CRF
 
 if TYPE_CHECKING:
     from nlpcli.store.draft import Draft
@@ -87,5 +88,5 @@ def export_encoder(encoder: Encoder, target: Path, *, force: bool) -> list[str]:
 def head_beside(opened: OpenedEncoder) -> list[str]:
     """The head of a fine-tuned model that lies in a file beside its encoder, if one does."""
     files = {} if opened.folder is None else opened.folder.manifest.files
-    heads = {SPAN_HEAD: "span", HEAD: "classification", TASK_HEADS: "multi-task"}
+    heads = {SPAN_HEAD: "span", HEAD: "classification", TASK_HEADS: "multi-task", CRF: "CRF"}
     return [name for file, name in heads.items() if file in files]

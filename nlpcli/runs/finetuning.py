@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nlpcli.errors import DataError, shown
+from nlpcli.errors import DataError, Unavailable, shown
 from nlpcli.models.sequence_head import CLS, Folding
 from nlpcli.runs import interrupts
 from nlpcli.runs.drift import keep_reference
@@ -74,7 +74,7 @@ class FinetuneRun:
     def run(self, draft: Draft) -> dict[str, Any]:
         """The report: ``path`` of the version; ``refused`` says why it is not served, if so.
 
-        Raises NlpcliError; Interrupted, with a state saved when training had begun.
+        Raises NlpcliError, Interrupted; with a state saved, where one is of use.
         """
         request = self._request
         import_torch_aside()
@@ -103,15 +103,16 @@ class FinetuneRun:
             "resumed_after_step": states.take_up(training, asked=request.resume),
         }  # fmt: skip
         watch = Watch(training, self._console, n_rows=len(parts.train.texts), ranks=request.ranks)
-        try:
+        with states.saving(training, Interrupted, Unavailable):
             watch.run(states)
-        except Interrupted:
-            states.save(training)
-            raise
-        report |= watch.figures()
-        stored = self._measured(training, cutter, parts, answering, report)
-        self._publish(draft, stored, parts, record, report)
+            with states.saving(training, Exception):  # it is trained, whatever goes wrong now
+                report |= watch.figures()
+                stored = self._measured(training, cutter, parts, answering, report)
+                self._publish(draft, stored, parts, record, report)
         states.clear()
+        if report["path"] is not None:
+            files = Path(report["path"]).iterdir()
+            report["model_bytes"] = sum(file.stat().st_size for file in files)
         report["seconds"] = round(time.perf_counter() - self._begun, 3)
         return report
 
@@ -344,4 +345,3 @@ class FinetuneRun:
             )  # fmt: skip
             interrupts.complete()  # a signal now must not make the next run publish it again
         report["path"] = str(path)
-        report["model_bytes"] = sum(file.stat().st_size for file in Path(path).iterdir())

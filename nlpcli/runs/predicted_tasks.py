@@ -18,7 +18,7 @@ from nlpcli.data.questions import ANSWER, QuestionColumns, given_answers
 from nlpcli.data.rows import Reject, RowFormat, RowStream
 from nlpcli.data.spanned import RELATIONS, SPANS, parse_relations, parse_spans, row_reader
 from nlpcli.data.squad import ANSWERS, CONTEXT, QUESTION
-from nlpcli.data.tagged import tag_column, words_of_cell
+from nlpcli.data.tagged import tag_column, tags_of_cell, words_of_cell
 from nlpcli.errors import DataError, shown
 from nlpcli.evaluation.spans import SpanSet, span_set
 from nlpcli.runs.judging import (
@@ -193,7 +193,7 @@ def _tags(rows: RowStream, asked: Asked) -> Judged:
     at_words = rows.column(text) if asked.text or text in rows.header else None
 
     def parse(row: list[str]) -> tuple[tuple[str, ...], list[str], list[str]]:
-        true, found = (words_of_cell(row[at])[0] for at in (at_truth, at_found))
+        true, found = (tags_of_cell(row[at]) for at in (at_truth, at_found))
         words = true if at_words is None else words_of_cell(row[at_words])[0]
         if not len(true) == len(found) == len(words):
             raise ValueError(

@@ -74,7 +74,7 @@ class PretrainRun:
     def run(self, draft: Draft) -> dict[str, Any]:
         """The report; ``path`` of the version.
 
-        Raises NlpcliError; Interrupted, with a state saved when training had begun.
+        Raises NlpcliError, Interrupted; with a state saved, where one is of use.
         """
         request = self._request
         import_torch_aside()
@@ -102,14 +102,13 @@ class PretrainRun:
             self._tell(parts)
             states = Resumption(draft.states, record, self._console, minutes=request.save_every)
             resumed = states.take_up(training, asked=request.resume)
-            try:
+            with states.saving(training, Interrupted):
                 self._watch(training, states)
-            except Interrupted:
-                states.save(training)
-                raise
-            metrics = self._metrics(parts)
+                with states.saving(training, Exception):  # it is trained
+                    metrics = self._metrics(parts)
         report = self._report(parts, resumed, metrics) | {"pieces": data["pieces"]}
-        path = self._save(draft, parts, tokenizer, record, data, metrics, states)
+        with states.saving(training, Interrupted, Exception):
+            path = self._save(draft, parts, tokenizer, record, data, metrics, states)
         report |= {"path": str(path), "threads": threads}
         report["model_bytes"] = sum(file.stat().st_size for file in path.iterdir())
         report["seconds"] = round(time.perf_counter() - self._begun, 3)
@@ -183,11 +182,9 @@ class PretrainRun:
             return {}
         entry = next((e for e in reversed(parts.training.history) if "held_out" in e), None)
         found: dict[str, Any] = dict(entry["held_out"]) if entry else {}
-        with interrupts.deferred():
-            perplexity = pseudo_perplexity(
-                parts.training.model, parts.held_out, parts.mask, parts.special,
-                self._request.seed,
-            )  # fmt: skip
+        perplexity = pseudo_perplexity(
+            parts.training.model, parts.held_out, parts.mask, parts.special, self._request.seed
+        )
         if perplexity is not None:
             found["pseudo_perplexity"] = round(perplexity, 4)
         return found

@@ -120,7 +120,7 @@ class RegressionRun(FinetuneRun):
         return gate_failures(self._request.gate, report["metrics"], ("pearson", ">"), rival)
 
     def _rival(self, parts: Parts) -> dict[str, Any]:
-        """Metrics of the regression in use on the same rows; none when there is none."""
+        """Metrics of the regression in use on the same rows; none when it reads others."""
         assert parts.dev is not None
         folder = version_in_use(self._store, self._request.output, self._console)
         if folder is None:
@@ -132,6 +132,12 @@ class RegressionRun(FinetuneRun):
             return {}
         if model is None:
             self._console.warn(f"--publish-if better: {folder.path} gives no numbers")
+            return {}
+        if model.pair != self._request.pair:
+            self._console.warn(
+                f"--publish-if better: {folder.path} is no rival, it answers "
+                f"{'pairs' if model.pair else 'single texts'}"
+            )
             return {}
         return _metrics(model, parts.dev)
 

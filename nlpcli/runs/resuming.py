@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nlpcli.errors import OutputFailed
@@ -81,14 +83,23 @@ class Resumption:
 
         if self._saved_step == run.steps_done:
             return
-        arrays, numbers = run.state()
         with interrupts.deferred():
+            arrays, numbers = run.state()
             try:
                 self._states.save(run.steps_done, RunState(self._record, arrays, numbers))
                 self._saved_step = run.steps_done
             except OutputFailed as error:
                 self._console.warn(f"the state is not saved: {error.message}")
         self._saved_at = time.monotonic()
+
+    @contextlib.contextmanager
+    def saving(self, run: Run, *reasons: type[BaseException]) -> Iterator[None]:
+        """A block at whose end a state is saved when it ends for one of the ``reasons``."""
+        try:
+            yield
+        except reasons:
+            self.save(run)
+            raise
 
     def clear(self) -> None:
         """The run is finished."""

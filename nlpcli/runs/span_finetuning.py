@@ -281,7 +281,7 @@ class SpanRun(FinetuneRun):
         return gate_failures(self._request.gate, report["metrics"], ("span_f1", ">"), rival)
 
     def _rival(self, parts: Parts) -> dict[str, Any]:
-        """Metrics of the model in use on the same rows."""
+        """Metrics of the model in use on the same rows; none when it finds other spans."""
         from nlpcli.store.span_model import read_span_model
 
         folder = version_in_use(self._store, self._request.output, self._console)
@@ -291,6 +291,13 @@ class SpanRun(FinetuneRun):
             finder = SpanFinder(read_span_model(folder), **self._computing)
         except DataError as error:  # training is over: no reason to lose what it gave
             self._console.warn(f"--publish-if better: {error.message}")
+            return {}
+        if finder.stored.spanning.identify != self._request.identify:
+            kinds = "spans without labels", "spans with labels"
+            self._console.warn(
+                f"--publish-if better: {folder.path} is no rival, it finds "
+                f"{kinds[self._request.identify]}"
+            )
             return {}
         return self._metrics(finder, _rows(parts.dev))
 

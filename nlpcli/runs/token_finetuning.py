@@ -246,7 +246,7 @@ class TokenRun(FinetuneRun):
         return plain_metrics(evaluate_entities(truth, found, scheme=tagger.scheme, resamples=0))
 
     def _rival(self, parts: Parts) -> dict[str, Any]:
-        """Metrics of the tagger in use on the same sentences."""
+        """Metrics of the tagger in use on the same sentences; none when its tags are others."""
         from nlpcli.store.token_tagger import read_token_tagger
 
         assert parts.dev is not None
@@ -255,7 +255,13 @@ class TokenRun(FinetuneRun):
             return {}
         try:
             tagger = TokenTagger(read_token_tagger(folder), **self._computing)
-            return self._metrics(tagger, parts.dev)
+            if (tagger.scheme == "none") == (self._scheme == "none"):
+                return self._metrics(tagger, parts.dev)
+            found = "no entities" if tagger.scheme == "none" else "entities"
+            self._console.warn(
+                f"--publish-if better: {folder.path} is no rival, its tags mark {found}"
+            )
+            return {}
         except DataError as error:  # training is over: no reason to lose what it gave
             self._console.warn(f"--publish-if better: {error.message}")
             return {}

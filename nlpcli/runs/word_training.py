@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -106,7 +107,7 @@ class WordRun:
     def run(self, draft: Draft) -> dict[str, Any]:
         """The report; ``path`` of the version.
 
-        Raises NlpcliError; Interrupted, with a state saved when training had begun.
+        Raises NlpcliError, Interrupted; with a state saved, where one is of use.
         """
         request = self._request
         import_torch_aside()
@@ -126,13 +127,19 @@ class WordRun:
                 "words": corpus.n_raw, "used_words": len(corpus.ids),
                 "skipped_rows": corpus.n_skipped, "threads": threads,
             }  # fmt: skip
-            vectors, resumption = self._vectors(draft, corpus, record, threads, report)
+            vectors, unfinished = self._vectors(draft, corpus, record, threads, report)
         n_read = data["words"] * report.get("epochs", 1)
         report |= {"words": data["words"], "vocabulary": len(vectors.words), "threads": threads}
         if self._ranks is not None:
             report["ranks"] = self._n_ranks
         report["words_per_second"] = round(n_read / max(self._stages["train"], 1e-9))
-        path = self._save(draft, vectors, record, data, resumption)
+        with contextlib.ExitStack() as saving:
+            if unfinished is not None:
+                states, training = unfinished
+                saving.enter_context(states.saving(training, Interrupted, Exception))
+            path = self._save(draft, vectors, record, data)
+        if unfinished is not None:
+            states.clear()
         self._lap("save")
         report |= {"path": str(path), "stage_seconds": self._stages}
         report["model_bytes"] = sum(file.stat().st_size for file in path.iterdir())
@@ -147,7 +154,8 @@ class WordRun:
     def _vectors(
         self, draft: Draft, corpus: IdCorpus, record: dict[str, Any], threads: int,
         report: dict[str, Any],
-    ) -> tuple[WordVectors, Resumption | None]:  # fmt: skip
+    ) -> tuple[WordVectors, tuple[Resumption, Word2VecTraining] | None]:  # fmt: skip
+        """The vectors, and what is to be saved should they be lost."""
         request = self._request
         if isinstance(request.recipe, Counting):
             from nlpcli.runs.counting import counted_vectors
@@ -172,15 +180,13 @@ class WordRun:
         report |= {
             "device": prediction.device, "epochs": request.recipe.epochs, "dim": request.recipe.dim,
         }  # fmt: skip
-        try:
+        with resumption.saving(training, Interrupted):
             self._watch(training, request.recipe.epochs, resumption, corpus)
-        except Interrupted:
-            resumption.save(training)
-            raise
-        report["loss"] = None if training.loss is None else round(training.loss, 6)
-        vectors = prediction.vectors(corpus)
+            with resumption.saving(training, Exception):  # it is trained
+                report["loss"] = None if training.loss is None else round(training.loss, 6)
+                vectors = prediction.vectors(corpus)
         self._lap("train")
-        return vectors, resumption
+        return vectors, (resumption, training)
 
     def _watch(
         self, training: Word2VecTraining, epochs: int, resumption: Resumption, corpus: IdCorpus
@@ -206,9 +212,8 @@ class WordRun:
             raise Interrupted(signal.SIGTERM)
 
     def _save(
-        self, draft: Draft, vectors: WordVectors, record: dict[str, Any], data: dict[str, Any],
-        resumption: Resumption | None,
-    ) -> Path:  # fmt: skip
+        self, draft: Draft, vectors: WordVectors, record: dict[str, Any], data: dict[str, Any]
+    ) -> Path:
         from nlpcli.store.word_vectors import KIND, write_word_vectors
 
         config = write_word_vectors(draft, vectors, {**self._request.recipe.to_json()})
@@ -223,8 +228,6 @@ class WordRun:
                 metrics={},
             )
             interrupts.complete()  # a signal now must not make the next run publish it again
-        if resumption is not None:
-            resumption.clear()
         return path
 
 

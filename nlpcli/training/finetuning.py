@@ -18,7 +18,7 @@ from nlpcli.batching.framing import Rows, Specials
 from nlpcli.models.encoder_heads import EncoderModel
 from nlpcli.training.encoder_optimizers import EncoderOptimizer
 from nlpcli.training.finetuning_config import ALL, FinetuneConfig
-from nlpcli.training.finetuning_steps import FinetuneStep, diverged
+from nlpcli.training.finetuning_steps import FinetuneStep, diverged, unless_stopped
 from nlpcli.training.flops import flops_per_row
 from nlpcli.training.freezing import frozen_names, layer_of
 from nlpcli.training.frozen_features import has_room, remembering
@@ -73,7 +73,7 @@ class Finetuning:
         self._plans = plan or RowPlan(rows.lengths, config.batch_size, seed)
         self.steps_per_epoch = self._plans.steps
         self.total = config.epochs * self.steps_per_epoch
-        self._step = self._bad = self._since_best = 0
+        self._step = self._bad = self._since_best = self._looks = 0
         self._sum, self._seen, self._counted = 0.0, 0, 0
         self.best: float | None = None
         self.best_epoch = 0
@@ -154,29 +154,37 @@ class Finetuning:
     def __iter__(self) -> Iterator[FinetuneStep]:
         list(self.remember())
         self._micro.look_up()
-        while self._step < self.total and not self._is_over():
-            epoch, at = divmod(self._step, self.steps_per_epoch)
-            if not at:
-                self._sum, self._seen, self._counted = 0.0, 0, 0
-            rows, tokens = self._batch(epoch, at), self._micro.tokens
-            begun = time.perf_counter()
-            loss = self._learn(rows)
-            self.step_seconds += time.perf_counter() - begun
-            self._seen += len(rows)
-            if math.isfinite(loss):
-                self._sum += loss * len(rows)
-                self._counted += len(rows)
-            self._step += 1
-            ended = self._step % self.steps_per_epoch == 0
-            found = self._look(epoch + 1) if ended else None
+        while self._owes_look or (self._step < self.total and not self._is_over()):
+            tokens, self._stopping = self._micro.tokens, False
+            if not self._owes_look:
+                self._take_step()
+            found = self._look() if self._owes_look and not self._stopping else None
             yield FinetuneStep(
-                self._step, self.total, epoch + 1, self.loss, self.rows_done,
-                found, self._shrunk(tokens), self._stopping,
+                self._step, self.total, -(-self._step // self.steps_per_epoch), self.loss,
+                self.rows_done, found, self._shrunk(tokens), self._stopping,
             )  # fmt: skip
         if self._step and self._bad == self._step:  # too few to have been told of
             raise diverged(self._step, self.config.lr)
         if self._kept is not None:
             self._put_back(self._kept)
+
+    def _take_step(self) -> None:
+        epoch, at = divmod(self._step, self.steps_per_epoch)
+        if not at:
+            self._sum, self._seen, self._counted = 0.0, 0, 0
+        rows, begun = self._batch(epoch, at), time.perf_counter()
+        loss = self._learn(rows)
+        self.step_seconds += time.perf_counter() - begun
+        self._seen += len(rows)
+        if math.isfinite(loss):
+            self._sum += loss * len(rows)
+            self._counted += len(rows)
+        self._step += 1
+
+    @property
+    def _owes_look(self) -> bool:
+        """Whether an epoch has ended whose look at the dev rows is not done, or was stopped."""
+        return self._score is not None and self._looks < self.epochs_done
 
     def _begin_together(self) -> None:
         """All ranks from where rank 0 is, which may have taken up a state; once."""
@@ -270,18 +278,24 @@ class Finetuning:
                 table[rows] = master[rows].to(table.dtype)
         self.masters.hand_down(without=WORDS)
 
-    def _look(self, epoch: int) -> float | None:
-        """Score of the dev rows; the weights are kept when it is the best."""
-        if self._score is None:
-            return None
-        found = math.nan
+    def _look(self) -> float | None:
+        """Score of the dev rows; the weights are kept when it is the best. None when the first
+        rank is asked to end: all of them look again when they are taken up."""
+        assert self._score is not None
+        found = None
         if self._ranks is None or self._ranks.rank == 0:
             self.model.eval()
-            found = self._score()
+            found = unless_stopped(self._score, self.model.bert, self._stop)
         if self._ranks is not None:
-            found = float(self._ranks.from_first(torch.tensor([found], dtype=torch.float64)))
+            told = torch.tensor([found or 0.0, float(found is None)], dtype=torch.float64)
+            value, stopped = self._ranks.from_first(told).tolist()
+            found = None if stopped else value
+        if found is None:
+            self._stopping = True
+            return None
+        self._looks = self.epochs_done
         if self.best is None or found > self.best:
-            self.best, self.best_epoch, self._since_best = found, epoch, 0
+            self.best, self.best_epoch, self._since_best = found, self._looks, 0
             names = [*self._moving, *([] if self._words is None else [WORDS])]
             self._kept = {n: self.masters.tensors[n].detach().clone() for n in names}
         else:
@@ -309,7 +323,7 @@ class Finetuning:
         return arrays, {
             "step": self._step, "sum": self._sum, "seen": self._seen, "counted": self._counted,
             "best": self.best, "best_epoch": self.best_epoch, "since_best": self._since_best,
-            "bad": self._bad, "micro_tokens": self._micro.tokens,
+            "bad": self._bad, "micro_tokens": self._micro.tokens, "looks": self._looks,
         }  # fmt: skip
 
     def load(self, arrays: dict[str, npt.NDArray[Any]], numbers: dict[str, Any]) -> None:
@@ -332,5 +346,5 @@ class Finetuning:
         self._sum, self._counted = float(numbers["sum"]), int(numbers["counted"])
         self._bad, self._micro.tokens = int(numbers["bad"]), int(numbers["micro_tokens"])
         self.best = None if numbers["best"] is None else float(numbers["best"])
-        self.best_epoch = int(numbers["best_epoch"])
-        self._since_best = int(numbers["since_best"])
+        self.best_epoch, self._since_best = int(numbers["best_epoch"]), int(numbers["since_best"])
+        self._looks = int(numbers.get("looks", self.epochs_done))  # older states are behind it

@@ -1,8 +1,11 @@
-"""Where a fine-tuning stands, and what is said of one that went wrong."""
+"""Where a fine-tuning stands, what ends it, and what is said of one that went wrong."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from torch import nn
 
 from nlpcli.errors import NegativeAnswer
 
@@ -29,3 +32,25 @@ def diverged(step: int, lr: float) -> NegativeAnswer:
     return NegativeAnswer(
         f"training diverged at step {step}: gradients are not finite", hint=f"--lr {lr / 4:g}"
     )
+
+
+class _Stopped(Exception):
+    """Asked to end."""
+
+
+def unless_stopped(
+    score: Callable[[], float], encoder: nn.Module, stop: Callable[[], bool]
+) -> float | None:
+    """The score; None where ``stop`` says so before one of the batches that ``encoder`` reads."""
+
+    def ask(*_: object) -> None:
+        if stop():
+            raise _Stopped
+
+    asking = encoder.register_forward_pre_hook(ask)
+    try:
+        return score()
+    except _Stopped:
+        return None
+    finally:
+        asking.remove()

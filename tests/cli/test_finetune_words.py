@@ -90,6 +90,8 @@ def test_from_conll_to_tags(place: Run, tmp_path: Path, crf: list[str]) -> None:
     assert planned["parameters"] == sum(array.size for file in files for array in file.values())
     config = json.loads((folder / "config.json").read_text())
     assert config["id2label"] == {"0": "B-KIND", "1": "I-KIND", "2": "O"}
+    exported = place("models", "export", "tagger", "./plain", "--to", "huggingface")
+    assert exported.code == 0 and ("the CRF head is left out" in exported.err) == bool(crf)
 
     document = json.loads(place("eval", "-m", "tagger", "dev.conll", "--json").out)
     assert document["n"] == 20 and document["unknown_labels"] == []

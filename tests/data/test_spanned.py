@@ -18,6 +18,7 @@ from nlpcli.data.spanned import (
     parse_relations,
     parse_spans,
     read_spanned,
+    words_of_row,
 )
 from nlpcli.errors import DataError, UsageError
 
@@ -150,3 +151,10 @@ def test_no_label_is_set_apart_alone(tmp_path: Path) -> None:
         assert sorted(kept.lines + held.lines) == whole.lines and kept.lines == sorted(kept.lines)
         sizes.add(len(held.lines))
     assert sizes == {2, 3, 4}
+
+
+def test_a_text_that_is_a_list_of_other_things_is_a_text() -> None:
+    assert words_of_row('["a", 1]', are_words=False) is None
+    assert words_of_row('["a", "b"]', are_words=False) == ["a", "b"]
+    with pytest.raises(ValueError, match="element 2 is 1"):
+        words_of_row('["a", 1]', are_words=True)

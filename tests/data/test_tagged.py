@@ -15,6 +15,7 @@ from nlpcli.data.tagged import (
     joined_words,
     parted_words,
     read_tagged,
+    tags_of_cell,
     words_of_cell,
 )
 from nlpcli.errors import DataError, UsageError
@@ -34,10 +35,33 @@ def test_cells() -> None:
     assert words_of_cell('["a b", ""]') == (["a b", ""], True)
     assert words_of_cell("[]") == ([], True)
     assert words_of_cell('["a"]', lists=False) == (['["a"]'], False)
-    for text in ('["a", 1]', "[1]", '["a"', "[ 'a' ]"):
+    for text in ("[1]", '["a"', "[ 'a' ]", '[ " a " ]', "[0 3]", "[", "[]x", "[1] a"):
         assert words_of_cell(text) == (text.split(), False)
+    for text, seen in (
+        ('["a", 1]', "element 2 is 1"), ('["a", null]', "element 2 is null"),
+        ('[5, "a"]', "element 1 is 5"), ("[1, 2]", "element 1 is 1"),
+        ('["a", ["b"]]', r'element 2 is \["b"\]'),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"{seen}, wanted text"):
+            words_of_cell(text)
     with pytest.raises(ValueError, match="as Python shows it"):
         words_of_cell("['a', 'b']")
+
+
+def test_cells_of_tags() -> None:
+    assert tags_of_cell("O  B-X") == ["O", "B-X"] and tags_of_cell("") == []
+    assert tags_of_cell("[0, 3, 0]") == ["0", "3", "0"] and tags_of_cell("[3]") == ["3"]
+    assert tags_of_cell('["O", 3]') == ["O", "3"] and tags_of_cell("[]") == []
+    assert tags_of_cell("[0]", lists=False) == ["[0]"] and tags_of_cell("[0", lists=False) == ["[0"]
+    assert tags_of_cell("[ NN ]") == ["[", "NN", "]"] and tags_of_cell("[") == ["["]
+    for text, seen in (
+        ("[0, null]", "element 2 is null"), ("[true]", "element 1 is true"),
+        ("[0.0, 3.0]", "element 1 is 0.0"),
+        ("[0 3]", r"\[0 3\] is no list as JSON"), ("[ 0 13]", "is no list as JSON"),
+        ("['O']", "as Python shows it"), ("['O' 'B-X']", "as Python shows it"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=seen):
+            tags_of_cell(text)
 
 
 TEXTS = {
@@ -55,6 +79,16 @@ def test_every_form_is_the_same(tmp_path: Path, name: str) -> None:
     assert [parted_words(text) for text in found.texts] == [["EU", "said"], ["no"]]
     assert found.labels == [("B-ORG", "O"), ("O",)]
     assert found.n_blank == (name != "x.conll") and len(found.sha256) == 64
+
+
+def test_an_empty_word_alone_is_a_blank_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"tokens": [""], "tags": ["O"]}\n{"tokens": ["", "a"], "tags": ["O", "X"]}\n')
+    found = read_tagged(str(path), RowFormat())
+    assert found.n_blank == 1 and found.labels == [("O", "X")]
+    assert [parted_words(text) for text in found.texts] == [["", "a"]]
+    kept = read_tagged(str(path), RowFormat(), keep_blank=True)
+    assert kept.labels == [(), ("O", "X")] and parted_words(kept.texts[0]) == []
 
 
 def test_another_column_by_number_or_name(tmp_path: Path) -> None:
