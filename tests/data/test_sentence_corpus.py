@@ -70,6 +70,18 @@ def test_characters_and_labels(tmp_path: Path) -> None:
     assert len(corpus.sha256) == 64
 
 
+def test_a_label_of_blank_texts_alone_is_none(tmp_path: Path) -> None:
+    rows = "text,label\naa,x\n,y\nba,z\n ,x\nbb,z\n,zz\n"
+    for level in ("char", "word"):
+        corpus = read(
+            tmp_path / "a", rows, level=level, label_column="label", fmt=RowFormat(format="csv")
+        )
+        assert corpus.labels == ["x", "z"]
+        assert corpus.owners is not None and corpus.owners.tolist() == [0, 1, 1]
+        assert corpus.n_blank == 3
+    assert read(tmp_path / "a", "a\n\nb\n").n_blank == 0
+
+
 def test_a_long_line_is_one_sentence_for_any_threads(tmp_path: Path) -> None:
     long = "ab c " * 300_000
     found = [read(tmp_path / "a", f"x y\n{long}\nz\n", workers=n) for n in (1, 2)]
