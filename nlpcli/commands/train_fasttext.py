@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nlpcli.commands.after_training import prune_after, show_report, tell_pin, why_not
+from nlpcli.commands.after_training import prune_after, refuse_after, show_report, tell_pin
 from nlpcli.commands.configuring import (
     LossName,
     check_loss,
@@ -23,7 +23,7 @@ from nlpcli.commands.configuring import (
     typed_options,
 )
 from nlpcli.commands.opening import refuse_same_file
-from nlpcli.errors import NegativeAnswer, UsageError
+from nlpcli.errors import UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
 from nlpcli.shell.sizes import size_limit
@@ -261,7 +261,8 @@ def _execute(
         console.say(f"the same again: {again}")
     show_report(report, console, as_json=as_json)
     if report["refused"]:
-        raise NegativeAnswer(why_not(report))
+        kept = keep if draft.versioned else None
+        refuse_after(report, store, request.output, kept, console)
     if keep is not None and draft.versioned:
         prune_after(store, request.output, keep, console)
     tell_pin(store, request.output, report, console)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlpcli.commands.after_training import in_short, prune_after, tell_pin, why_not
+from nlpcli.commands.after_training import in_short, prune_after, refuse_after, tell_pin
 from nlpcli.commands.configuring import from_options
 from nlpcli.commands.opening import refuse_same_file
-from nlpcli.errors import NegativeAnswer, UsageError
+from nlpcli.errors import UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
 from nlpcli.shell.streams import write_path
@@ -136,7 +136,7 @@ def train_lm(
         request.reading.on_reject.close()
     _show(report, console, as_json=json)
     if report["refused"]:
-        raise NegativeAnswer(why_not(report))
+        refuse_after(report, models, output, keep if draft.versioned else None, console)
     if keep is not None and draft.versioned:
         prune_after(models, output, keep, console)
     tell_pin(models, output, report, console)

@@ -18,8 +18,8 @@ class RowWriter:
     """Writes whole batches; UTF-8, RFC 4180 with ``\\n`` and minimal quoting, no BOM.
 
     Cells of ``numeric_columns`` and ``json_columns`` are numbers and JSON in JSON lines, not text.
-    ``spreadsheet_safe`` puts ' before other cells that a spreadsheet would take for formulas. Raises
-    DataError for JSON lines with a name that occurs twice: an object would keep one of the two.
+    ``spreadsheet_safe`` puts ' before other cells that a spreadsheet would take for formulas.
+    Raises DataError for JSON lines with a name that occurs twice: an object would keep one of them.
     """
 
     def __init__(

@@ -230,21 +230,22 @@ class Store:
         """Removes versions older than the newest ``keep`` published ones that verify.
 
         The pinned one stays too, and of unpublished versions the newest ``keep``. Gives the
-        versions removed and warnings about broken ones. Nothing is removed when fewer than
-        ``keep`` verify. Raises UsageError for ``keep`` below 1, InputMissing, Busy, DataError when
-        none verifies, OutputFailed.
+        versions removed and warnings about broken ones. Of the others none is removed when fewer
+        than ``keep`` verify. Raises UsageError for ``keep`` below 1, InputMissing, Busy, DataError
+        when there are others and none verifies, OutputFailed.
         """
         if keep < 1:
             raise UsageError(f"--keep {keep}: wanted 1 or more")
         with self._locked(name):
             versions = self.versions(name)
             good, warnings = self._good(name, versions, keep)
-            if not good:
-                raise DataError(f"{name}: no version verifies; nothing is removed")
             refused = [v for v in versions if self._is_unpublished(name, v)]
+            if not good and len(refused) < len(versions):
+                raise DataError(f"{name}: no version verifies; nothing is removed")
             spared = {*good, *refused[-keep:], self.pinned(name)}
-            old = [v for v in versions if v < good[-1] or v in refused]
-            removed = [v for v in old if v not in spared] if len(good) == keep else []
+            before = good[-1] if len(good) == keep else 0
+            old = [v for v in versions if v < before or v in refused]
+            removed = [v for v in old if v not in spared]
             if not dry_run:
                 for version in removed:
                     self._remove(name, version)

@@ -225,6 +225,21 @@ def test_prune_keeps_the_newest_good_ones_and_the_pinned(tmp_path: Path) -> None
     assert store.versions("spam") == [1, 4, 6]
 
 
+def test_prune_takes_refused_versions_while_few_are_published(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for i in range(4):
+        publish(store, "spam", bytes([i]), published=False)
+    assert store.prune("spam", keep=3) == ([1], [])
+    publish(store, "spam")
+    publish(store, "spam", published=False)
+    assert store.prune("spam", keep=2) == ([2, 3], [])
+    assert store.versions("spam") == [4, 5, 6]
+    (tmp_path / "spam" / "5" / "w.bin").write_bytes(b"bad")
+    with pytest.raises(DataError, match="nothing is removed"):
+        store.prune("spam", keep=1)
+    assert store.versions("spam") == [4, 5, 6]
+
+
 def test_atomic_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "out.csv"
     with AtomicFile(path) as stream:
