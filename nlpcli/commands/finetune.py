@@ -224,8 +224,8 @@ def _execute(
         return
     ranks = joined(place.rank, place.size)
     with leading(ranks):
-        with draft:
-            report = run(request, store, console, RejectFile(rejects, console), ranks).run(draft)
+        with draft, RejectFile(rejects, console) as reject:
+            report = run(request, store, console, reject, ranks).run(draft)
         show_finetune_report(report, console, as_json=options["json"])
         if report["refused"]:
             kept = options["keep"] if draft.versioned else None

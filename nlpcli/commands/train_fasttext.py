@@ -253,8 +253,8 @@ def _execute(
         plan = TrainingRun(request, store, console, RejectFile(None, console)).plan()
         typer.echo(json.dumps(dataclasses.asdict(plan)) if as_json else plan.lines())
         return
-    with draft:
-        report = TrainingRun(request, store, console, RejectFile(rejects, console)).run(draft)
+    with draft, RejectFile(rejects, console) as reject:
+        report = TrainingRun(request, store, console, reject).run(draft)
     if "autotune" in report:
         again = same_again(sys.argv[1:], report["autotune"]["options"], request.dev_fraction)
         report["autotune"]["command"] = again
