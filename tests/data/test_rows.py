@@ -208,6 +208,20 @@ def test_other_formats(tmp_path: Path) -> None:
         read(put(tmp_path, b'{"a": 1}\n{"a": \n', "x.jsonl"))
 
 
+def test_labels_that_hold_their_separator_are_refused(tmp_path: Path) -> None:
+    lines = b'{"t": "a;b", "l": ["x", null, true, 1.0, "\xc3\xa9"]}\n{"t": "b", "l": []}\n'
+    path = put(tmp_path, lines, "x.jsonl")
+    assert read(path, label_separator=";")[1] == [["a;b", "x;true;1.0;é"], ["b", ""]]
+    for format, line in (
+        ("jsonl", '{"t": "c", "l": ["food; drink"]}'),
+        ("fasttext", "__label__food;_drink c"),
+    ):
+        path = put(tmp_path, line.encode() + b"\n")
+        with pytest.raises(DataError, match=r"line 1: food;.drink holds the --label-separator ;"):
+            read(path, format=format, label_separator=";")
+        assert len(read(path, format=format, label_separator="|")[1]) == 1
+
+
 def test_json_values_are_passed_on_as_they_are_written(tmp_path: Path) -> None:
     lines = (
         b'{"a": 1.10, "b": -0, "c": 1e400}\n{"a": 12345678901234567890123, "b": [1, {"k": true}]}\n'
