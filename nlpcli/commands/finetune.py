@@ -216,7 +216,8 @@ def _execute(
         ranks = joined(place.rank, place.size)
         unseen = RejectFile(None, console)
         raise typer.Exit(run(request, store, console, unseen, ranks).follow())
-    draft = store.begin(request.output, force=options["force"], wait=options["wait"])
+    asked = {name: options[name] for name in ("force", "wait", "if_changed")}
+    draft = store.begin(request.output, **asked)
     if options["dry_run"]:
         draft.probe()
         plan = run(request, store, console, RejectFile(None, console)).plan()

@@ -247,7 +247,7 @@ def _execute(
 
     from nlpcli.runs.running import TrainingRun
 
-    draft = store.begin(request.output, force=force, wait=wait)
+    draft = store.begin(request.output, force=force, wait=wait, if_changed=request.if_changed)
     if dry_run:
         draft.probe()
         plan = TrainingRun(request, store, console, RejectFile(None, console)).plan()

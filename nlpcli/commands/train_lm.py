@@ -122,7 +122,7 @@ def train_lm(
         read = {"CORPUS": path, "--dev": dev}
         refuse_same_file(read, {"--rejects": rejects}, model=output)
     request = _request(context.params)
-    draft = models.begin(output, force=force, wait=wait)
+    draft = models.begin(output, force=force, wait=wait, if_changed=if_changed)
     if dry_run:
         draft.probe()
         _expect_inputs(corpus)

@@ -84,6 +84,7 @@ class FinetuneRun:
             same = find_unchanged(self._store, request.output, record)
             if same is not None:
                 return unchanged_report(same)
+            draft.expect_free()
         if parts.dev is None and request.dev_fraction:
             self._console.warn(NO_DEV)
         if self._ranks is not None:

@@ -150,6 +150,7 @@ class LanguageRun:
         same = find_unchanged(self._store, request.output, record) if request.if_changed else None
         if same is not None:
             return unchanged_report(same)
+        draft.expect_free()
         self._needed(corpus)
         other = None
         if dev is not None and None in request.gate:

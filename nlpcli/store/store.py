@@ -163,7 +163,9 @@ class Store:
         except NlpcliError as error:
             return Entry(name, version, path, pinned, None, error.message)
 
-    def begin(self, text: str, *, force: bool = False, wait: bool = False) -> Draft:
+    def begin(
+        self, text: str, *, force: bool = False, wait: bool = False, if_changed: bool = False
+    ) -> Draft:
         """A draft of the next version of a name, or of a plain path; use it in a ``with``."""
         spec = parse_spec(text)
         if spec.version is not None:
@@ -171,7 +173,7 @@ class Store:
                 f"--output {text}: a version is never changed", hint=f"--output {spec.name}"
             )
         if spec.path is not None:
-            return Draft(spec.path, None, force=force, wait=wait)
+            return Draft(spec.path, None, force=force, wait=wait, if_changed=if_changed)
         assert spec.name is not None
         return Draft(self.root / spec.name, spec.name, wait=wait)
 
