@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from nlpcli.errors import Busy, NlpcliError, OutputFailed
+from nlpcli.errors import Busy, NegativeAnswer, NlpcliError, OutputFailed
 from nlpcli.shell.console import Console
 from nlpcli.shell.streams import write_path
 
@@ -136,10 +136,22 @@ def show_plan(plan: dict[str, Any], *, as_json: bool) -> None:
             typer.echo(f"{name.replace('_', ' '):<{width}} {shown}")
 
 
-def why_not(report: dict[str, Any]) -> str:
+def _why_not(report: dict[str, Any]) -> str:
     """Why the version is not served, and where it lies."""
     kept = f"kept unpublished: {report['path']}" if report["path"] else "nothing is written"
     return f"{'; '.join(report['refused'])}; {kept}"
+
+
+def refuse_after(
+    report: dict[str, Any], store: Store, name: str, keep: int | None, console: Console
+) -> NoReturn:
+    """Raises NegativeAnswer for a version that is not served, behind what --keep asks for."""
+    if keep is not None:
+        try:
+            prune_after(store, name, keep, console)
+        except OutputFailed as error:  # the answer is still no
+            console.warn(error.message)
+    raise NegativeAnswer(_why_not(report))
 
 
 def prune_after(store: Store, name: str, keep: int, console: Console) -> None:

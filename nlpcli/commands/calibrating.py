@@ -19,6 +19,7 @@ from nlpcli.shell.options import store_root
 
 if TYPE_CHECKING:
     from nlpcli.data.labelled import Labelled
+    from nlpcli.data.rows import Reject
     from nlpcli.store.classifier import Classifier
     from nlpcli.store.folder import ModelFolder
 
@@ -176,7 +177,7 @@ def _target(name: str, output: str | None) -> str:
     return output
 
 
-def rows_for(path: str, model: Classifier, options: Options, reject: RejectFile | None) -> Labelled:
+def rows_for(path: str, model: Classifier, options: Options, reject: Reject | None) -> Labelled:
     """Labelled rows as eval reads those of a classifier. Raises InputMissing, DataError."""
     from nlpcli.data.labelled import read_labelled
     from nlpcli.data.rows import RowFormat
@@ -193,7 +194,7 @@ def rows_for(path: str, model: Classifier, options: Options, reject: RejectFile 
     )
 
 
-def texts_in(path: str, options: Options, reject: RejectFile | None) -> list[str]:
+def texts_in(path: str, options: Options, reject: Reject | None) -> list[str]:
     """Texts (or pairs) of rows without a label. Raises InputMissing, DataError."""
     from nlpcli.data.pairs import texts_of
     from nlpcli.data.rows import RowFormat, open_rows
@@ -236,9 +237,10 @@ def decisions(
         quantile, rows = _quantile(model, level, options, reject)
         document |= label_set_document(model, probabilities, true, level, quantile, rows)
     if outside is not None:
+        from nlpcli.data.rows import naming
         from nlpcli.evaluation.out_of_scope import out_of_scope_metrics
 
-        texts = texts_in(outside, options, reject)
+        texts = texts_in(outside, options, naming(reject, outside, options["test"]))
         top = model.probabilities(texts).max(axis=1)
         metrics, about = out_of_scope_metrics(np.asarray(probabilities.max(axis=1)), top)
         document |= {**metrics, "out_of_scope": {"rows": len(texts), **about}}
@@ -250,13 +252,14 @@ def _quantile(
 ) -> tuple[float, int]:
     """Of the scores of the calibration file, or kept by the model; and how many rows these were."""
     from nlpcli.commands.controlled_sets import too_few
+    from nlpcli.data.rows import naming
     from nlpcli.evaluation.conformal import conformal_quantile, fewest_rows, true_scores
     from nlpcli.runs.deciding import true_numbers
 
     path = options["calibration_file"]
     if path is None:
         return kept_quantile(model, level, "--conformal", "--calibration-file CAL")
-    rows = rows_for(path, model, options, reject)
+    rows = rows_for(path, model, options, naming(reject, path, options["test"]))
     scores = true_scores(true_numbers(model, rows.labels), model.probabilities(rows.texts))
     if len(scores) < fewest_rows(level):
         raise too_few(level, path, len(scores))

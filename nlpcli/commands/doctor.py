@@ -117,7 +117,7 @@ def doctor(
         raise UsageError("--test -: TRAIN is stdin as well")
     request = _request(context.params)
     with ExitStack() as stack:
-        reject = RejectFile(rejects, console)
+        reject = stack.enter_context(RejectFile(rejects, console))
         stream = _opened(stack, output, as_json=json)
         diagnosis = examine(request, console, reject)
         reject.close()

@@ -141,12 +141,16 @@ def evaluate(
     inputs |= {f"--predictions {n}": n for n in predictions or []}
     inputs |= {"--calibration-file": calibration_file, "--out-of-scope": out_of_scope}
     refuse_same_file(inputs, outputs)
-    reject = RejectFile(rejects, console)
     if calibrate is not None:
-        document, table = calibrating.calibrate_model(context, console, reject)
+        with RejectFile(rejects, console) as reject:
+            document, table = calibrating.calibrate_model(context, console, reject)
         typer.echo(dumps(document, allow_nan=False) if json else table, nl=json)
         return
-    with output_file(report) as page, output_file(write_adversarial) as stream:
+    with (
+        RejectFile(rejects, console) as reject,
+        output_file(report) as page,
+        output_file(write_adversarial) as stream,
+    ):
         candidates = measure_all(context, console, reject)
         reject.close()
         if asked is not None:

@@ -10,10 +10,10 @@ import typer
 from nlpcli.commands import finetune_options as own
 from nlpcli.commands.after_training import (
     prune_after,
+    refuse_after,
     show_finetune_report,
     show_plan,
     tell_pin,
-    why_not,
 )
 from nlpcli.commands.configuring import from_options
 from nlpcli.commands.finetune_sources import files_read, with_sources
@@ -27,7 +27,7 @@ from nlpcli.commands.finetune_tasks import (
     tell_guess,
 )
 from nlpcli.commands.opening import open_encoder, refuse_same_file
-from nlpcli.errors import NegativeAnswer, UsageError, shown
+from nlpcli.errors import UsageError, shown
 from nlpcli.shell import options as opt
 from nlpcli.shell import ranks as around
 from nlpcli.shell.console import Console, RejectFile
@@ -216,7 +216,8 @@ def _execute(
         ranks = joined(place.rank, place.size)
         unseen = RejectFile(None, console)
         raise typer.Exit(run(request, store, console, unseen, ranks).follow())
-    draft = store.begin(request.output, force=options["force"], wait=options["wait"])
+    asked = {name: options[name] for name in ("force", "wait", "if_changed")}
+    draft = store.begin(request.output, **asked)
     if options["dry_run"]:
         draft.probe()
         plan = run(request, store, console, RejectFile(None, console)).plan()
@@ -224,11 +225,12 @@ def _execute(
         return
     ranks = joined(place.rank, place.size)
     with leading(ranks):
-        with draft:
-            report = run(request, store, console, RejectFile(rejects, console), ranks).run(draft)
+        with draft, RejectFile(rejects, console) as reject:
+            report = run(request, store, console, reject, ranks).run(draft)
         show_finetune_report(report, console, as_json=options["json"])
         if report["refused"]:
-            raise NegativeAnswer(why_not(report))
+            kept = options["keep"] if draft.versioned else None
+            refuse_after(report, store, request.output, kept, console)
     if options["keep"] is not None and draft.versioned:
         prune_after(store, request.output, options["keep"], console)
     tell_pin(store, request.output, report, console)

@@ -129,8 +129,10 @@ def _check(options: dict[str, Any]) -> None:
         for name in ("select", "buckets"):
             if options[name] is not None:
                 raise UsageError(f"--collocations and --{name}: give one of them")
-        if options["by_label"]:
-            raise UsageError("--collocations has no --by-label: pairs of all texts are scored")
+        labelled = options["by_label"] is None and options["label_column"] is not None
+        if options["by_label"] or labelled:
+            which = "--label-column" if labelled else "--by-label"
+            raise UsageError(f"--collocations has no {which}: pairs of all texts are scored")
         if level != "word":
             raise UsageError(f"--collocations is of words, --level is {level}")
     if save is not None and options["buckets"] is not None:

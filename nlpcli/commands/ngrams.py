@@ -126,11 +126,11 @@ def ngrams(
     outputs = {"--output": output, "--save": save, "--plot": plot, "--rejects": rejects}
     for path in paths:
         refuse_same_file({"INPUT": path}, outputs, to_stdout=("--output", "--save", "--plot"))
-    reject = RejectFile(rejects, console) if rejects is not None else None
-    request = ngram_request(context.params, paths, reject)
-    for path in paths:
-        opt.expect_input(path)
     with ExitStack() as stack:
+        reject = stack.enter_context(RejectFile(rejects, console)) if rejects is not None else None
+        request = ngram_request(context.params, paths, reject)
+        for path in paths:
+            opt.expect_input(path)
         stream, saved, page = (_opened(stack, target) for target in (output, save, plot))
         counted = count_ngrams(request, console)
         order = counted.table.order(by, *limit)

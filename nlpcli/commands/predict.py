@@ -138,7 +138,7 @@ def predict(
     answers = answers_of(context, store, console)
     with ExitStack() as stack:
         drifted = stack.enter_context(drifting.drift_file(answers, context.params))
-        reject = RejectFile(rejects, console)
+        reject = stack.enter_context(RejectFile(rejects, console))
         stream: BinaryIO = sys.stdout.buffer
         if output != "-":
             from nlpcli.store.atomic import AtomicFile

@@ -244,14 +244,14 @@ def pretrain_bert(
     )  # fmt: skip
     if dry_run:
         if place.rank == 0:
-            models.begin(output, force=force, wait=wait).probe()
+            models.begin(output, force=force, wait=wait, if_changed=if_changed).probe()
             show_plan(PretrainRun(request, models, console).plan(), as_json=json)
         return
     ranks = joined(place.rank, place.size)
     if ranks is not None and ranks.rank:
         raise typer.Exit(follow_pretraining(request, ranks))
     with leading(ranks):
-        draft = models.begin(output, force=force, wait=wait)
+        draft = models.begin(output, force=force, wait=wait, if_changed=if_changed)
         with draft:
             report = PretrainRun(request, models, console, ranks).run(draft)
     show_encoder_report(report, console, as_json=json)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nlpcli.commands.after_training import prune_after, show_report, tell_pin, why_not
+from nlpcli.commands.after_training import prune_after, refuse_after, show_report, tell_pin
 from nlpcli.commands.configuring import (
     LossName,
     check_loss,
@@ -23,7 +23,7 @@ from nlpcli.commands.configuring import (
     typed_options,
 )
 from nlpcli.commands.opening import refuse_same_file
-from nlpcli.errors import NegativeAnswer, UsageError
+from nlpcli.errors import UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
 from nlpcli.shell.sizes import size_limit
@@ -247,21 +247,22 @@ def _execute(
 
     from nlpcli.runs.running import TrainingRun
 
-    draft = store.begin(request.output, force=force, wait=wait)
+    draft = store.begin(request.output, force=force, wait=wait, if_changed=request.if_changed)
     if dry_run:
         draft.probe()
         plan = TrainingRun(request, store, console, RejectFile(None, console)).plan()
         typer.echo(json.dumps(dataclasses.asdict(plan)) if as_json else plan.lines())
         return
-    with draft:
-        report = TrainingRun(request, store, console, RejectFile(rejects, console)).run(draft)
+    with draft, RejectFile(rejects, console) as reject:
+        report = TrainingRun(request, store, console, reject).run(draft)
     if "autotune" in report:
         again = same_again(sys.argv[1:], report["autotune"]["options"], request.dev_fraction)
         report["autotune"]["command"] = again
         console.say(f"the same again: {again}")
     show_report(report, console, as_json=as_json)
     if report["refused"]:
-        raise NegativeAnswer(why_not(report))
+        kept = keep if draft.versioned else None
+        refuse_after(report, store, request.output, kept, console)
     if keep is not None and draft.versioned:
         prune_after(store, request.output, keep, console)
     tell_pin(store, request.output, report, console)

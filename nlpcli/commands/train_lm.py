@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlpcli.commands.after_training import in_short, prune_after, tell_pin, why_not
+from nlpcli.commands.after_training import in_short, prune_after, refuse_after, tell_pin
 from nlpcli.commands.configuring import from_options
 from nlpcli.commands.opening import refuse_same_file
-from nlpcli.errors import NegativeAnswer, UsageError
+from nlpcli.errors import UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
 from nlpcli.shell.streams import write_path
@@ -120,8 +121,8 @@ def train_lm(
     for path in corpus:
         read = {"CORPUS": path, "--dev": dev}
         refuse_same_file(read, {"--rejects": rejects}, model=output)
-    request = _request(context.params, console)
-    draft = models.begin(output, force=force, wait=wait)
+    request = _request(context.params)
+    draft = models.begin(output, force=force, wait=wait, if_changed=if_changed)
     if dry_run:
         draft.probe()
         _expect_inputs(corpus)
@@ -130,13 +131,12 @@ def train_lm(
         typer.echo(json_module.dumps(plan) if json else lines)
         return
     _expect_inputs(corpus)
-    with draft:
+    with draft, nullcontext() if rejects is None else RejectFile(rejects, console) as reject:
+        request = replace(request, reading=replace(request.reading, on_reject=reject))
         report = LanguageRun(request, models, console).run(draft)
-    if isinstance(request.reading.on_reject, RejectFile):
-        request.reading.on_reject.close()
     _show(report, console, as_json=json)
     if report["refused"]:
-        raise NegativeAnswer(why_not(report))
+        refuse_after(report, models, output, keep if draft.versioned else None, console)
     if keep is not None and draft.versioned:
         prune_after(models, output, keep, console)
     tell_pin(models, output, report, console)
@@ -147,7 +147,7 @@ def _expect_inputs(corpus: list[str]) -> None:
         opt.expect_input(path)
 
 
-def _request(options: dict[str, Any], console: Console) -> LanguageRequest:
+def _request(options: dict[str, Any]) -> LanguageRequest:
     """What is asked for. Raises UsageError for what does not go together."""
     from nlpcli.data.rows import RowFormat
     from nlpcli.data.unit_reading import Reading
@@ -171,7 +171,6 @@ def _request(options: dict[str, Any], console: Console) -> LanguageRequest:
         header=plain["header"], on_error=plain["on_error"],
         max_field=plain["max_field"] << 20, label_prefix=plain["label_prefix"],
     )  # fmt: skip
-    rejects: Path | None = plain["rejects"]
     config = from_options(TokenizerConfig, {"segmenter": plain["segmenter"]},
                           cleaning=from_options(Cleaning, plain), word_ngrams=1)  # fmt: skip
     dev = plain["dev"]
@@ -182,7 +181,6 @@ def _request(options: dict[str, Any], console: Console) -> LanguageRequest:
         reading=Reading(
             paths=plain["corpus"], fmt=fmt, text_column=plain["text_column"], label_column=labels,
             level=level, config=config,
-            on_reject=None if rejects is None else RejectFile(rejects, console),
         ),
         order=plain["order"] or (CHAR_ORDER if level == "char" else WORD_ORDER),
         smoothing=plain["smoothing"],

@@ -58,6 +58,7 @@ class Lines:
         self._watched_lines = 0
         self._fault: BadRow | None = None
         self._fault_line = 0
+        self._text, self._stream = "", io.StringIO()
 
     def __iter__(self) -> Iterator[str]:
         return itertools.chain.from_iterable(map(self._split, self._pieces()))
@@ -71,6 +72,14 @@ class Lines:
         if fault is not None:
             fault.at = line - (self._watched_lines - self._fault_line)
         return fault
+
+    def last(self) -> str:
+        """The line last taken, without its end."""
+        text, end = self._text, self._stream.tell()
+        end -= text.endswith("\n", 0, end)
+        end -= text.endswith("\r", 0, end)
+        begin = text.rfind("\n", 0, end) + 1
+        return text[max(begin, text.rfind("\r", begin, end) + 1) : end]
 
     def _pieces(self) -> Iterator[bytes]:
         """Runs of whole lines; a last line without an end is closed by the end of the input."""
@@ -128,7 +137,8 @@ class Lines:
             return self._watched(text, bad)
         self._mark = 0
         self._seen_utf8 = self._seen_utf8 or not text.isascii()
-        return io.StringIO(text, newline="")
+        self._text, self._stream = text, io.StringIO(text, newline="")
+        return self._stream
 
     def _watched(self, text: str, bad: bool) -> Iterator[str]:
         """The lines of a text; the first fault since the last one that was taken is kept."""
@@ -138,7 +148,8 @@ class Lines:
             hint = (
                 "iconv -f cp1252 -t UTF-8" if not self._seen_utf8 and looks_cp1252(text) else None
             )
-        for line in io.StringIO(text, newline=""):
+        self._text, self._stream = text, io.StringIO(text, newline="")
+        for line in self._stream:
             self._watched_lines += 1
             if bad and self._fault is None:
                 found = _BAD.search(line)

@@ -18,8 +18,8 @@ class RowWriter:
     """Writes whole batches; UTF-8, RFC 4180 with ``\\n`` and minimal quoting, no BOM.
 
     Cells of ``numeric_columns`` and ``json_columns`` are numbers and JSON in JSON lines, not text.
-    ``spreadsheet_safe`` puts ' before cells that a spreadsheet would take for formulas. Raises
-    DataError for JSON lines with a name that occurs twice: an object would keep one of the two.
+    ``spreadsheet_safe`` puts ' before other cells that a spreadsheet would take for formulas.
+    Raises DataError for JSON lines with a name that occurs twice: an object would keep one of them.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class RowWriter:
         self._stream, self._header, self._format = stream, header, format
         self._numeric = [name in (numeric_columns or set()) for name in header]
         self._json = [name in (json_columns or set()) for name in header]
+        self._text = [not (a or b) for a, b in zip(self._numeric, self._json, strict=True)]
         self._safe = spreadsheet_safe
         self._begun = False
         if format != "csv":
@@ -62,7 +63,10 @@ class RowWriter:
             row + list(more) for row, more in zip(rows, zip(*columns, strict=False), strict=True)
         ]
         if self._safe:
-            whole = [[_safe(cell) for cell in row] for row in whole]
+            whole = [
+                [_safe(cell) if text else cell for cell, text in zip(row, self._text, strict=True)]
+                for row in whole
+            ]
         if self._format == "csv":
             self._write_csv(whole)
         else:

@@ -179,6 +179,11 @@ class FastTextParser(_LineByLine):
         text = " ".join(w for w in words if not w.startswith(prefix))
         if len(labels) > 1 and separator is None:
             raise BadRow(f"{len(labels)} labels, wanted one (or a --label-separator)", [line])
+        if separator is not None:
+            try:
+                _expect_whole(labels, separator)
+            except ValueError as error:
+                raise BadRow(str(error), [line.rstrip("\r\n")]) from None
         return [text, (separator or "").join(labels)]
 
 
@@ -224,7 +229,8 @@ class JsonParser(_LineByLine):
         return None
 
     def next_row(self) -> list[str] | None:
-        """Values in the order of the header; text as it is, null empty, else as JSON."""
+        """Values in the order of the header; text as it is, null empty, else as JSON. With a label
+        separator the items of a list are joined by it."""
         if self._first is not None:
             cells, self._first = self._first, None
             return cells
@@ -260,8 +266,21 @@ class JsonParser(_LineByLine):
         if value is None:
             return ""
         if self._separator is not None and isinstance(value, list):
-            return self._separator.join(map(str, value))
+            items = [
+                item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
+                for item in value
+                if item is not None
+            ]
+            _expect_whole(items, self._separator)
+            return self._separator.join(items)
         return json.dumps(value, ensure_ascii=False)
+
+
+def _expect_whole(labels: list[str], separator: str) -> None:
+    """Raises ValueError for a label that would come apart when joined labels are parted again."""
+    for label in labels:
+        if separator in label:
+            raise ValueError(f"{shown(label)} holds the --label-separator {shown(separator)}")
 
 
 def _nested(value: dict[str, Any]) -> dict[str, Any]:

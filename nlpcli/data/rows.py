@@ -193,13 +193,31 @@ class RowStream:
         if self._on_reject is not None:
             where = f"line {bad.at} " if bad.at not in (None, line) else ""
             where = f"{bad.where}: " if bad.where else where
-            self._on_reject(line, where + bad.reason, ",".join(bad.row))
+            row = bad.row
+            if not row and self.format in ("csv", "tsv"):  # which do not say what they met
+                row = [self._lines.last()]
+            self._on_reject(line, where + bad.reason, ",".join(row))
 
     def _refuse(self, line: int, bad: BadRow) -> NoReturn:
         joiner = " " if bad.reason.startswith("byte") else ": "
         hint = bad.hint or (None if bad.fatal else "--on-error skip drops such rows")
         place = bad.where or f"line {bad.at or line}"
         raise DataError(f"{self.name} {place}{joiner}{bad.reason}", hint=hint)
+
+
+def naming(on_reject: Reject | None, path: str, *others: str | None) -> Reject | None:
+    """For the rows of a file: reasons say of which one where there are others."""
+    if on_reject is None or not any(other is not None for other in others):
+        return on_reject
+    name = Source.name_of(path)
+    return lambda line, reason, row: on_reject(line, f"{name}: {reason}", row)
+
+
+def told_apart(
+    on_reject: Reject | None, path: str, other: str | None
+) -> tuple[Reject | None, Reject | None]:
+    """``naming`` for each of two files."""
+    return naming(on_reject, path, other), naming(on_reject, other or path, path)
 
 
 def _as_utf8(name: str) -> str:

@@ -30,7 +30,8 @@ class SentenceCorpus:
     """``tokens`` int32 [T]: sentences of <s>, words and </s>, none blank; ``sizes`` int64 [S].
 
     ``words`` [V] names the numbers, the most frequent first behind <unk>, <s> and </s>.
-    ``labels``, ascending, and ``owners`` int32 [S], the label of each sentence; None without.
+    ``labels``, ascending, and ``owners`` int32 [S], the label of each sentence; None without. Each
+    label has a sentence; ``n_blank`` rows with a label had none.
     ``n_unknown``: words that became <unk>, rare as they are. ``unk_is_word``: the texts say <unk>.
     ``forgotten``: above 0, words that occurred so often may be among the unknown: there were too
     many different ones.
@@ -46,6 +47,7 @@ class SentenceCorpus:
     n_skipped: int
     forgotten: int
     sha256: str
+    n_blank: int = 0
 
     @property
     def n_words(self) -> int:
@@ -133,6 +135,7 @@ class SentenceReader:
             self._reader.n_skipped,
             self._table.forgotten,
             self._reader.sha256(),
+            0 if owners is None else len(sizes) - len(owners),
         )
 
     def _vocabulary(self) -> tuple[list[str], I64, I32]:
@@ -168,8 +171,9 @@ class SentenceReader:
         if self._reading.label_column is None:
             return [], None
         names = [group[0] for group in self._reader.groups]
-        order = sorted(range(len(names)), key=names.__getitem__)
-        rank = np.empty(len(names), np.int32)
-        rank[order] = np.arange(len(names), dtype=np.int32)
-        owners = rank[np.concatenate(self._owners)][filled]
-        return [names[at] for at in order], owners
+        owners = np.concatenate(self._owners)[filled]
+        # nothing is learnt about a label whose texts are all blank
+        order = sorted(np.unique(owners).tolist(), key=names.__getitem__)
+        rank = np.full(len(names), -1, np.int32)
+        rank[order] = np.arange(len(order), dtype=np.int32)
+        return [names[at] for at in order], rank[owners]

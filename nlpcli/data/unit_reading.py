@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from nlpcli.data.rows import Reject, RowFormat, RowStream
+from nlpcli.data.rows import Reject, RowFormat, RowStream, naming
 from nlpcli.data.source import Source
 from nlpcli.data.text_runs import TextRuns
 from nlpcli.data.unit_corpus import UnitCorpus
@@ -165,7 +165,9 @@ class UnitReader:
         if plain and reading.fmt.for_path(path) == "text" and reading.on_reject is None:
             yield from self._runs(path)
             return
-        rows = RowStream(path, reading.fmt, reading.on_reject)
+        others = () if len(reading.paths) == 1 else reading.paths
+        reject = naming(reading.on_reject, path, *others)
+        rows = RowStream(path, reading.fmt, reject)
         text = rows.column(reading.text_column)
         label = None if reading.label_column is None else rows.column(reading.label_column)
         for batch in rows.batches():
@@ -174,7 +176,7 @@ class UnitReader:
                 good = [
                     row
                     for row, line in zip(batch.rows, batch.lines, strict=True)
-                    if self._has_label(rows.name, row, line, label)
+                    if self._has_label(rows.name, row, line, label, reject)
                 ]
             begin = 0
             for texts in text_chunks([row[text] for row in good]):
@@ -185,7 +187,9 @@ class UnitReader:
         self.n_skipped += rows.skipped
         self._digest.update(bytes.fromhex(rows.sha256()))
 
-    def _has_label(self, name: str, row: list[str], line: int, label: int) -> bool:
+    def _has_label(
+        self, name: str, row: list[str], line: int, label: int, reject: Reject | None
+    ) -> bool:
         if row[label].strip():
             return True
         if self._reading.fmt.on_error != "skip":
@@ -193,8 +197,8 @@ class UnitReader:
                 f"{name} line {line}: the label is blank", hint="--on-error skip drops such rows"
             )
         self.n_skipped += 1
-        if self._reading.on_reject is not None:
-            self._reading.on_reject(line, "the label is blank", ",".join(row))
+        if reject is not None:
+            reject(line, "the label is blank", ",".join(row))
         return False
 
     def _runs(self, path: str) -> Iterator[Batch]:

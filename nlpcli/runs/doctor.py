@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from nlpcli.data.rows import told_apart
 from nlpcli.data.unchecked import UncheckedRows, read_unchecked
 from nlpcli.errors import DataError, shown
 from nlpcli.evaluation.duplicates import Duplicates, find_duplicates
@@ -79,10 +80,11 @@ def examine(request: DoctorRequest, console: Reporter, reject: Rejects) -> Diagn
         from nlpcli.runs.torch_import import import_torch_aside
 
         import_torch_aside()
-    rows = read_unchecked(request.train, request.fmt, on_reject=reject, **columns)
+    reject_train, reject_test = told_apart(reject, request.train, request.test)
+    rows = read_unchecked(request.train, request.fmt, on_reject=reject_train, **columns)
     test = None
     if request.test is not None:
-        test = read_unchecked(request.test, request.fmt, on_reject=reject, **columns)
+        test = read_unchecked(request.test, request.fmt, on_reject=reject_test, **columns)
     for part in (rows, test):
         if part is not None and not part.texts and not request.empty:
             raise DataError(f"{part.name}: no rows")

@@ -84,6 +84,7 @@ class FinetuneRun:
             same = find_unchanged(self._store, request.output, record)
             if same is not None:
                 return unchanged_report(same)
+            draft.expect_free()
         if parts.dev is None and request.dev_fraction:
             self._console.warn(NO_DEV)
         if self._ranks is not None:
@@ -142,13 +143,15 @@ class FinetuneRun:
 
     def _read(self) -> Parts:
         from nlpcli.data.labelled import read_labelled
+        from nlpcli.data.rows import told_apart
         from nlpcli.data.split import label_names
         from nlpcli.runs.class_weights import read_class_weights
         from nlpcli.runs.fitting import split_rows
 
         request = self._request
         columns: dict[str, Any] = request.columns
-        train = read_labelled(request.train, request.fmt, on_reject=self._reject, **columns)
+        reject_train, reject_dev = told_apart(self._reject, request.train, request.dev)
+        train = read_labelled(request.train, request.fmt, on_reject=reject_train, **columns)
         dev: Labelled | None
         names = label_names(train.labels)
         if len(names) < (1 if request.separator is not None else 2):
@@ -161,7 +164,7 @@ class FinetuneRun:
             self._console.say(hint)
         if request.dev is not None:
             columns = {**columns, "weight_column": None}
-            dev = read_labelled(request.dev, request.fmt, on_reject=self._reject, **columns)
+            dev = read_labelled(request.dev, request.fmt, on_reject=reject_dev, **columns)
             source = request.dev
         else:
             train, dev, source = split_rows(train, request.dev_fraction, request.seed)

@@ -59,18 +59,18 @@ class Outcome:
 
 
 def read_parts(request: Request, reject: Rejects) -> Parts:
-    """Training and dev rows, and vectors; the dev part from a file, or held out, or none.
-
-    Raises InputMissing, and DataError for bad rows, fewer labels than a classifier needs, or bad
-    vectors; Unavailable when there is no memory for these.
+    """Training and dev rows, and vectors; the dev part from a file, or held out, or none. Raises
+    InputMissing, DataError for bad rows, too few labels or bad vectors, Unavailable.
     """
     from nlpcli.data.labelled import read_labelled
+    from nlpcli.data.rows import told_apart
 
     columns: dict[str, Any] = request.columns
-    rows = read_labelled(request.train, request.fmt, on_reject=reject, **columns)
+    reject_train, reject_dev = told_apart(reject, request.train, request.dev)
+    rows = read_labelled(request.train, request.fmt, on_reject=reject_train, **columns)
     if request.dev is not None:
         columns = {**columns, "weight_column": None}
-        dev = read_labelled(request.dev, request.fmt, on_reject=reject, **columns)
+        dev = read_labelled(request.dev, request.fmt, on_reject=reject_dev, **columns)
         parts = _with_names(request, rows, dev, request.dev)
     else:
         parts = _with_names(request, *_held_out(rows, request))

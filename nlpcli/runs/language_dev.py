@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.data.labelled import read_labelled
-from nlpcli.data.rows import open_rows
+from nlpcli.data.rows import naming, open_rows
 from nlpcli.data.sentence_corpus import SentenceCorpus
 from nlpcli.data.unit_reading import Reading
 from nlpcli.errors import DataError
@@ -53,7 +53,7 @@ class DevTexts:
 def read_dev(path: str, reading: Reading) -> DevTexts:
     """A file like those that are learnt from. Raises InputMissing, DataError for bad rows (unless
     skipped) and where no text is left."""
-    fmt, reject = reading.fmt, reading.on_reject
+    fmt, reject = reading.fmt, naming(reading.on_reject, path, *reading.paths)
     if reading.label_column is not None:
         rows = read_labelled(
             path, fmt, text_column=reading.text_column, label_column=reading.label_column,

@@ -104,6 +104,8 @@ class LanguageRun:
             corpus = reader.read(pool, self._workers, self._show)
         if corpus.n_skipped and self._request.reading.on_reject is None:  # else that tells
             self._console.warn(f"{corpus.n_skipped:,} bad lines skipped")
+        if corpus.n_blank:
+            self._console.say(f"rows with a blank text, left out: {corpus.n_blank:,}")
         if corpus.forgotten:
             self._console.warn(
                 f"too many different words: some of those met up to {corpus.forgotten:,} times "
@@ -148,6 +150,7 @@ class LanguageRun:
         same = find_unchanged(self._store, request.output, record) if request.if_changed else None
         if same is not None:
             return unchanged_report(same)
+        draft.expect_free()
         self._needed(corpus)
         other = None
         if dev is not None and None in request.gate:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from nlpcli.data.labelled import Labelled, read_labelled
-from nlpcli.data.rows import RowFormat, open_rows
+from nlpcli.data.rows import RowFormat, naming, open_rows
 from nlpcli.data.split import label_names
 from nlpcli.errors import DataError, shown
 from nlpcli.models.sequence_head import n_parameters
@@ -122,7 +122,7 @@ def _read(request: MultitaskRequest, name: str, reject: Rejects, say: Say) -> Ta
     second = request.columns["text_b_column"]
     pair = second is not None and _has_column(path, request.fmt, second)
     columns: dict[str, Any] = {**request.columns, "text_b_column": second if pair else None}
-    train = read_labelled(path, request.fmt, on_reject=reject, **columns)
+    train = read_labelled(path, request.fmt, on_reject=naming(reject, path, path), **columns)
     several = separator is not None and any(len(row) != 1 for row in train.labels)
     names = label_names(train.labels)
     if len(names) < (1 if several else 2):
@@ -131,7 +131,8 @@ def _read(request: MultitaskRequest, name: str, reject: Rejects, say: Say) -> Ta
     dev: Labelled | None
     if name in request.devs:
         columns["weight_column"], source = None, request.devs[name]
-        dev = read_labelled(source, request.fmt, on_reject=reject, **columns)
+        told = naming(reject, source, path)
+        dev = read_labelled(source, request.fmt, on_reject=told, **columns)
     else:
         train, dev, source = split_rows(train, request.dev_fraction, request.seed)
     if dev is not None:

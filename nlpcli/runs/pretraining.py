@@ -89,6 +89,7 @@ class PretrainRun:
                 if same is not None:
                     metrics = same.manifest.metrics
                     return {"path": str(same.path), "unchanged": True, "metrics": metrics}
+                draft.expect_free()
             if self._ranks is not None:
                 tell_folder(folder, self._ranks)
             data = {

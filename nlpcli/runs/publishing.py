@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlpcli.errors import DataError, InputMissing, NlpcliError, UsageError
@@ -127,7 +129,7 @@ def find_unchanged(store: Store, output: str, record: dict[str, Any]) -> ModelFo
     spec = parse_spec(output)
     if spec.name is None:
         assert spec.path is not None
-        paths = [spec.path]
+        paths = [Path(os.path.abspath(spec.path))]
     else:
         paths = [store.root / spec.name / str(v) for v in reversed(store.versions(spec.name))]
     for path in paths:

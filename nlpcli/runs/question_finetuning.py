@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nlpcli.data.questions import Questions, read_questions, split_questions
+from nlpcli.data.rows import told_apart
 from nlpcli.errors import DataError
 from nlpcli.evaluation.answers import METRICS, answer_scores, best_null_threshold, units_of
 from nlpcli.runs.finetuning import FinetuneRun
@@ -94,11 +95,12 @@ class QuestionRun(FinetuneRun):
     def _read(self) -> Parts:
         request = self._request
         columns: dict[str, Any] = request.columns
-        train = read_questions(request.train, request.fmt, on_reject=self._reject, **columns)
+        reject_train, reject_dev = told_apart(self._reject, request.train, request.dev)
+        train = read_questions(request.train, request.fmt, on_reject=reject_train, **columns)
         dev: Questions | None
         if request.dev is not None:
             dev = read_questions(
-                request.dev, request.fmt, need_starts=False, on_reject=self._reject, **columns
+                request.dev, request.fmt, need_starts=False, on_reject=reject_dev, **columns
             )
             source = request.dev
         else:

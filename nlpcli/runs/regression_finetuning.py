@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.data.labelled import read_labelled
+from nlpcli.data.rows import told_apart
 from nlpcli.errors import DataError, NlpcliError
 from nlpcli.evaluation.regression import combined_score, evaluate_regression
 from nlpcli.models.sequence_head import Folding
@@ -62,13 +63,13 @@ class RegressionRun(FinetuneRun):
 
     def _read(self) -> Parts:
         request = self._request
-        columns: dict[str, Any] = {**request.columns, "label_separator": None}
-        given: dict[str, Any] = {"numbers": True, "on_reject": self._reject}
-        train = read_labelled(request.train, request.fmt, **columns, **given)
+        columns: dict[str, Any] = {**request.columns, "label_separator": None, "numbers": True}
+        reject_train, reject_dev = told_apart(self._reject, request.train, request.dev)
+        train = read_labelled(request.train, request.fmt, on_reject=reject_train, **columns)
         dev: Labelled | None
         if request.dev is not None:
-            columns["weight_column"] = None
-            dev, source = read_labelled(request.dev, request.fmt, **columns, **given), request.dev
+            columns["weight_column"], source = None, request.dev
+            dev = read_labelled(source, request.fmt, on_reject=reject_dev, **columns)
         else:
             train, dev, source = _split(train, request.dev_fraction, request.seed)
         self._reject.close()

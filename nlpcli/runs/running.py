@@ -74,6 +74,7 @@ class TrainingRun:
             same = find_unchanged(self._store, self._request.output, record)
             if same is not None:
                 return unchanged_report(same)
+            draft.expect_free()
         report = self._train(draft, parts, record)
         seconds = time.perf_counter() - self._begun
         return {**report, "stage_seconds": self._stages, "seconds": round(seconds, 3)}

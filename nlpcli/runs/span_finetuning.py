@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from nlpcli.data.rows import naming
 from nlpcli.data.spanned import Spanned, divided, read_spanned
 from nlpcli.errors import DataError, shown
 from nlpcli.models.span_config import SpanConfig, span_head_shapes
@@ -131,14 +132,16 @@ class SpanRun(FinetuneRun):
     def _read_rows(self, path: str, *, learnt: bool = False) -> Spanned:
         """Rows that are ``learnt`` have only spans that words make up."""
         request = self._request
+        other = request.dev if learnt else path
+        reject = naming(self._reject, path, other)
         rows = read_spanned(
             path, request.fmt, text=request.columns["text"], marks=request.columns["marks"],
-            labelled=not request.identify, on_reject=self._reject,
+            labelled=not request.identify, on_reject=reject,
         )  # fmt: skip
         skips = request.fmt.on_error == "skip"
         if not learnt:
             return rows
-        return made_of_words(rows, self._span_cutter(), path, self._reject if skips else None)
+        return made_of_words(rows, self._span_cutter(), path, reject if skips else None)
 
     def _span_cutter(self) -> SpanCutter:
         from nlpcli.text.wordpiece import WordPieceTokenizer

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nlpcli.data.rows import told_apart
 from nlpcli.data.tagged import parted_words, read_tagged
 from nlpcli.errors import DataError, UsageError, shown
 from nlpcli.runs.finetuning import FinetuneRun
@@ -95,7 +96,8 @@ class TokenRun(FinetuneRun):
 
         request = self._request
         columns: dict[str, Any] = request.columns
-        train = read_tagged(request.train, request.fmt, on_reject=self._reject, **columns)
+        reject_train, reject_dev = told_apart(self._reject, request.train, request.dev)
+        train = read_tagged(request.train, request.fmt, on_reject=reject_train, **columns)
         seen = detected(train.labels)
         self._scheme = request.scheme
         if request.scheme == AUTO:
@@ -107,7 +109,7 @@ class TokenRun(FinetuneRun):
         names = self._names(train)
         dev: Labelled | None
         if request.dev is not None:
-            dev = read_tagged(request.dev, request.fmt, on_reject=self._reject, **columns)
+            dev = read_tagged(request.dev, request.fmt, on_reject=reject_dev, **columns)
             dev, source = self._in_scheme(dev, request.dev), request.dev
             _expect_known(dev, names, source)
         else:

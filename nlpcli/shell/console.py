@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TextIO
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -95,31 +97,80 @@ class Console:
 
 
 class RejectFile:
-    """Writes skipped rows as CSV: line, reason, row; counts them. No path: only counts."""
+    """Writes skipped rows as CSV: line, reason, row; counts them. No path: only counts.
+
+    A file that was there is emptied by the first row, or by ``close``: a run that does not come so
+    far leaves it as it was. Each row is in the file at once. In a ``with``, the count is told and
+    the file closed on errors too. Raises CannotCreate, at once, and OutputFailed.
+    """
 
     def __init__(self, path: Path | None, console: Console) -> None:
-        import csv
-
         from nlpcli.errors import CannotCreate
 
-        self.count, self._console = 0, console
+        self.count, self._console, self._path = 0, console, path
+        self._open = True
+        self._stream: TextIO | None = None
         self._write: Callable[[list[str]], object] | None = None
-        if path is not None:
-            try:
-                self._stream = path.open("w", encoding="utf-8", newline="", errors="replace")
-            except OSError as error:
-                raise CannotCreate(f"--rejects {path}: {error.strerror}") from None
-            self._write = csv.writer(self._stream, lineterminator="\n").writerow
-            self._write(["line", "reason", "row"])
+        if path is None:
+            return
+        try:
+            self._stream = os.fdopen(
+                os.open(path, os.O_WRONLY | os.O_CREAT, 0o666),
+                "w", encoding="utf-8", newline="", errors="replace", buffering=1,
+            )  # fmt: skip
+        except OSError as error:
+            raise CannotCreate(f"--rejects {path}: {error.strerror}") from None
 
     def __call__(self, line: int, reason: str, row: str) -> None:
         self.count += 1
-        if self._write is not None:
-            self._write([str(line), reason, row])
+        if self._stream is not None:
+            with self._failures():
+                self._writer(self._stream)([str(line), reason, row])
+
+    def _writer(self, stream: TextIO) -> Callable[[list[str]], object]:
+        """Writes a row; begins with an empty file and the header."""
+        if self._write is None:
+            import csv
+
+            if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):  # no device or pipe
+                os.ftruncate(stream.fileno(), 0)
+            self._write = csv.writer(stream, lineterminator="\n").writerow
+            self._write(["line", "reason", "row"])
+        return self._write
+
+    @contextlib.contextmanager
+    def _failures(self) -> Iterator[None]:
+        from nlpcli.errors import OutputFailed
+
+        try:
+            yield
+        except OSError as error:
+            raise OutputFailed(f"--rejects {self._path}: {error.strerror}") from None
 
     def close(self) -> None:
         """Tells how many rows were skipped and closes the file."""
+        if self._open:
+            self._tell()
+            if self._stream is not None:
+                with self._failures():
+                    self._writer(self._stream)
+                    self._stream.close()
+
+    def _tell(self) -> None:
+        self._open = False
         if self.count:
             self._console.warn(f"{self.count:,} bad rows skipped")
-        if self._write is not None:
-            self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is None:
+            self.close()
+        elif self._open:
+            if not issubclass(kind, BrokenPipeError):  # which ends a run without a word
+                self._tell()
+            self._open = False
+            if self._stream is not None:
+                with contextlib.suppress(OSError):
+                    self._stream.close()

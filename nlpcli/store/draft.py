@@ -28,13 +28,16 @@ class Draft:
     """``with store.begin(name) as draft``: write files, then publish; else nothing happened.
 
     On entry the lock is taken (Busy) and the place is shown to be writable (CannotCreate), so that
-    both are known before any work.
+    both are known before any work. ``if_changed``: a model at a plain path may be just what is
+    wanted; whether it may be replaced is asked by ``expect_free``, and in the end.
     """
 
     def __init__(
-        self, place: Path, name: str | None, *, force: bool = False, wait: bool = False
-    ) -> None:
+        self, place: Path, name: str | None, *, force: bool = False, wait: bool = False,
+        if_changed: bool = False,
+    ) -> None:  # fmt: skip
         self._name, self._force, self._wait = name, force, wait
+        self._if_changed = if_changed
         self._place = place if name is not None else Path(os.path.abspath(place))
         parent = self._place.parent
         self._lock = NameLock(parent / f".{self._place.name}.lock")
@@ -51,8 +54,7 @@ class Draft:
 
     def probe(self) -> None:
         """The checks of entering, with nothing made: for a dry run. Raises CannotCreate."""
-        if self._name is None:
-            self._check_target()
+        self._check_target(may_stand=self._if_changed)
         folder = self._place.parent
         while not os.path.lexists(folder):  # the root is there
             folder = folder.parent
@@ -74,8 +76,7 @@ class Draft:
             self._lock.acquire(wait=self._wait)
             beside.mkdir(exist_ok=True)  # under the lock: whoever held it takes an empty one away
             self._sweep(beside)
-            if self._name is None:
-                self._check_target()
+            self._check_target(may_stand=self._if_changed)
             self.path = Path(tempfile.mkdtemp(prefix=self._prefix(".tmp-"), dir=beside))
             self._pending = True
             os.chmod(self.path, 0o777 & ~umask())
@@ -89,11 +90,15 @@ class Draft:
             raise
         return self
 
-    def _check_target(self) -> None:
+    def expect_free(self) -> None:
+        """Raises CannotCreate for a model at a plain path, unless it may be replaced."""
+        self._check_target(may_stand=False)
+
+    def _check_target(self, *, may_stand: bool) -> None:
         """What is replaced must be a model, whatever ``force`` says. Raises CannotCreate."""
-        if not os.path.lexists(self._place):
+        if self._name is not None or not os.path.lexists(self._place):
             return
-        if not self._force:
+        if not self._force and not may_stand:
             raise CannotCreate(f"{self._place}: exists already", hint="--force")
         if self._place.is_symlink() or not os.path.lexists(self._place / MANIFEST):
             raise CannotCreate(f"{self._place}: is no model folder, so it is not replaced")
@@ -141,6 +146,8 @@ class Draft:
         Raises OutputFailed, also when all files together are of more than ``limit`` bytes.
         """
         self._still_open()
+        if self._if_changed:
+            self.expect_free()
         version = self._next_version() if self._name is not None else None
         manifest = Manifest(
             kind=kind,

@@ -163,7 +163,9 @@ class Store:
         except NlpcliError as error:
             return Entry(name, version, path, pinned, None, error.message)
 
-    def begin(self, text: str, *, force: bool = False, wait: bool = False) -> Draft:
+    def begin(
+        self, text: str, *, force: bool = False, wait: bool = False, if_changed: bool = False
+    ) -> Draft:
         """A draft of the next version of a name, or of a plain path; use it in a ``with``."""
         spec = parse_spec(text)
         if spec.version is not None:
@@ -171,7 +173,7 @@ class Store:
                 f"--output {text}: a version is never changed", hint=f"--output {spec.name}"
             )
         if spec.path is not None:
-            return Draft(spec.path, None, force=force, wait=wait)
+            return Draft(spec.path, None, force=force, wait=wait, if_changed=if_changed)
         assert spec.name is not None
         return Draft(self.root / spec.name, spec.name, wait=wait)
 
@@ -230,21 +232,22 @@ class Store:
         """Removes versions older than the newest ``keep`` published ones that verify.
 
         The pinned one stays too, and of unpublished versions the newest ``keep``. Gives the
-        versions removed and warnings about broken ones. Nothing is removed when fewer than
-        ``keep`` verify. Raises UsageError for ``keep`` below 1, InputMissing, Busy, DataError when
-        none verifies, OutputFailed.
+        versions removed and warnings about broken ones. Of the others none is removed when fewer
+        than ``keep`` verify. Raises UsageError for ``keep`` below 1, InputMissing, Busy, DataError
+        when there are others and none verifies, OutputFailed.
         """
         if keep < 1:
             raise UsageError(f"--keep {keep}: wanted 1 or more")
         with self._locked(name):
             versions = self.versions(name)
             good, warnings = self._good(name, versions, keep)
-            if not good:
-                raise DataError(f"{name}: no version verifies; nothing is removed")
             refused = [v for v in versions if self._is_unpublished(name, v)]
+            if not good and len(refused) < len(versions):
+                raise DataError(f"{name}: no version verifies; nothing is removed")
             spared = {*good, *refused[-keep:], self.pinned(name)}
-            old = [v for v in versions if v < good[-1] or v in refused]
-            removed = [v for v in old if v not in spared] if len(good) == keep else []
+            before = good[-1] if len(good) == keep else 0
+            old = [v for v in versions if v < before or v in refused]
+            removed = [v for v in old if v not in spared]
             if not dry_run:
                 for version in removed:
                     self._remove(name, version)

@@ -77,6 +77,8 @@ def test_formats_of_output_agree(fresh: Run) -> None:
         (["--n", "3-2"], "--n 3-2: 3 is more than 2"),
         (["--collocations", "pmi", "--n", "3"], "--n 3: --collocations is of word pairs"),
         (["--collocations", "pmi", "--select", "chi2"], "--collocations and --select"),
+        (["--collocations", "pmi", "--by-label"], "--collocations has no --by-label: pairs of all"),
+        (["--collocations", "t", "--label-column", "label"], "--collocations has no --label-colum"),
         (["--sort", "score"], "--sort score: there is none"),
         (["--level", "char", "--save", "f.csv"], "--save: characters across words"),
         (["--save", "same.csv", "-o", "same.csv"], "--save same.csv: the same file as --output"),

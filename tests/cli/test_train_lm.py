@@ -57,6 +57,30 @@ def test_eval_and_samples(lm: Run, tmp_path: Path) -> None:
     assert lm("models", "show", "lm", "--generate", 3, "--seed", 7) == first
 
 
+def test_keep_prunes_when_the_model_is_refused_too(lm: Run, tmp_path: Path) -> None:
+    line = ["train-lm", tmp_path / "text", "-o", "lm", "--dev", tmp_path / "text", "--keep", 1]
+    for left in (["lm@1", "lm@2"], ["lm@1", "lm@3"]):
+        done = lm(*line, "--publish-if", "perplexity<=0.5")
+        assert (done.code, done.out) == (1, "")
+        assert "kept unpublished" in done.err.splitlines()[-1]
+        versions = sorted(path.name for path in (tmp_path / "store" / "lm").glob("[0-9]"))
+        assert [f"lm@{version}" for version in versions] == left
+
+
+def test_a_dry_run_leaves_the_rejects_of_the_last_run(lm: Run, tmp_path: Path) -> None:
+    rejects, rows = tmp_path / "rejects.csv", "text,label\na,x\nb,y\nbad\n"
+    line = ["train-lm", "-", "-o", "c", "--label-column", "label", "--on-error", "skip"]
+    line += ["--format", "csv", "--rejects", rejects]
+    rejects.write_text("old")
+    assert lm(*line, "--dry-run", stdin=rows).code == 0
+    assert rejects.read_text() == "old"
+    done = lm(*line, "-q", stdin=rows)
+    assert (done.code, done.err) == (0, "")
+    assert rejects.read_text() == 'line,reason,row\n4,"1 fields, the header has 2",bad\n'
+    assert lm(*line, stdin=rows + '"').code == 65
+    assert rejects.read_text() == 'line,reason,row\n4,"1 fields, the header has 2",bad\n'
+
+
 def test_models_are_compared_by_bits(lm: Run, tmp_path: Path) -> None:
     models = ("one", "--order", 1), ("mle", "--smoothing", "mle"), ("c", "--level", "char")
     for name, *more in models:

@@ -87,6 +87,15 @@ def test_json_lines_and_spreadsheet_safety() -> None:
     writer = RowWriter(out, ["t", "p"], spreadsheet_safe=True)
     writer.write([["=1+1"], ["a"]], [["x", "-y"]])
     assert out.getvalue() == b"'=1+1,x\na,'-y\n"
+    for format, wanted in (("csv", "'-a,-20.5,[-1]\n"), ("jsonl", None)):
+        out = io.BytesIO()
+        writer = RowWriter(
+            out, ["t", "p", "j"], format, numeric_columns={"p"}, json_columns={"j"},
+            spreadsheet_safe=True,
+        )  # fmt: skip
+        writer.write([["-a"]], [["-20.5"], ["[-1]"]])
+        found = out.getvalue().decode()
+        assert found == (wanted or '{"t": "\'-a", "p": -20.5, "j": [-1]}\n')
 
 
 def test_what_an_output_must_not_lose() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nlpcli.data import packed, source
-from nlpcli.data.rows import RowFormat, open_rows
+from nlpcli.data.rows import RowFormat, open_rows, told_apart
 from nlpcli.errors import DataError, InputMissing, UsageError
 
 
@@ -83,6 +83,34 @@ def test_skipping_keeps_the_good_rows_and_tells_of_the_bad(tmp_path: Path) -> No
     assert [row for b in stream.batches() for row in b.rows] == [["1", "2"], ["5", "6"], ["8", "9"]]
     assert [n for n, _ in told] == [3, 4, 5, 7]
     assert stream.skipped == 4
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("bad", ['"x"y,2', '"x"y,\xff'])
+def test_a_row_that_makes_no_sense_is_told_as_it_is_written(
+    tmp_path: Path, end: str, bad: str
+) -> None:
+    lines = ["a,b", '"1', '",2', bad, "3,4", bad]
+    told: list[str] = []
+    path = put(tmp_path, end.join(lines).encode("latin-1"))
+    rows = open_rows(str(path), RowFormat(on_error="skip"), lambda *about: told.append(about[2]))
+    found = [row for batch in rows.batches() for row in batch.rows]
+    assert found == [["1" + end, "2"], ["3", "4"]]
+    assert told == [bad.replace("\xff", "\udcff")] * 2
+
+
+def test_reasons_name_the_file_where_there_are_two() -> None:
+    told: list[tuple[int, str, str]] = []
+
+    def reject(*about: object) -> None:
+        told.append(about)  # type: ignore[arg-type]
+
+    assert told_apart(reject, "a.csv", None)[0] is reject
+    for one in told_apart(reject, "a.csv", "-"):
+        assert one is not None
+        one(1, "bad", "x")
+    assert told == [(1, "a.csv: bad", "x"), (1, "<stdin>: bad", "x")]
+    assert told_apart(None, "a.csv", "b.csv") == (None, None)
 
 
 def zstd(data: bytes) -> bytes:
@@ -178,6 +206,20 @@ def test_other_formats(tmp_path: Path) -> None:
     assert read(put(tmp_path, lines, "x.jsonl"))[:2] == (["text", "n"], [["a我", "1"], ["", "[1]"]])
     with pytest.raises(DataError, match="line 2: not JSON"):
         read(put(tmp_path, b'{"a": 1}\n{"a": \n', "x.jsonl"))
+
+
+def test_labels_that_hold_their_separator_are_refused(tmp_path: Path) -> None:
+    lines = b'{"t": "a;b", "l": ["x", null, true, 1.0, "\xc3\xa9"]}\n{"t": "b", "l": []}\n'
+    path = put(tmp_path, lines, "x.jsonl")
+    assert read(path, label_separator=";")[1] == [["a;b", "x;true;1.0;é"], ["b", ""]]
+    for format, line in (
+        ("jsonl", '{"t": "c", "l": ["food; drink"]}'),
+        ("fasttext", "__label__food;_drink c"),
+    ):
+        path = put(tmp_path, line.encode() + b"\n")
+        with pytest.raises(DataError, match=r"line 1: food;.drink holds the --label-separator ;"):
+            read(path, format=format, label_separator=";")
+        assert len(read(path, format=format, label_separator="|")[1]) == 1
 
 
 def test_json_values_are_passed_on_as_they_are_written(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def read(
         "fmt": RowFormat(format="text"), "text_column": "text", "label_column": None,
         "level": "word", "config": TokenizerConfig(word_ngrams=1),
     }  # fmt: skip
-    reading = Reading(paths=[str(path)], **{**options, **more})
+    reading = Reading(**{"paths": [str(path)], **options, **more})
     with ThreadPoolExecutor(workers) as pool:
         return SentenceReader(reading, min_count=min_count).read(pool, workers)
 
@@ -70,12 +70,38 @@ def test_characters_and_labels(tmp_path: Path) -> None:
     assert len(corpus.sha256) == 64
 
 
+def test_a_label_of_blank_texts_alone_is_none(tmp_path: Path) -> None:
+    rows = "text,label\naa,x\n,y\nba,z\n ,x\nbb,z\n,zz\n"
+    for level in ("char", "word"):
+        corpus = read(
+            tmp_path / "a", rows, level=level, label_column="label", fmt=RowFormat(format="csv")
+        )
+        assert corpus.labels == ["x", "z"]
+        assert corpus.owners is not None and corpus.owners.tolist() == [0, 1, 1]
+        assert corpus.n_blank == 3
+    assert read(tmp_path / "a", "a\n\nb\n").n_blank == 0
+
+
 def test_a_long_line_is_one_sentence_for_any_threads(tmp_path: Path) -> None:
     long = "ab c " * 300_000
     found = [read(tmp_path / "a", f"x y\n{long}\nz\n", workers=n) for n in (1, 2)]
     assert found[0].sizes.tolist() == [4, 600_002, 3]
     assert (found[0].tokens == found[1].tokens).all()
     assert found[0].sha256 == found[1].sha256
+
+
+def test_skipped_rows_are_told_with_their_file_where_there_are_several(tmp_path: Path) -> None:
+    other, told = tmp_path / "b", list[str]()
+    other.write_text("text,label\n,\n")
+    csv = {"fmt": RowFormat(format="csv", on_error="skip"), "label_column": "label"}
+    for paths, wanted in (([], ["the label is blank"]), ([other], ["a: the", "b: the"])):
+        told.clear()
+        read(
+            tmp_path / "a", "text,label\na,x\nb, \n", paths=[str(tmp_path / "a"), *map(str, paths)],
+            on_reject=lambda line, reason, row: told.append(reason), **csv,
+        )  # fmt: skip
+        assert len(told) == len(wanted)
+        assert all(end in reason for end, reason in zip(wanted, told, strict=True))
 
 
 def test_nothing_to_read(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from nlpcli.data.rows import RowFormat
 from nlpcli.data.unit_reading import Reading
-from nlpcli.errors import Unavailable
+from nlpcli.errors import CannotCreate, Unavailable
 from nlpcli.runs import language_modelling
 from nlpcli.runs.language_modelling import LanguageRequest, LanguageRun
 from nlpcli.shell.console import Console
@@ -44,6 +44,19 @@ def test_words_that_cannot_be_counted_are_told_of_while_they_are_read(
         run(tmp_path).plan()
     monkeypatch.setattr(language_modelling, "free_memory", lambda: None)
     assert run(tmp_path).plan()["memory_bytes"] == 3 * 40 * 4500
+
+
+def test_at_a_path_an_unchanged_run_has_nothing_to_do(tmp_path: Path) -> None:
+    store, path = Store(tmp_path / "store"), str(tmp_path / "model")
+    for wanted in (False, True):
+        with store.begin(path, if_changed=True) as draft:
+            report = run(tmp_path, output=path, if_changed=True).run(draft)
+        assert (bool(report.get("unchanged")), report["path"]) == (wanted, path)
+    with (
+        pytest.raises(CannotCreate, match="exists already"),
+        store.begin(path, if_changed=True) as draft,
+    ):
+        run(tmp_path, output=path, if_changed=True, order=2).run(draft)
 
 
 def test_the_same_run_has_the_same_record(tmp_path: Path) -> None:

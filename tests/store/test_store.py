@@ -225,6 +225,48 @@ def test_prune_keeps_the_newest_good_ones_and_the_pinned(tmp_path: Path) -> None
     assert store.versions("spam") == [1, 4, 6]
 
 
+def test_prune_takes_refused_versions_while_few_are_published(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for i in range(4):
+        publish(store, "spam", bytes([i]), published=False)
+    assert store.prune("spam", keep=3) == ([1], [])
+    publish(store, "spam")
+    publish(store, "spam", published=False)
+    assert store.prune("spam", keep=2) == ([2, 3], [])
+    assert store.versions("spam") == [4, 5, 6]
+    (tmp_path / "spam" / "5" / "w.bin").write_bytes(b"bad")
+    with pytest.raises(DataError, match="nothing is removed"):
+        store.prune("spam", keep=1)
+    assert store.versions("spam") == [4, 5, 6]
+
+
+def test_a_model_at_a_path_may_be_what_is_wanted(tmp_path: Path) -> None:
+    store, path = Store(tmp_path), tmp_path / "m"
+    publish(store, str(path), b"old")
+    wanted = store.begin(str(path), if_changed=True)
+    wanted.probe()
+    with wanted as draft:
+        with pytest.raises(CannotCreate, match="exists already"):
+            draft.expect_free()
+        draft.write("w.bin", b"new")
+        with pytest.raises(CannotCreate, match="exists already"):
+            draft.publish(**ABOUT)  # type: ignore[arg-type]
+    assert store.open(str(path))[0].read("w.bin") == b"old"
+    with store.begin(str(path), if_changed=True, force=True) as draft:
+        draft.expect_free()
+        draft.write("w.bin", b"new")
+        draft.publish(**ABOUT)  # type: ignore[arg-type]
+    assert store.open(str(path))[0].read("w.bin") == b"new"
+    (tmp_path / "other").mkdir()
+    with (
+        pytest.raises(CannotCreate, match="no model folder"),
+        store.begin(str(tmp_path / "other"), if_changed=True),
+    ):
+        pass
+    with store.begin("named", if_changed=True) as draft:
+        draft.expect_free()
+
+
 def test_atomic_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "out.csv"
     with AtomicFile(path) as stream:
