@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from nlpcli.errors import DataError, shown
+from nlpcli.formats import hf_added
 from nlpcli.text.strict_json import parse_object
-from nlpcli.text.wordpiece import WordPieceTokenizer
-from nlpcli.text.wordpiece_file import CLS, MASK, PAD, SEP, UNK, Parts, parts_of_json
+from nlpcli.text.wordpiece_file import (
+    CLS,
+    MASK,
+    PAD,
+    SEP,
+    UNK,
+    Parts,
+    build,
+    parts_of_json,
+    parts_of_vocab,
+)
 
 TOKENIZER = "tokenizer.json"
 VOCABULARY = "vocab.txt"
@@ -42,14 +53,13 @@ def read_tokenizer(read: Read, vocab_size: int, where: str) -> bytes:
         data, name = read(VOCABULARY, LARGEST), VOCABULARY
         if data is None:
             raise DataError(f"{where}: no {TOKENIZER} and no {VOCABULARY}")
-        found = _of_vocabulary(data, options, where)
+        found = _of_vocabulary(data, read, options, where)
     _parts(found, vocab_size, f"{where}/{name}")
     return found
 
 
 def _options(read: Read, where: str) -> dict[str, Any]:
-    data = read(OPTIONS, LARGEST)
-    options = {} if data is None else parse_object(data, f"{where}/{OPTIONS}")
+    options = _object(read, OPTIONS, where)
     if options.get("auto_map"):
         raise DataError(f"{where}/{OPTIONS}: auto_map: it needs code of its own, which is not run")
     return options
@@ -66,26 +76,44 @@ def _way_of_cutting(options: dict[str, Any], where: str) -> tuple[bool, bool | N
             raise DataError(f"{where}: {key} {shown(str(value))}, wanted true or false")
     if options.get("tokenize_chinese_chars", True) is not True:
         raise DataError(f"{where}: tokenize_chinese_chars is not true")
+    _check_specials(options, where)
+    return lowercase, accents
+
+
+def _check_specials(options: dict[str, Any], where: str) -> None:
     for key, usual in SPECIALS.items():
         value = options.get(key, usual)
         seen = value.get("content") if isinstance(value, dict) else value
         if seen != usual:
             raise DataError(f"{where}: {key} {shown(str(seen))}, wanted {usual}")
-    return lowercase, accents
 
 
-def _of_vocabulary(data: bytes, options: dict[str, Any], folder: str) -> bytes:
-    """``tokenizer.json`` of a file with a piece a line, as ``options`` say."""
+def _of_vocabulary(data: bytes, read: Read, options: dict[str, Any], folder: str) -> bytes:
+    """``tokenizer.json`` of a file with a piece a line, as ``options`` and the files beside say."""
     where = f"{folder}/{VOCABULARY}"
     try:
         lines = data.decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{where}: byte {error.start}: invalid UTF-8") from None
-    lowercase, accents = _way_of_cutting(options, f"{folder}/{OPTIONS}")
-    tokenizer = WordPieceTokenizer.from_vocab(
-        lines, lowercase=lowercase, strip_accents=accents, where=where
-    )
-    return tokenizer.to_json()
+    named = f"{folder}/{OPTIONS}"
+    lowercase, accents = _way_of_cutting(options, named)
+    if hf_added.DECODER in options:
+        added = hf_added.tokens_of_options(options, named)
+    else:
+        specials = _object(read, SPECIALS_MAP, folder)
+        _check_specials(specials, f"{folder}/{SPECIALS_MAP}")
+        options = {**options, **specials}
+        numbers = _object(read, hf_added.FILE, folder)
+        added = hf_added.tokens_of_file(numbers, options, f"{folder}/{hf_added.FILE}", named)
+    parts = parts_of_vocab(lines, lowercase, accents, where)
+    parts = replace(parts, added=hf_added.with_more(added, parts.vocab, options, named))
+    return build(parts, where).to_str().encode()
+
+
+def _object(read: Read, name: str, folder: str) -> dict[str, Any]:
+    """What a file says; nothing where there is none."""
+    data = read(name, LARGEST)
+    return {} if data is None else parse_object(data, f"{folder}/{name}")
 
 
 def _parts(data: bytes, vocab_size: int, where: str) -> Parts:
