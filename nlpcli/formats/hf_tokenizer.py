@@ -36,6 +36,8 @@ SPECIALS = {
     "pad_token": PAD, "unk_token": UNK, "cls_token": CLS, "sep_token": SEP, "mask_token": MASK,
 }  # fmt: skip
 _CLASSES = ("BertTokenizer", "BertTokenizerFast")
+_BY_FILE = ("PreTrainedTokenizerFast", "TokenizersBackend")
+"""Classes that go by ``tokenizer.json`` alone; others obey the options."""
 
 Read = Callable[[str, int], bytes | None]
 """A file's content by its name and its largest size; None when there is none of that name."""
@@ -54,7 +56,9 @@ def read_tokenizer(read: Read, vocab_size: int, where: str) -> bytes:
         if data is None:
             raise DataError(f"{where}: no {TOKENIZER} and no {VOCABULARY}")
         found = _of_vocabulary(data, read, options, where)
-    _parts(found, vocab_size, f"{where}/{name}")
+    parts = _parts(found, vocab_size, f"{where}/{name}")
+    if name == TOKENIZER and options.get("tokenizer_class") not in _BY_FILE:
+        _check_said_twice(parts, options, f"{where}/{OPTIONS}")
     return found
 
 
@@ -86,6 +90,30 @@ def _check_specials(options: dict[str, Any], where: str) -> None:
         seen = value.get("content") if isinstance(value, dict) else value
         if seen != usual:
             raise DataError(f"{where}: {key} {shown(str(seen))}, wanted {usual}")
+
+
+def _check_said_twice(parts: Parts, options: dict[str, Any], where: str) -> None:
+    """Raises DataError for options that say another thing than ``tokenizer.json`` does."""
+    stripped = parts.lowercase if parts.strip_accents is None else parts.strip_accents
+    wanted = {
+        "do_lower_case": parts.lowercase,
+        "strip_accents": stripped,
+        "tokenize_chinese_chars": parts.chinese_apart,
+    }
+    for key, value in wanted.items():
+        seen = options.get(key, value)
+        if key == "strip_accents" and seen is None:
+            seen = parts.lowercase
+        if seen is not value:
+            raise DataError(
+                f"{where}: {key} {shown(json.dumps(options[key]))}, wanted {json.dumps(value)}, as "
+                f"{TOKENIZER} has"
+            )
+    there = {(token["content"], token["id"]) for token in parts.added}
+    for token in hf_added.tokens_of_options(options, where) if hf_added.DECODER in options else []:
+        if (token["content"], token["id"]) not in there:
+            raise DataError(f"{where}: {hf_added.DECODER} {token['id']}: {shown(token['content'])} "
+                            f"is no added piece in {TOKENIZER}")  # fmt: skip
 
 
 def _of_vocabulary(data: bytes, read: Read, options: dict[str, Any], folder: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Tokenizers of Hugging Face folders: pieces that were added beside a vocab.txt."""
+"""Tokenizers of Hugging Face folders: what the files beside the pieces say of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nlpcli.errors import DataError
 from nlpcli.formats.hf_tokenizer import read_tokenizer
 from nlpcli.text.wordpiece import WordPieceTokenizer
 
-from .bert_folder import PIECES
+from .bert_folder import PIECES, TOKENIZER
 
 VOCABULARY = "".join(f"{piece}\n" for piece in PIECES).encode()
 TEXTS = ["a <user> b", "a<USER>b", "the cats"]
@@ -87,3 +87,58 @@ def test_added_pieces_that_do_not_add_up(files: Any, reason: str) -> None:
 def test_more_pieces_than_the_embedding_has_rows() -> None:
     with pytest.raises(DataError, match="a piece of number 11, the embedding has 11 rows"):
         cut(USER, vocab_size=NEW)
+
+
+# --- options beside a tokenizer.json --------------------------------------------------
+
+
+def read(options: dict[str, Any], **normalizer: Any) -> None:
+    document = json.loads(TOKENIZER)
+    document["normalizer"].update(normalizer)
+    files = {"tokenizer.json": document, "tokenizer_config.json": options}
+    given = {name: json.dumps(values).encode() for name, values in files.items()}
+    read_tokenizer(lambda name, limit: given.get(name), NEW, "folder")
+
+
+CASED = {"lowercase": False}
+
+
+@pytest.mark.parametrize(
+    ("options", "normalizer", "reason"),
+    [
+        ({"do_lower_case": False}, {}, "do_lower_case false, wanted true"),
+        ({"do_lower_case": True}, CASED, "do_lower_case true, wanted false"),
+        ({"do_lower_case": None}, {}, "do_lower_case null, wanted true"),
+        ({"strip_accents": False}, {}, "strip_accents false, wanted true"),
+        ({"strip_accents": None}, {"strip_accents": False}, "strip_accents null, wanted false"),
+        ({"tokenize_chinese_chars": False}, {}, "tokenize_chinese_chars false, wanted true"),
+        (
+            {"added_tokens_decoder": {"11": {"content": "<user>"}}}, {},
+            "added_tokens_decoder 11: <user> is no added piece in tokenizer.json",
+        ),
+    ],
+)  # fmt: skip
+def test_options_that_contradict_the_tokenizer(
+    options: dict[str, Any], normalizer: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(DataError, match=f"^folder/tokenizer_config.json: {reason}"):
+        read(options, **normalizer)
+
+
+@pytest.mark.parametrize(
+    ("options", "normalizer"),
+    [
+        ({}, {}),
+        ({}, CASED),
+        ({"do_lower_case": True, "strip_accents": None, "tokenize_chinese_chars": True}, {}),
+        ({"do_lower_case": False, "strip_accents": None}, CASED),
+        ({"strip_accents": False}, {"strip_accents": False}),
+        ({"strip_accents": True}, {}),
+        ({"do_lower_case": False, "tokenizer_class": "PreTrainedTokenizerFast"}, {}),
+        ({"added_tokens_decoder": {"4": {"content": "[MASK]", "special": True}}}, {}),
+    ],
+)
+def test_options_that_agree_or_are_silent(
+    options: dict[str, Any], normalizer: dict[str, Any]
+) -> None:
+    read(options, **normalizer)
