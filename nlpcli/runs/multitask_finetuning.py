@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from nlpcli.store.draft import Draft
     from nlpcli.training.finetuning import Finetuning
 
+NOT_MEASURED = "too few rows to hold some out: nothing of it is measured or calibrated"
+"""Of a task without dev rows among others."""
 F64 = npt.NDArray[np.float64]
 Metrics = dict[str, float | None]
 
@@ -48,6 +50,9 @@ class MultitaskRun(FinetuneRun):
     def _read(self) -> SeveralParts:
         parts = read_tasks(self._request, self._reject, self._console.say)
         self._tell(parts.train)
+        for name, task in parts.tasks.items() if parts.dev is not None else ():
+            if task.parts.dev is None and self._request.dev_fraction:
+                self._console.warn(f"{name}: {NOT_MEASURED}")
         return parts
 
     def _answering_of(self, task: TaskRows) -> Answering:

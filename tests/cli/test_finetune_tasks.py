@@ -92,6 +92,16 @@ def test_what_is_said_of_each_task(program: Run, tuned: Path) -> None:
     assert "bert-multitask" in program("models", "list").out
 
 
+def test_a_task_too_small_for_dev_rows_is_named(place: Run, tmp_path: Path) -> None:
+    (tmp_path / "same.csv").write_text("text,label\n" + "so,yes\nsoft,no\n" * 2)
+    done = place("finetune", *TRAIN, "--from", "./encoder", "-o", "m", "--dry-run",
+                 "--label-separator", ";")  # fmt: skip
+    assert done.code == 0, done.err
+    told = "too few rows to hold some out: nothing of it is measured or calibrated"
+    warned = [row for row in done.err.splitlines() if "too few rows" in row]
+    assert warned == [f"warning: same: {told}"]
+
+
 def test_each_head_answers_as_a_classifier(program: Run, tuned: Path) -> None:
     done = program("predict", "-m", "all", "--task", "topics", "topics.csv", "--probabilities")
     assert (done.code, done.err) == (0, "")
