@@ -315,6 +315,13 @@ def refuse_same_file(
             raise UsageError(f"{other} {files[other]}: the same file as {one}")
 
 
+def refuse_stdin_twice(inputs: Mapping[str, str | None]) -> None:
+    """Raises UsageError when two of the files that are read are stdin."""
+    there = [what for what, source in inputs.items() if source == "-"]
+    if len(there) > 1:
+        raise UsageError(f"{there[1]} -: {there[0]} is stdin as well")
+
+
 def _same(one: str, other: str, *, may_miss: bool = False) -> bool:
     """Whether two paths are one file; ``may_miss``: perhaps one that is not there yet."""
     try:

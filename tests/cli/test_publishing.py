@@ -243,6 +243,14 @@ def test_rejected_rows_do_not_overwrite_the_input(fresh: Run, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("command", ["train-fasttext", "finetune"])
+@pytest.mark.parametrize("option", ["--dev", "--class-weight"])
+def test_stdin_is_read_once(fresh: Run, command: str, option: str) -> None:
+    base = ["--from", "./none"] if command == "finetune" else []
+    done = fresh(command, "-", "-o", "m", *base, option, "-", stdin=TRAIN.read_bytes())
+    assert done.code == 2 and f"{option} -: TRAIN is stdin as well" in done.err, done.err
+
+
+@pytest.mark.parametrize("command", ["train-fasttext", "finetune"])
 def test_rejected_rows_do_not_overwrite_the_weights(
     fresh: Run, tmp_path: Path, command: str
 ) -> None:
