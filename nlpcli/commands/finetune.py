@@ -26,7 +26,7 @@ from nlpcli.commands.finetune_tasks import (
     settle_pooling,
     tell_guess,
 )
-from nlpcli.commands.opening import open_encoder, refuse_same_file, refuse_stdin_twice
+from nlpcli.commands.opening import open_encoder, refuse_same_file
 from nlpcli.errors import NegativeAnswer, UsageError, shown
 from nlpcli.shell import options as opt
 from nlpcli.shell import ranks as around
@@ -158,7 +158,6 @@ def finetune(
     models = Store(opt.store_root(store))
     place = around.place()
     options = among_ranks(with_sources(plain(context.params)), place.size)
-    refuse_stdin_twice(files_read(options))
     opt.expect_input(options["train"])
     options["dev_fraction"] = 0.0 if options["dev"] is not None else dev_fraction
     refuse_same_file(files_read(options), {"--rejects": rejects}, model=output)

@@ -298,10 +298,14 @@ def refuse_same_file(
     to_stdout: Collection[str] = ("--output",),
 ) -> None:
     """Raises UsageError when an output is, perhaps by a link, a file that is read or another
-    output, and for a - that is not one of ``to_stdout``. ``model``: what is trained."""
+    output, and for a - that is not one of ``to_stdout``. ``model``: what is trained; then no two
+    inputs may be stdin."""
     files = {option: str(target) for option, target in outputs.items() if target is not None}
     if model is not None:
         files["--output"] = model
+        piped = [what for what, source in inputs.items() if source == "-"]
+        if len(piped) > 1:
+            raise UsageError(f"{piped[1]} -: {piped[0]} is stdin as well")
     for option, target in files.items():
         if target == "-" and option not in to_stdout:
             raise UsageError(f"{option} -: wanted a file, not stdout")
@@ -313,13 +317,6 @@ def refuse_same_file(
     for one, other in itertools.combinations(files, 2):
         if _same(files[one], files[other], may_miss=True):
             raise UsageError(f"{other} {files[other]}: the same file as {one}")
-
-
-def refuse_stdin_twice(inputs: Mapping[str, str | None]) -> None:
-    """Raises UsageError when two of the files that are read are stdin."""
-    there = [what for what, source in inputs.items() if source == "-"]
-    if len(there) > 1:
-        raise UsageError(f"{there[1]} -: {there[0]} is stdin as well")
 
 
 def _same(one: str, other: str, *, may_miss: bool = False) -> bool:

@@ -22,7 +22,7 @@ from nlpcli.commands.configuring import (
     tuning_of,
     typed_options,
 )
-from nlpcli.commands.opening import refuse_same_file, refuse_stdin_twice
+from nlpcli.commands.opening import refuse_same_file
 from nlpcli.errors import NegativeAnswer, UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
@@ -171,7 +171,6 @@ def train_fasttext(
     models = Store(opt.store_root(store))
     if dev is not None and dev_fraction:
         raise UsageError("--dev and --dev-fraction: give one of them")
-    refuse_stdin_twice(files_read(context.params))
     refuse_same_file(files_read(context.params), {"--rejects": rejects}, model=output)
     typed = typed_options(context)
     vectors, options = open_vectors(context.params, models)
