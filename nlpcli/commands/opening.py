@@ -255,6 +255,7 @@ def check_asked(opened: object, model: str, context: typer.Context) -> None:
     typed and only an encoder heeds, or a model of several labels. ``model``: its name in messages.
     """
     refuse_task(opened, model, context)
+    _check_threshold(opened, model, context.params.get("threshold"))
     if is_answerer(opened):
         return
     other = context.params["text_b_column"]
@@ -271,6 +272,12 @@ def check_asked(opened: object, model: str, context: typer.Context) -> None:
         # variables may be meant for other commands
         if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE":
             raise UsageError(f"--{name.replace('_', '-')}: {model} {why}")
+
+
+def _check_threshold(opened: object, model: str, threshold: float | None) -> None:
+    """Of answers to questions it is a difference of scores."""
+    if threshold is not None and not is_answerer(opened) and not 0 <= threshold <= 1:
+        raise UsageError(f"--threshold {threshold:g}: {model} gives probabilities, wanted 0 to 1")
 
 
 def _told(path: Path, classifier: Classifier, console: Console) -> Classifier:
