@@ -69,6 +69,14 @@ class SpanRows:
         ends = np.searchsorted(pieces, pieces[core] + left).astype(np.int64)
         return SpanRows(words, longest, pieces, ends)
 
+    @property
+    def counts(self) -> I64:
+        """Spans of each row, int64 [N]."""
+        words = self.words.words
+        row = np.repeat(np.arange(len(words) - 1), np.diff(words))
+        room = np.minimum(self.longest, self.ends[row] - ranges(words[:-1], np.diff(words)))
+        return np.bincount(row, weights=room, minlength=len(words) - 1).astype(np.int64)
+
     def spans(self, chosen: I64) -> Spans:
         """All spans of the rows ``chosen`` [B], by begin, shorter ones first."""
         words = self.words

@@ -9,7 +9,7 @@ import typer
 
 from nlpcli.commands.opening import for_encoders, open_classifier
 from nlpcli.errors import DataError, UsageError, shown
-from nlpcli.shell.console import Console
+from nlpcli.shell.console import Console, RejectFile
 
 if TYPE_CHECKING:
     from nlpcli.runs.cascade import Cascade
@@ -81,11 +81,17 @@ def _chosen(
     path, loss = options["cascade_dev"], options["cascade_loss"]
     if path == "-" and options["input"] == "-":
         raise UsageError("--cascade-dev -: INPUT is stdin already")
-    fmt = RowFormat(header=options["header"], max_field=options["max_field"] << 20)
+    # --format is of INPUT: of these rows only where their file's ending tells nothing
+    fmt = RowFormat(
+        otherwise=options["format"], header=options["header"], on_error=options["on_error"],
+        max_field=options["max_field"] << 20, label_prefix=options["label_prefix"],
+    )  # fmt: skip
+    reject = RejectFile(None, console)
     rows = read_labelled(
         path, fmt, text_column=options["text_column"], text_b_column=options["text_b_column"],
-        label_column=options["label_column"], keep_blank=True,
+        label_column=options["label_column"], keep_blank=True, on_reject=reject,
     )  # fmt: skip
+    reject.close()
     labels = [names[0] for names in rows.labels]
     unknown = sorted(set(labels) - set(encoder.labels))
     if len(unknown) == len(set(labels)):

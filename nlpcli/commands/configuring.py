@@ -80,9 +80,15 @@ def configuration(options: dict[str, Any], typed: set[str]) -> Configuration:
 def files_read(options: dict[str, Any]) -> dict[str, str | None]:
     """What train-fasttext reads, by what it is called on the command line."""
     names = ("dev", "features", "pretrained_vectors")
-    return {"TRAIN": options["train"]} | {
+    return {"TRAIN": options["train"], "--class-weight": weights_file(options)} | {
         f"--{name.replace('_', '-')}": options[name] for name in names
     }
+
+
+def weights_file(options: dict[str, Any]) -> str | None:
+    """The file of --class-weight, where it names one."""
+    given: str | None = options["class_weight"]
+    return None if given == "balanced" else given
 
 
 def open_features(options: dict[str, Any]) -> FeatureList | None:

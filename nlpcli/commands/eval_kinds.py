@@ -119,7 +119,10 @@ KINDS = (
     Kind("a tagger of words", is_tagger, SLICED, tasks.read_tags, tasks.tags),
     Kind("a model of spans", is_span_finder, SLICED, tasks.read_spans, tasks.spans),
     Kind("a regression", is_regressor, frozenset({"format"}), tasks.read_numbers, tasks.numbers),
-    Kind("a model that answers questions", is_answerer, SLICED, tasks.read_asked, tasks.questions),
+    Kind(
+        "a model that answers questions", is_answerer, SLICED | {"threshold"}, tasks.read_asked,
+        tasks.questions,
+    ),
     Kind(
         "a classifier", lambda opened: True,
         SLICED | {"threshold", "label_separator", "robustness", "conformal", "out_of_scope"},

@@ -46,7 +46,8 @@ MeasureCost = Annotated[
     ),
 ]
 Threshold = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Multi-label [default: the tuned one].")
+    float | None,
+    typer.Option(help="Of several labels, or as predict has it for questions [default: tuned]."),
 ]
 FailUnder = Annotated[
     list[str] | None,

@@ -168,6 +168,8 @@ def questions(opened: Any, rows: Questions, options: Options, _: Reject = None) 
     """Of a model that answers questions."""
     from nlpcli.runs.question_answerer import judged_questions
 
+    if options["threshold"] is not None:
+        opened.be_silent_above(options["threshold"])
     pairs = list(zip(rows.texts, rows.contexts, strict=True))
     begun = time.perf_counter()
     found = [answers[0].text for answers in opened.answers(pairs)]

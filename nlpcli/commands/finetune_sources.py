@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from nlpcli.commands.configuring import weights_file
 from nlpcli.errors import UsageError, nearest, shown
 
 Options = dict[str, Any]
@@ -72,9 +73,10 @@ def _name_for(path: str) -> str:
 
 def files_read(options: Options) -> dict[str, str | None]:
     """What is read, by what it is called on the command line."""
+    weights = {"--class-weight": weights_file(options)}
     if not options.get("tasks"):
-        return {"TRAIN": options["train"], "--dev": options["dev"]}
+        return {"TRAIN": options["train"], "--dev": options["dev"], **weights}
     named = {"--train": options["tasks"], "--dev": options["devs"]}
-    return {
+    return weights | {
         f"{option} {name}": path for option, files in named.items() for name, path in files.items()
     }

@@ -260,6 +260,7 @@ def check_asked(opened: object, model: str, context: typer.Context) -> None:
     typed and only an encoder heeds, or a model of several labels. ``model``: its name in messages.
     """
     refuse_task(opened, model, context)
+    _check_threshold(opened, model, context.params.get("threshold"))
     if is_answerer(opened):
         return
     other = context.params["text_b_column"]
@@ -276,6 +277,12 @@ def check_asked(opened: object, model: str, context: typer.Context) -> None:
         # variables may be meant for other commands
         if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE":
             raise UsageError(f"--{name.replace('_', '-')}: {model} {why}")
+
+
+def _check_threshold(opened: object, model: str, threshold: float | None) -> None:
+    """Of answers to questions it is a difference of scores."""
+    if threshold is not None and not is_answerer(opened) and not 0 <= threshold <= 1:
+        raise UsageError(f"--threshold {threshold:g}: {model} gives probabilities, wanted 0 to 1")
 
 
 def _told(path: Path, classifier: Classifier, console: Console) -> Classifier:
@@ -303,10 +310,14 @@ def refuse_same_file(
     to_stdout: Collection[str] = ("--output",),
 ) -> None:
     """Raises UsageError when an output is, perhaps by a link, a file that is read or another
-    output, and for a - that is not one of ``to_stdout``. ``model``: what is trained."""
+    output, and for a - that is not one of ``to_stdout``. ``model``: what is trained; then no two
+    inputs may be stdin."""
     files = {option: str(target) for option, target in outputs.items() if target is not None}
     if model is not None:
         files["--output"] = model
+        piped = [what for what, source in inputs.items() if source == "-"]
+        if len(piped) > 1:
+            raise UsageError(f"{piped[1]} -: {piped[0]} is stdin as well")
     for option, target in files.items():
         if target == "-" and option not in to_stdout:
             raise UsageError(f"{option} -: wanted a file, not stdout")

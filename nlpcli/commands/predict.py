@@ -44,7 +44,8 @@ def predict(
     text_b_column: opt.TextBColumn = None,
     top_k: Annotated[int, typer.Option(min=1, help="Labels or answers a row, best first.")] = 1,
     threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Multi-label [default: the best].")
+        float | None,
+        typer.Option(help="Of several labels; or a lead above which no answer is given."),
     ] = None,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Add one column a label.")
@@ -108,7 +109,9 @@ def predict(
     model of spans adds predicted_spans, a list as JSON (start, end, label, score: code points of a
     text, else words), and predicted_relations where it knows some. A model that answers questions
     (columns question and context) adds predicted_answer, answer_start, in code points, and
-    predicted_probability; no answer is empty and starts at -1. --explain adds
+    predicted_probability; no answer is empty and starts at -1. --threshold sets by how much the
+    score of no answer must exceed that of the best one (SQuAD 2's null_score_diff_threshold), for
+    models that always answer too; it is tuned in training. --explain adds
     predicted_explanation: what n-grams add to the label's logit, or of an encoder how far the
     label's log-odds, or a regression's number, fall with a word masked (with runs of words where a
     text has more than 64).

@@ -60,8 +60,11 @@ def answers_of(context: typer.Context, store: Path | None, console: Console) -> 
     if is_answerer(opened):
         from nlpcli.runs.question_answerer import AnswerColumns
 
-        unused = {name: value for name, value in FOR_LABELS.items() if name != "top_k"}
+        heeded = ("top_k", "threshold")
+        unused = {name: value for name, value in FOR_LABELS.items() if name not in heeded}
         refuse_options(options, unused, "the model answers questions")
+        if options["threshold"] is not None:
+            opened.be_silent_above(options["threshold"])
         prefix = options["prefix"]
         return AnswerColumns(opened, prefix, usual=prefix == PREFIX, top_k=options["top_k"])
     if is_regressor(opened):

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from nlpcli.errors import DataError, shown
+from nlpcli.formats import hf_added
 from nlpcli.text.strict_json import parse_object
-from nlpcli.text.wordpiece import WordPieceTokenizer
-from nlpcli.text.wordpiece_file import CLS, MASK, PAD, SEP, UNK, Parts, parts_of_json
+from nlpcli.text.wordpiece_file import (
+    CLS,
+    MASK,
+    PAD,
+    SEP,
+    UNK,
+    Parts,
+    build,
+    parts_of_json,
+    parts_of_vocab,
+)
 
 TOKENIZER = "tokenizer.json"
 VOCABULARY = "vocab.txt"
@@ -25,6 +36,8 @@ SPECIALS = {
     "pad_token": PAD, "unk_token": UNK, "cls_token": CLS, "sep_token": SEP, "mask_token": MASK,
 }  # fmt: skip
 _CLASSES = ("BertTokenizer", "BertTokenizerFast")
+_BY_FILE = ("PreTrainedTokenizerFast", "TokenizersBackend")
+"""Classes that go by ``tokenizer.json`` alone; others obey the options."""
 
 Read = Callable[[str, int], bytes | None]
 """A file's content by its name and its largest size; None when there is none of that name."""
@@ -42,14 +55,15 @@ def read_tokenizer(read: Read, vocab_size: int, where: str) -> bytes:
         data, name = read(VOCABULARY, LARGEST), VOCABULARY
         if data is None:
             raise DataError(f"{where}: no {TOKENIZER} and no {VOCABULARY}")
-        found = _of_vocabulary(data, options, where)
-    _parts(found, vocab_size, f"{where}/{name}")
+        found = _of_vocabulary(data, read, options, where)
+    parts = _parts(found, vocab_size, f"{where}/{name}")
+    if name == TOKENIZER and options.get("tokenizer_class") not in _BY_FILE:
+        _check_said_twice(parts, options, f"{where}/{OPTIONS}")
     return found
 
 
 def _options(read: Read, where: str) -> dict[str, Any]:
-    data = read(OPTIONS, LARGEST)
-    options = {} if data is None else parse_object(data, f"{where}/{OPTIONS}")
+    options = _object(read, OPTIONS, where)
     if options.get("auto_map"):
         raise DataError(f"{where}/{OPTIONS}: auto_map: it needs code of its own, which is not run")
     return options
@@ -66,26 +80,68 @@ def _way_of_cutting(options: dict[str, Any], where: str) -> tuple[bool, bool | N
             raise DataError(f"{where}: {key} {shown(str(value))}, wanted true or false")
     if options.get("tokenize_chinese_chars", True) is not True:
         raise DataError(f"{where}: tokenize_chinese_chars is not true")
+    _check_specials(options, where)
+    return lowercase, accents
+
+
+def _check_specials(options: dict[str, Any], where: str) -> None:
     for key, usual in SPECIALS.items():
         value = options.get(key, usual)
         seen = value.get("content") if isinstance(value, dict) else value
         if seen != usual:
             raise DataError(f"{where}: {key} {shown(str(seen))}, wanted {usual}")
-    return lowercase, accents
 
 
-def _of_vocabulary(data: bytes, options: dict[str, Any], folder: str) -> bytes:
-    """``tokenizer.json`` of a file with a piece a line, as ``options`` say."""
+def _check_said_twice(parts: Parts, options: dict[str, Any], where: str) -> None:
+    """Raises DataError for options that say another thing than ``tokenizer.json`` does."""
+    stripped = parts.lowercase if parts.strip_accents is None else parts.strip_accents
+    wanted = {
+        "do_lower_case": parts.lowercase,
+        "strip_accents": stripped,
+        "tokenize_chinese_chars": parts.chinese_apart,
+    }
+    for key, value in wanted.items():
+        seen = options.get(key, value)
+        if key == "strip_accents" and seen is None:
+            seen = parts.lowercase
+        if seen is not value:
+            raise DataError(
+                f"{where}: {key} {shown(json.dumps(options[key]))}, wanted {json.dumps(value)}, as "
+                f"{TOKENIZER} has"
+            )
+    there = {(token["content"], token["id"]) for token in parts.added}
+    for token in hf_added.tokens_of_options(options, where) if hf_added.DECODER in options else []:
+        if (token["content"], token["id"]) not in there:
+            raise DataError(f"{where}: {hf_added.DECODER} {token['id']}: {shown(token['content'])} "
+                            f"is no added piece in {TOKENIZER}")  # fmt: skip
+
+
+def _of_vocabulary(data: bytes, read: Read, options: dict[str, Any], folder: str) -> bytes:
+    """``tokenizer.json`` of a file with a piece a line, as ``options`` and the files beside say."""
     where = f"{folder}/{VOCABULARY}"
     try:
         lines = data.decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{where}: byte {error.start}: invalid UTF-8") from None
-    lowercase, accents = _way_of_cutting(options, f"{folder}/{OPTIONS}")
-    tokenizer = WordPieceTokenizer.from_vocab(
-        lines, lowercase=lowercase, strip_accents=accents, where=where
-    )
-    return tokenizer.to_json()
+    named = f"{folder}/{OPTIONS}"
+    lowercase, accents = _way_of_cutting(options, named)
+    if hf_added.DECODER in options:
+        added = hf_added.tokens_of_options(options, named)
+    else:
+        specials = _object(read, SPECIALS_MAP, folder)
+        _check_specials(specials, f"{folder}/{SPECIALS_MAP}")
+        options = {**options, **specials}
+        numbers = _object(read, hf_added.FILE, folder)
+        added = hf_added.tokens_of_file(numbers, options, f"{folder}/{hf_added.FILE}", named)
+    parts = parts_of_vocab(lines, lowercase, accents, where)
+    parts = replace(parts, added=hf_added.with_more(added, parts.vocab, options, named))
+    return build(parts, where).to_str().encode()
+
+
+def _object(read: Read, name: str, folder: str) -> dict[str, Any]:
+    """What a file says; nothing where there is none."""
+    data = read(name, LARGEST)
+    return {} if data is None else parse_object(data, f"{folder}/{name}")
 
 
 def _parts(data: bytes, vocab_size: int, where: str) -> Parts:

@@ -34,6 +34,7 @@ from nlpcli.runs.interrupts import Interrupted
 from nlpcli.runs.leading import follow, tell_ready
 from nlpcli.runs.long_texts import DEV, Long, LongTexts
 from nlpcli.runs.publishing import find_unchanged, gate_failures, rival_metrics, unchanged_report
+from nlpcli.runs.reporting import tell_oddities
 from nlpcli.runs.request import Parts
 from nlpcli.runs.resuming import Resumption
 from nlpcli.runs.torch_import import import_torch_aside
@@ -171,15 +172,9 @@ class FinetuneRun:
         self._reject.close()
         if dev is not None:
             check_dev_labels(request.dev or request.train, dev, names)
-        self._tell(train)
+        tell_oddities(train, self._console)
         weights = read_class_weights(request.class_weight, names)
         return Parts(train, dev, source, names, weights)
-
-    def _tell(self, train: Labelled) -> None:
-        if train.n_blank:
-            self._console.say(f"rows with a blank text, left out: {train.n_blank:,}")
-        if train.n_conflicts:
-            self._console.warn(f"texts that occur with different labels: {train.n_conflicts:,}")
 
     def _tell_frozen(self, training: Finetuning) -> None:
         if training.config.freeze != "all" or not training.model.splits:

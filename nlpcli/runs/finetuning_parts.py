@@ -135,11 +135,11 @@ def digest(record: dict[str, Any]) -> str:
 
 
 def make_plan(
-    request: FinetuneRequest, parts: Parts, *, n_cut: int, read: Sequence[Rows]
+    request: FinetuneRequest, parts: Parts, *, n_cut: int, read: Sequence[Rows], head_bytes: int = 0
 ) -> dict[str, Any]:
     """Sizes, steps and memory of a run; ``n_cut`` rows are longer than is read. ``read``: the
-    training rows as the model reads them, of one or more tasks. Raises Unavailable, and DataError
-    for what is to be measured in vain."""
+    training rows as the model reads them, of one or more tasks; ``head_bytes``: what a head holds
+    that is not small. Raises Unavailable, and DataError for what is to be measured in vain."""
     from nlpcli.training.device import choose_device
     from nlpcli.training.finetuning import MICRO_TOKENS
     from nlpcli.training.precision import choose_precision
@@ -153,7 +153,7 @@ def make_plan(
         encoder, parameters, length=config.max_length, precision=precision,
         tokens=max(MICRO_TOKENS.get(place.type, MICRO_TOKENS["cpu"]), config.max_length),
     )  # fmt: skip
-    needed += _bytes_of_features(request, parts, read, precision)
+    needed += head_bytes + _bytes_of_features(request, parts, read, precision)
     check_memory(needed, parameters, place, "a smaller encoder")
     rows = len(parts.train.texts)
     return {

@@ -17,6 +17,7 @@ from nlpcli.runs.finetuning_parts import begin, calibrated, make_plan, scorer, t
 from nlpcli.runs.long_texts import DEV, LongTexts
 from nlpcli.runs.multitask_parts import MEAN, MultitaskRequest, SeveralParts, TaskRows, read_tasks
 from nlpcli.runs.publishing import gate_failures, version_in_use
+from nlpcli.runs.reporting import tell_oddities
 from nlpcli.runs.request import Parts
 from nlpcli.runs.scoring import plain_metrics, score
 from nlpcli.store.encoder_classifier import BARE, Answering
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from nlpcli.store.draft import Draft
     from nlpcli.training.finetuning import Finetuning
 
+NOT_MEASURED = "too few rows to hold some out: nothing of it is measured or calibrated"
+"""Of a task without dev rows among others."""
 F64 = npt.NDArray[np.float64]
 Metrics = dict[str, float | None]
 
@@ -47,7 +50,10 @@ class MultitaskRun(FinetuneRun):
 
     def _read(self) -> SeveralParts:
         parts = read_tasks(self._request, self._reject, self._console.say)
-        self._tell(parts.train)
+        tell_oddities(parts.train, self._console)
+        for name, task in parts.tasks.items() if parts.dev is not None else ():
+            if task.parts.dev is None and self._request.dev_fraction:
+                self._console.warn(f"{name}: {NOT_MEASURED}")
         return parts
 
     def _answering_of(self, task: TaskRows) -> Answering:

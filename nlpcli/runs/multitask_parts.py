@@ -188,4 +188,8 @@ def _joined(tasks: dict[str, Labelled], *, or_none: bool = False) -> Any:
         n_blank=sum(rows.n_blank for rows in each),
         n_skipped=sum(rows.n_skipped for rows in each),
         n_conflicts=sum(rows.n_conflicts for rows in each),
+        label_twins=[
+            (f"{name}/{one}", f"{name}/{other}")
+            for name, rows in tasks.items() for one, other in rows.label_twins
+        ],
     )  # fmt: skip

@@ -179,6 +179,13 @@ class QuestionAnswerer:
         """The same, computed elsewhere or otherwise."""
         return QuestionAnswerer(self.stored, device=device, precision=precision, threads=threads)
 
+    def be_silent_above(self, lead: float) -> None:
+        """No answer is given from now on where its score exceeds that of the best answer by more,
+        even if the model was made to answer always."""
+        asking = replace(self.stored.asking, null_threshold=lead)
+        self.stored = replace(self.stored, asking=asking)
+        self.cutter = replace(self.cutter, asking=asking)
+
     def answers(self, pairs: Pairs, top_k: int = 1) -> list[list[Answer]]:
         """The ``top_k`` best answers to each question, at least one; what is asked several times is
         answered once."""

@@ -19,6 +19,7 @@ from nlpcli.runs.finetuning import FinetuneRun
 from nlpcli.runs.finetuning_parts import FinetuneRequest, tuned
 from nlpcli.runs.fitting import split_rows
 from nlpcli.runs.publishing import gate_failures, version_in_use
+from nlpcli.runs.reporting import tell_oddities
 from nlpcli.runs.request import Parts
 from nlpcli.runs.scoring import plain_metrics
 from nlpcli.store.encoder_classifier import REGRESSION, SCORE, Answering, StoredClassifier
@@ -78,7 +79,7 @@ class RegressionRun(FinetuneRun):
                 f"{request.train}: at least 2 different numbers are needed, seen: "
                 f"{numbers_of(train)[0]:g}"
             )
-        self._tell(train)
+        tell_oddities(train, self._console)
         return Parts(train, dev, source, [SCORE], None)
 
     def _targets(self, parts: Parts, rows: Rows) -> tuple[SequenceObjective, Folding | None]:

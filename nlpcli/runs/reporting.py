@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from nlpcli.errors import shown
+
+if TYPE_CHECKING:
+    from nlpcli.data.labelled import Labelled
+
+_MOST_TWINS = 5
 
 
 class Reporter(Protocol):
@@ -39,3 +46,16 @@ class Rejects(Protocol):
 
     def close(self) -> None:
         """The end of the rows."""
+
+
+def tell_oddities(rows: Labelled, console: Reporter) -> None:
+    """What is odd about training rows and no error."""
+    if rows.n_blank:
+        console.say(f"rows with a blank text, left out: {rows.n_blank:,}")
+    if rows.n_conflicts:
+        console.warn(f"texts that occur with different labels: {rows.n_conflicts:,}")
+    for one, other in rows.label_twins[:_MOST_TWINS]:
+        console.warn(
+            f"the labels {shown(one)} and {shown(other)} look alike and are not the same "
+            f"characters: {one!a}, {other!a}"
+        )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from nlpcli.errors import shown
 from nlpcli.runs.interrupts import Interrupted
 from nlpcli.runs.planning import Plan, check_plan, make_plan
 from nlpcli.runs.publishing import (
@@ -15,12 +14,12 @@ from nlpcli.runs.publishing import (
     rival_metrics,
     unchanged_report,
 )
+from nlpcli.runs.reporting import tell_oddities
 from nlpcli.runs.request import run_record
 from nlpcli.runs.resuming import Resumption
 from nlpcli.runs.torch_import import import_torch_aside
 
 if TYPE_CHECKING:
-    from nlpcli.data.labelled import Labelled
     from nlpcli.runs.fitting import Outcome, Prepared
     from nlpcli.runs.reporting import Rejects, Reporter
     from nlpcli.runs.request import Parts, Request
@@ -93,7 +92,7 @@ class TrainingRun:
         self._reject.close()
         asked = self._request
         expect_dev_rows(asked.train, parts, asked.dev_fraction, asked.gate, asked.patience)
-        self._tell(parts.train)
+        tell_oddities(parts.train, self._console)
         if parts.vectors is not None and self._request.vectors is not None:
             file = self._request.vectors
             self._console.say(
@@ -102,18 +101,6 @@ class TrainingRun:
             )
         self._lap("read")
         return parts
-
-    def _tell(self, rows: Labelled) -> None:
-        """What is odd about the rows and no error."""
-        if rows.n_blank:
-            self._console.say(f"rows with a blank text, left out: {rows.n_blank:,}")
-        if rows.n_conflicts:
-            self._console.warn(f"texts that occur with different labels: {rows.n_conflicts:,}")
-        for one, other in rows.label_twins[:5]:
-            self._console.warn(
-                f"the labels {shown(one)} and {shown(other)} look alike and are not the same "
-                f"characters: {one!a}, {other!a}"
-            )
 
     def _train(self, draft: Draft, parts: Parts, record: dict[str, Any]) -> dict[str, Any]:
         from nlpcli.runs.fitting import make_fitting, prepare, settle

@@ -10,6 +10,7 @@ from nlpcli.data.rows import naming
 from nlpcli.data.spanned import Spanned, divided, read_spanned
 from nlpcli.errors import DataError, shown
 from nlpcli.models.span_config import SpanConfig, span_head_shapes
+from nlpcli.runs.encoder_planning import span_memory
 from nlpcli.runs.finetuning import FinetuneRun
 from nlpcli.runs.finetuning_parts import FinetuneRequest, begin, make_plan
 from nlpcli.runs.long_texts import DEV, LongWords
@@ -97,10 +98,19 @@ class SpanRun(FinetuneRun):
         return self._planned(parts, self._span_cutter().cut(texts_of(_rows(parts.train))))
 
     def _planned(self, parts: Parts, cut: CutTexts) -> dict[str, Any]:
-        words = cut.rows.words
+        from nlpcli.training.device import choose_device
+
+        request, words = self._request, cut.rows.words
+        learnt = request.negatives
+        if learnt is not None:
+            learnt += max(map(len, _rows(parts.train).spans), default=0)
+        head_bytes = span_memory(
+            request.spans, cut.rows, choose_device(request.device), n_labels=len(parts.names),
+            batch_size=request.config.batch_size, most_learnt=learnt, looks=parts.dev is not None,
+        )  # fmt: skip
         return make_plan(
-            replace(self._request, n_relations=len(self._relations)), parts,
-            n_cut=words.n_split + words.rows.n_cut, read=[words.rows],
+            replace(request, n_relations=len(self._relations)), parts,
+            n_cut=words.n_split + words.rows.n_cut, read=[words.rows], head_bytes=head_bytes,
         )  # fmt: skip
 
     def _read(self) -> Parts:

@@ -42,6 +42,7 @@ def test_all_spans_and_no_others(sentences: list[list[int]], longest: int) -> No
     made = span_rows(sentences, longest)
     n_rows = len(made.words.rows)
     spans = made.spans(np.arange(n_rows))
+    assert made.counts.tolist() == np.bincount(spans.row, minlength=n_rows).tolist()
     sizes = [size for sentence in sentences for size in sentence]
     starts = np.cumsum([10, *sizes]).tolist()
     wanted, sentence_of = [], np.repeat(np.arange(len(sentences)), [*map(len, sentences)])

@@ -349,10 +349,28 @@ def test_answers_that_do_not_stand_there(trained: Run, tmp_path: Path) -> None:
         assert rows[0]["reason"].startswith("question q3: answer_start ")
 
 
+@pytest.mark.parametrize("model", ["t", "n"])
+def test_a_threshold_of_no_answer_is_heeded(trained: Run, model: str) -> None:
+    usual, never, always = (
+        table(trained("predict", "-m", model, "some.json", *more).out)
+        for more in ([], ["--threshold", "1e5"], ["--threshold=-1e5"])
+    )
+    assert {row["answer_start"] for row in always} == {"-1"}
+    assert all(row["predicted_answer"] for row in never)
+    if model == "t":  # which always answers
+        answers = [row["predicted_answer"] for row in usual]
+        assert [row["predicted_answer"] for row in never] == answers
+    done = trained("eval", "-m", model, "some.json", "--threshold=-1e5", "--json")
+    document = json.loads(done.out)
+    assert document["exact_match"]["value"] == document["no_answer"] / document["n"], done.err
+
+
 def test_what_a_model_for_questions_has_no_use_for(trained: Run) -> None:
     text = "question,context\na,b\n"
     for options, said in {
-        ("--threshold", "0.5"): "--threshold", ("--probabilities",): "--probabilities",
+        ("--threshold", "nan"): "--threshold nan: wanted a number",
+        ("--threshold", "inf"): "--threshold inf: wanted a number",
+        ("--probabilities",): "--probabilities",
         ("--output-format", "conll"): "--output-format conll",
     }.items():  # fmt: skip
         done = trained("predict", "-m", "t", *options, stdin=text)

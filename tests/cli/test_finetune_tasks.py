@@ -92,6 +92,26 @@ def test_what_is_said_of_each_task(program: Run, tuned: Path) -> None:
     assert "bert-multitask" in program("models", "list").out
 
 
+def test_a_task_too_small_for_dev_rows_is_named(place: Run, tmp_path: Path) -> None:
+    (tmp_path / "same.csv").write_text("text,label\n" + "so,yes\nsoft,no\n" * 2)
+    done = place("finetune", *TRAIN, "--from", "./encoder", "-o", "m", "--dry-run",
+                 "--label-separator", ";")  # fmt: skip
+    assert done.code == 0, done.err
+    told = "too few rows to hold some out: nothing of it is measured or calibrated"
+    warned = [row for row in done.err.splitlines() if "too few rows" in row]
+    assert warned == [f"warning: same: {told}"]
+
+
+def test_labels_that_look_alike_are_told_apart(place: Run, tmp_path: Path) -> None:
+    rows = "text,label\n" + "so,caf\u00e9\nsoft,cafe\u0301\n" * 2
+    (tmp_path / "same.csv").write_text(rows, encoding="utf-8")
+    options = ["--from", "./encoder", "-o", "m", "--dry-run"]
+    for name, files in (("", ["same.csv"]), ("same/", [*TRAIN, "--label-separator", ";"])):
+        done = place("finetune", *files, *options)
+        assert done.code == 0, done.err
+        assert f"the labels {name}cafe\u0301 and {name}caf\u00e9 look alike" in done.err
+
+
 def test_each_head_answers_as_a_classifier(program: Run, tuned: Path) -> None:
     done = program("predict", "-m", "all", "--task", "topics", "topics.csv", "--probabilities")
     assert (done.code, done.err) == (0, "")

@@ -120,6 +120,22 @@ def test_a_small_model_answers_first(program: Run, models: Path, tmp_path: Path)
     assert (other.code, other.out) == (65, "") and "no label that the models know" in other.err
 
 
+def test_dev_rows_of_a_cascade_are_read_as_the_input(
+    program: Run, models: Path, tmp_path: Path
+) -> None:
+    dev = tmp_path / "dev.data"
+    dev.write_text("text\tlabel\nlate, so late\tdelivery\nbad\nbroken\tquality\n")
+    line = ["predict", "-m", "windows", "--format", "tsv", "--cascade", models / "reviews" / "1"]
+    rows = "text\tn\nlate\t1\n"
+    done = program(*line, "--cascade-dev", dev, "--on-error", "skip", stdin=rows)
+    assert done.code == 0, done.err
+    assert "cascade, 2 dev rows" in done.err and "1 bad rows skipped" in done.err
+    dev = tmp_path / "dev.csv"  # an ending tells more
+    dev.write_text("text,label\nlate,delivery\nbroken\n")
+    done = program(*line, "--cascade-dev", dev, stdin=rows)
+    assert done.code == 65 and "dev.csv line 3: 1 field" in done.err, done.err
+
+
 @pytest.mark.parametrize(
     ("model", "more", "code", "said"),
     [

@@ -23,6 +23,8 @@ def rows(text: str) -> list[list[str]]:
     ("line", "said"),
     [
         (["predict", "-m", "reviews", "--threshold", 0], "--threshold: reviews gives one label"),
+        (["predict", "-m", "tags", "--threshold", 2], "--threshold 2: tags gives probabilities"),
+        (["eval", "-m", "tags", "-", "--threshold", -1], "--threshold -1: tags gives"),
         (["predict", "-m", "reviews", "--drift-level", 0.1], "--drift-level: wanted with --drift"),
         (["eval", "-m", "reviews", "-", "--threshold", 0.5], "--threshold: reviews gives one"),
         (["eval", "-m", "reviews", "-", "--label-separator", ";"], "--label-separator: reviews gi"),

@@ -240,3 +240,25 @@ def test_rejected_rows_do_not_overwrite_the_input(fresh: Run, tmp_path: Path) ->
         assert done.code == 2
         assert "the same file as TRAIN, which is read" in done.err
     assert data.read_bytes() == TRAIN.read_bytes()
+
+
+@pytest.mark.parametrize("command", ["train-fasttext", "finetune"])
+@pytest.mark.parametrize("option", ["--dev", "--class-weight"])
+def test_stdin_is_read_once(fresh: Run, command: str, option: str) -> None:
+    base = ["--from", "./none"] if command == "finetune" else []
+    done = fresh(command, "-", "-o", "m", *base, option, "-", stdin=TRAIN.read_bytes())
+    assert done.code == 2 and f"{option} -: TRAIN is stdin as well" in done.err, done.err
+
+
+@pytest.mark.parametrize("command", ["train-fasttext", "finetune"])
+def test_rejected_rows_do_not_overwrite_the_weights(
+    fresh: Run, tmp_path: Path, command: str
+) -> None:
+    weights = tmp_path / "weights.csv"
+    weights.write_text("label,weight\ngood,2\n")
+    files = ["--class-weight", weights, "--rejects", weights]
+    base = ["--from", "./none"] if command == "finetune" else []
+    done = fresh(command, TRAIN, "-o", "m", *base, "--on-error", "skip", *files)
+    assert done.code == 2, done.err
+    assert f"--rejects {weights}: the same file as --class-weight, which is read" in done.err
+    assert weights.read_text().startswith("label,weight")

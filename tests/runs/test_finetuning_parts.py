@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from nlpcli.batching.framing import Rows
+from nlpcli.batching.span_rows import SpanRows
+from nlpcli.batching.word_rows import WordRows
 from nlpcli.data.labelled import Labelled
 from nlpcli.data.rows import RowFormat
 from nlpcli.data.spanned import Spanned
@@ -52,12 +55,12 @@ def labelled(n: int) -> Labelled:
     return Labelled(["a"] * n, [("x",)] * n, None, list(range(n)), "", n, 0, 0, 0)
 
 
-def planned(of: FinetuneRequest, parts: Parts | None = None) -> dict[str, Any]:
+def planned(of: FinetuneRequest, parts: Parts | None = None, head_bytes: int = 0) -> dict[str, Any]:
     """For rows that are read as 12: 10 of them, and 5 dev rows, unless others are given."""
     parts = parts or Parts(labelled(10), labelled(5), "dev", ["x", "y"], None)
     bounds = np.arange(0, PIECES + 1, PIECES // N_READ)
     rows = Rows(np.zeros(PIECES, np.int32), bounds, np.full(N_READ, 5), 0)
-    return make_plan(of, parts, n_cut=0, read=[rows])
+    return make_plan(of, parts, n_cut=0, read=[rows], head_bytes=head_bytes)
 
 
 def test_features_that_are_kept_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,6 +80,33 @@ def test_features_that_are_kept_are_counted(monkeypatch: pytest.MonkeyPatch) -> 
     assert planned(request())["memory_bytes"] == plain["memory_bytes"]
     with pytest.raises(Unavailable, match="GB more memory"):
         planned(request(freeze="all"))
+
+
+def test_spans_of_a_micro_batch_are_counted() -> None:
+    """8 rows of 512 positions are computed at once on a CPU, and 2 of them stand here."""
+    words = np.arange(0, 2 * 510 + 1, 510)
+    bounds = np.arange(0, 2 * 512 + 1, 512)
+    rows = Rows(np.zeros(1024, np.int32), bounds, np.full(2, 512), 0)
+    firsts = np.concatenate([np.arange(510) + 1, np.arange(510) + 513])
+    read = WordRows(rows, words, firsts, np.ones(1020, np.int64), words, np.zeros(2, bool), words)
+    spans = 64 * 510 - 64 * 63 // 2
+
+    def needed(head: str = "boundary", size: int = 256, **more: Any) -> int:
+        given = {"n_labels": 2, "batch_size": 16, "most_learnt": None, "looks": False, **more}
+        config = SpanConfig(head=head, max_span=64, size=size)
+        place = torch.device("cpu")
+        return encoder_planning.span_memory(config, SpanRows.of(read, 64), place, **given)
+
+    assert needed() == 4 * 8 * spans * (6 * 256 + 4 * 3)
+    assert needed(batch_size=1) * 8 == needed()
+    assert needed("attention") - needed() == 4 * 8 * spans * 3 * 512
+    assert needed(most_learnt=100) * spans == needed() * 100
+    rows_asked = frozen_features.ANSWER_TOKENS["cpu"] // 512
+    asked = 4 * rows_asked * spans * (3 * 256 + 4 * 3)
+    assert needed(most_learnt=100, looks=True) == asked
+    assert planned(request(), head_bytes=10**6)["memory_bytes"] == (
+        planned(request())["memory_bytes"] + 10**6
+    )
 
 
 @pytest.mark.parametrize("kind", [FinetuneRequest, TokenRequest])

@@ -55,6 +55,14 @@ def check(pairs: list[tuple[str, str]], threshold: float | None) -> None:
                 assert context[answer.start : answer.start + len(answer.text)] == answer.text
 
 
+def test_silence_above_a_lead_is_as_if_it_was_stored() -> None:
+    made = QuestionAnswerer(answerer().stored, device="cpu", precision="fp32")
+    made._model = answerer().ready()
+    for lead in (-1e3, 0.0, 1e3):
+        made.be_silent_above(lead)
+        assert made.answers(PAIRS, 3) == answerer(lead).answers(PAIRS, 3)
+
+
 def test_questions_that_are_cut_are_counted_as_often_as_they_are_asked() -> None:
     made = QuestionAnswerer(answerer().stored, device="cpu")
     made._model = answerer().ready()
