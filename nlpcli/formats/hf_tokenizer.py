@@ -58,7 +58,9 @@ def read_tokenizer(read: Read, vocab_size: int, where: str) -> bytes:
         found = _of_vocabulary(data, read, options, where)
     parts = _parts(found, vocab_size, f"{where}/{name}")
     if name == TOKENIZER and options.get("tokenizer_class") not in _BY_FILE:
-        _check_said_twice(parts, options, f"{where}/{OPTIONS}")
+        obeyed = _obeyed(parts, options, f"{where}/{OPTIONS}")
+        if obeyed != parts:
+            return build(obeyed, f"{where}/{OPTIONS}").to_str().encode()
     return found
 
 
@@ -92,28 +94,23 @@ def _check_specials(options: dict[str, Any], where: str) -> None:
             raise DataError(f"{where}: {key} {shown(str(seen))}, wanted {usual}")
 
 
-def _check_said_twice(parts: Parts, options: dict[str, Any], where: str) -> None:
-    """Raises DataError for options that say another thing than ``tokenizer.json`` does."""
-    stripped = parts.lowercase if parts.strip_accents is None else parts.strip_accents
-    wanted = {
-        "do_lower_case": parts.lowercase,
-        "strip_accents": stripped,
-        "tokenize_chinese_chars": parts.chinese_apart,
-    }
-    for key, value in wanted.items():
-        seen = options.get(key, value)
-        if key == "strip_accents" and seen is None:
-            seen = parts.lowercase
-        if seen is not value:
-            raise DataError(
-                f"{where}: {key} {shown(json.dumps(options[key]))}, wanted {json.dumps(value)}, as "
-                f"{TOKENIZER} has"
-            )
+def _obeyed(parts: Parts, options: dict[str, Any], where: str) -> Parts:
+    """``tokenizer.json`` with what the options say of cutting, which goes before it, as it does in
+    transformers. Raises DataError for pieces of the options that it does not have."""
+    said = {"do_lower_case": "lowercase", "strip_accents": "strip_accents",
+            "tokenize_chinese_chars": "chinese_apart"}  # fmt: skip
+    for key in (key for key in said if key in options):
+        value = options[key]
+        if type(value) is not bool and (key != "strip_accents" or value is not None):
+            raise DataError(f"{where}: {key} {shown(json.dumps(value))}, wanted true or false")
+        changed: dict[str, Any] = {said[key]: value}
+        parts = replace(parts, **changed)
     there = {(token["content"], token["id"]) for token in parts.added}
     for token in hf_added.tokens_of_options(options, where) if hf_added.DECODER in options else []:
         if (token["content"], token["id"]) not in there:
             raise DataError(f"{where}: {hf_added.DECODER} {token['id']}: {shown(token['content'])} "
                             f"is no added piece in {TOKENIZER}")  # fmt: skip
+    return parts
 
 
 def _of_vocabulary(data: bytes, read: Read, options: dict[str, Any], folder: str) -> bytes:

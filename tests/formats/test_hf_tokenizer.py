@@ -92,37 +92,53 @@ def test_more_pieces_than_the_embedding_has_rows() -> None:
 # --- options beside a tokenizer.json --------------------------------------------------
 
 
-def read(options: dict[str, Any], **normalizer: Any) -> None:
+def read(options: dict[str, Any], **normalizer: Any) -> dict[str, Any]:
+    """What cleans a text by a folder with both files."""
     document = json.loads(TOKENIZER)
     document["normalizer"].update(normalizer)
     files = {"tokenizer.json": document, "tokenizer_config.json": options}
     given = {name: json.dumps(values).encode() for name, values in files.items()}
-    read_tokenizer(lambda name, limit: given.get(name), NEW, "folder")
+    found = json.loads(read_tokenizer(lambda name, limit: given.get(name), NEW, "folder"))
+    assert {**found, "normalizer": {}} == {**json.loads(TOKENIZER), "normalizer": {}}
+    cleaning: dict[str, Any] = found["normalizer"]
+    return cleaning
 
 
 CASED = {"lowercase": False}
 
 
 @pytest.mark.parametrize(
-    ("options", "normalizer", "reason"),
+    ("options", "reason"),
     [
-        ({"do_lower_case": False}, {}, "do_lower_case false, wanted true"),
-        ({"do_lower_case": True}, CASED, "do_lower_case true, wanted false"),
-        ({"do_lower_case": None}, {}, "do_lower_case null, wanted true"),
-        ({"strip_accents": False}, {}, "strip_accents false, wanted true"),
-        ({"strip_accents": None}, {"strip_accents": False}, "strip_accents null, wanted false"),
-        ({"tokenize_chinese_chars": False}, {}, "tokenize_chinese_chars false, wanted true"),
+        ({"do_lower_case": None}, "do_lower_case null, wanted true or false"),
+        ({"strip_accents": "no"}, "strip_accents"),
         (
-            {"added_tokens_decoder": {"11": {"content": "<user>"}}}, {},
+            {"added_tokens_decoder": {"11": {"content": "<user>"}}},
             "added_tokens_decoder 11: <user> is no added piece in tokenizer.json",
         ),
     ],
-)  # fmt: skip
-def test_options_that_contradict_the_tokenizer(
-    options: dict[str, Any], normalizer: dict[str, Any], reason: str
-) -> None:
+)
+def test_options_that_cannot_be_followed(options: dict[str, Any], reason: str) -> None:
     with pytest.raises(DataError, match=f"^folder/tokenizer_config.json: {reason}"):
-        read(options, **normalizer)
+        read(options)
+
+
+@pytest.mark.parametrize(
+    ("options", "normalizer", "wanted"),
+    [
+        ({"do_lower_case": False}, {}, {"lowercase": False}),
+        ({"do_lower_case": True}, CASED, {"lowercase": True}),
+        ({"strip_accents": False}, {}, {"strip_accents": False, "lowercase": True}),
+        ({"strip_accents": None}, {"strip_accents": False}, {"strip_accents": None}),
+        ({"tokenize_chinese_chars": False}, {}, {"handle_chinese_chars": False}),
+        ({"do_lower_case": False, "tokenizer_class": "PreTrainedTokenizerFast"}, {},
+         {"lowercase": True}),
+    ],
+)  # fmt: skip
+def test_options_go_before_the_tokenizer(
+    options: dict[str, Any], normalizer: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    assert wanted.items() <= read(options, **normalizer).items()
 
 
 @pytest.mark.parametrize(
