@@ -42,7 +42,13 @@ def predict(
     task: opt.TaskOf = None,
     text_column: opt.TextColumn = "text",
     text_b_column: opt.TextBColumn = None,
-    top_k: Annotated[int, typer.Option(min=1, help="Labels or answers a row, best first.")] = 1,
+    top_k: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Labels or answers a row, best first [default: 1; multi-label: by --threshold].",
+        ),
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Multi-label [default: the best].")
     ] = None,

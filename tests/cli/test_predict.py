@@ -103,6 +103,9 @@ def test_multi_label(nlpcli: Run) -> None:
     assert {0, 1} <= sizes
     all_of_them = rows(nlpcli("predict", "-m", "tags", "--threshold", 0, stdin="text\nhi\n").out)
     assert len(all_of_them[1][1].split(";")) == 6
+    for k in (1, 2):
+        some = nlpcli("predict", "-m", "tags", "--threshold", 0, "--top-k", k, stdin="text\nhi\n")
+        assert rows(some.out)[1][1].split(";") == all_of_them[1][1].split(";")[:k]
 
 
 @pytest.mark.parametrize(
