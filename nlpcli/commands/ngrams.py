@@ -128,8 +128,7 @@ def ngrams(
         refuse_same_file({"INPUT": path}, outputs, to_stdout=("--output", "--save", "--plot"))
     reject = RejectFile(rejects, console) if rejects is not None else None
     request = ngram_request(context.params, paths, reject)
-    for path in paths:
-        opt.expect_input(path)
+    opt.expect_input(*paths)
     with ExitStack() as stack:
         stream, saved, page = (_opened(stack, target) for target in (output, save, plot))
         counted = count_ngrams(request, console)

@@ -213,8 +213,8 @@ def pretrain_bert(
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     keep_products()
     models = Store(opt.store_root(store))
+    opt.expect_input(*corpus)
     for path in corpus:
-        opt.expect_input(path)
         refuse_same_file({"CORPUS": path}, {"--log": log}, model=output)
     _expect_log(log)
     options: dict[str, Any] = {

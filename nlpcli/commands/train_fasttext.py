@@ -247,6 +247,7 @@ def _execute(
 
     from nlpcli.runs.running import TrainingRun
 
+    opt.expect_input(request.train, request.dev)
     draft = store.begin(request.output, force=force, wait=wait)
     if dry_run:
         draft.probe()

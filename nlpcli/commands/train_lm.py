@@ -143,8 +143,7 @@ def train_lm(
 
 
 def _expect_inputs(corpus: list[str]) -> None:
-    for path in corpus:
-        opt.expect_input(path)
+    opt.expect_input(*corpus)
 
 
 def _request(options: dict[str, Any], console: Console) -> LanguageRequest:

@@ -184,8 +184,7 @@ def train_w2v(
 
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     models = Store(opt.store_root(store))
-    for path in corpus:
-        opt.expect_input(path)
+    opt.expect_input(*corpus)
     typed = typed_options(context)
     _refuse_meaningless(algorithm, loss, subwords=subwords, phrases=phrases, typed=typed)
     place = around.place()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Protocol
 
+from nlpcli.errors import shown
+
 
 class Reporter(Protocol):
     """Messages and progress; enter it while progress is to be shown."""
@@ -29,6 +31,18 @@ class Reporter(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+def warn_of_labels(console: Reporter, n_conflicts: int, twins: list[tuple[str, str]]) -> None:
+    """Of texts that occur with several labels, and of labels that differ in their Unicode normal
+    form alone."""
+    if n_conflicts:
+        console.warn(f"texts that occur with different labels: {n_conflicts:,}")
+    for one, other in twins[:5]:
+        console.warn(
+            f"the labels {shown(one)} and {shown(other)} look alike and are not the same "
+            f"characters: {one!a}, {other!a}"
+        )
 
 
 class Rejects(Protocol):

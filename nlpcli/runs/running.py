@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from nlpcli.errors import shown
 from nlpcli.runs.interrupts import Interrupted
 from nlpcli.runs.planning import Plan, check_plan, make_plan
 from nlpcli.runs.publishing import (
@@ -15,6 +14,7 @@ from nlpcli.runs.publishing import (
     rival_metrics,
     unchanged_report,
 )
+from nlpcli.runs.reporting import warn_of_labels
 from nlpcli.runs.request import run_record
 from nlpcli.runs.resuming import Resumption
 from nlpcli.runs.torch_import import import_torch_aside
@@ -106,13 +106,7 @@ class TrainingRun:
         """What is odd about the rows and no error."""
         if rows.n_blank:
             self._console.say(f"rows with a blank text, left out: {rows.n_blank:,}")
-        if rows.n_conflicts:
-            self._console.warn(f"texts that occur with different labels: {rows.n_conflicts:,}")
-        for one, other in rows.label_twins[:5]:
-            self._console.warn(
-                f"the labels {shown(one)} and {shown(other)} look alike and are not the same "
-                f"characters: {one!a}, {other!a}"
-            )
+        warn_of_labels(self._console, rows.n_conflicts, rows.label_twins)
 
     def _train(self, draft: Draft, parts: Parts, record: dict[str, Any]) -> dict[str, Any]:
         from nlpcli.runs.fitting import make_fitting, prepare, settle

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nlpcli.errors import UsageError
 from nlpcli.shell.usage import InputExpected
 
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
@@ -137,7 +138,10 @@ def store_root(given: Path | None) -> Path:
     return given or Path(os.environ.get("NLPCLI_STORE") or "models")
 
 
-def expect_input(given: str) -> None:
-    """Raises InputExpected where rows would be awaited from a person at a terminal."""
-    if given == "-" and sys.stdin.isatty():
+def expect_input(*given: str | None) -> None:
+    """Raises InputExpected where rows would be awaited from a person at a terminal; UsageError for
+    stdin given twice."""
+    if given.count("-") > 1:
+        raise UsageError("-: stdin can be read once, and is given twice")
+    if "-" in given and sys.stdin.isatty():
         raise InputExpected("no INPUT given, and stdin is a terminal")

@@ -109,6 +109,12 @@ def test_the_plan_is_what_happens(place: Run, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "store" / "enc").iterdir()] == ["1"]
 
 
+def test_a_tokenizer_says_itself_whether_it_lowercases(place: Run, encoder: Path) -> None:
+    line = ["pretrain-bert", TEXT, "-o", "enc", "--tokenizer", encoder / "tokenizer.json"]
+    done = place(*line, "--keep-case", "--dry-run")
+    assert done.code == 2 and "tokenizer.json says itself that it lowercases" in done.err
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [(b"", "<stdin>: no text"), (b"\n \n\n", "<stdin>: no text"), (b"good\nb\xffd\n", "line 2")],
