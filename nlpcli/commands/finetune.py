@@ -107,7 +107,7 @@ def finetune(
     window_overlap: own.WindowOverlap = 32,
     patience: own.Patience = None,
     publish_if: own.PublishIf = None,
-    if_changed: own.IfChanged = False,
+    if_changed: opt.IfChanged = False,
     seed: opt.Seed = 1,
     threads: opt.Threads = None,
     device: opt.Device = "auto",

@@ -28,7 +28,7 @@ from nlpcli.commands.pretraining_options import (
 from nlpcli.errors import CannotCreate, UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell import ranks as around
-from nlpcli.shell.console import Console
+from nlpcli.shell.console import Console, RejectFile
 from nlpcli.shell.machine import keep_products
 
 if TYPE_CHECKING:
@@ -181,14 +181,13 @@ def pretrain_bert(
     log: Annotated[
         Path | None, typer.Option(help="Append a JSON line a step, or so, to this file.")
     ] = None,
-    if_changed: Annotated[
-        bool, typer.Option("--if-changed", help="Do nothing when data and options are the same.")
-    ] = False,
+    if_changed: opt.IfChanged = False,
     seed: opt.Seed = 1,
     threads: opt.Threads = None,
     device: opt.Device = "auto",
     precision: opt.Precision = opt.PrecisionName.auto,
     on_error: opt.ErrorMode = opt.OnError.fail,
+    rejects: opt.Rejects = None,
     resume: opt.Resume = False,
     save_every: opt.SaveEvery = 5,
     keep: opt.Keep = None,
@@ -215,7 +214,7 @@ def pretrain_bert(
     models = Store(opt.store_root(store))
     opt.expect_input(*corpus)
     for path in corpus:
-        refuse_same_file({"CORPUS": path}, {"--log": log}, model=output)
+        refuse_same_file({"CORPUS": path}, {"--log": log, "--rejects": rejects}, model=output)
     _expect_log(log)
     options: dict[str, Any] = {
         n: v.value if isinstance(v, StrEnum) else v for n, v in context.params.items()
@@ -253,7 +252,8 @@ def pretrain_bert(
     with leading(ranks):
         draft = models.begin(output, force=force, wait=wait)
         with draft:
-            report = PretrainRun(request, models, console, ranks).run(draft)
+            reject = None if rejects is None else RejectFile(rejects, console)
+            report = PretrainRun(request, models, console, reject, ranks).run(draft)
     show_encoder_report(report, console, as_json=json)
     if keep is not None and draft.versioned:
         prune_after(models, output, keep, console)

@@ -146,9 +146,7 @@ def train_fasttext(
         list[str] | None,
         typer.Option(help="'METRIC>=X' or better (than the version in use), on the dev part."),
     ] = None,
-    if_changed: Annotated[
-        bool, typer.Option("--if-changed", help="Do nothing when data and options are the same.")
-    ] = False,
+    if_changed: opt.IfChanged = False,
     keep: opt.Keep = None,
     dry_run: opt.DryRun = False,
     force: opt.Force = False,

@@ -109,6 +109,9 @@ Keep = Annotated[int | None, typer.Option(min=1, help="Then remove all but so ma
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Check everything, print the plan, write nothing.")
 ]
+IfChanged = Annotated[
+    bool, typer.Option("--if-changed", help="Do nothing when data and options are the same.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace a model path that exists.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Queue when the name is busy.")]
 Resume = Annotated[
