@@ -15,7 +15,13 @@ from nlpcli.commands import calibrating, cascading, drifting
 from nlpcli.commands.embedding import Pooling, Vectors
 from nlpcli.commands.opening import refuse_same_file, tell_long
 from nlpcli.commands.predict_answers import EXPLAINED, PREFIX, answers_of
-from nlpcli.commands.predict_output import OutputFormat, Sink, column_of, sink_for
+from nlpcli.commands.predict_output import (
+    OutputFormat,
+    Sink,
+    column_of,
+    row_format,
+    sink_for,
+)
 from nlpcli.commands.selecting import Select, batches_of
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
@@ -130,7 +136,7 @@ def predict(
     --select reads all rows and writes the N most worth a label: the model is unsure of them, and
     they are unlike each other.
     """
-    from nlpcli.data.rows import RowFormat, open_rows
+    from nlpcli.data.rows import open_rows
 
     begun = time.monotonic()
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
@@ -150,12 +156,7 @@ def predict(
             from nlpcli.store.atomic import AtomicFile
 
             stream = stack.enter_context(AtomicFile(Path(output)))
-        fmt = RowFormat(
-            format=format, header=header, on_error=on_error, max_field=max_field << 20,
-            label_separator=" " if format == opt.InputFormat.fasttext else None,
-            label_prefix=label_prefix,
-        )  # fmt: skip
-        rows = open_rows(input, fmt, reject)
+        rows = open_rows(input, row_format(answers, context.params), reject)
         at = column_of(rows, answers, context.params)
         sink = sink_for(answers, rows, at, stream, context.params)
         count = _write_answers(
