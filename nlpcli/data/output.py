@@ -37,6 +37,7 @@ class RowWriter:
         self._numeric = [name in (numeric_columns or set()) for name in header]
         self._json = [name in (json_columns or set()) for name in header]
         self._safe = spreadsheet_safe
+        self._encode = json.JSONEncoder(ensure_ascii=False).encode
         self._begun = False
         if format != "csv":
             self._expect_distinct()
@@ -83,25 +84,24 @@ class RowWriter:
         self._stream.write(text.getvalue().encode())
 
     def _write_json(self, rows: list[list[str]]) -> None:
-        names = [json.dumps(name, ensure_ascii=False) for name in self._header]
+        names = [self._encode(name) for name in self._header]
         kinds = list(zip(names, self._numeric, self._json, strict=True))
         lines = []
         for row in rows:
             cells = (
-                f"{name}: {_json(cell, number, whole)}"
+                f"{name}: {self._value(cell, number, whole)}"
                 for (name, number, whole), cell in zip(kinds, row, strict=True)
             )
             lines.append(f"{{{', '.join(cells)}}}\n")
         self._stream.write("".join(lines).encode())
 
-
-def _json(cell: str, number: bool, whole: bool) -> str:
-    """A cell as JSON: text, a ``number``, or JSON as a ``whole``."""
-    if number:
-        return json.dumps(float(cell)) if cell else "null"
-    if whole:
-        return json.dumps(json.loads(cell or "null"), ensure_ascii=False)
-    return cell.json if isinstance(cell, JsonCell) else json.dumps(cell, ensure_ascii=False)
+    def _value(self, cell: str, number: bool, whole: bool) -> str:
+        """A cell as JSON: text, a ``number``, or JSON as a ``whole``."""
+        if number:
+            return self._encode(float(cell)) if cell else "null"
+        if whole:
+            return self._encode(json.loads(cell or "null"))
+        return cell.json if isinstance(cell, JsonCell) else self._encode(cell)
 
 
 def _safe(cell: str) -> str:
