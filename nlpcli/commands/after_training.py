@@ -59,11 +59,14 @@ def show_words_report(report: dict[str, Any], console: Console, *, as_json: bool
     import resource
 
     report["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    loss = "" if report["loss"] is None else f", loss {report['loss']:.4f}"
-    console.say(
-        f"{report['vocabulary']:,} words of {report['dim']:,} numbers{loss}; "
-        f"{report['words_per_second']:,} words/s in training; {report['seconds']:.1f} s"
-    )
+    if report.get("unchanged"):
+        console.say(UNCHANGED)
+    else:
+        loss = "" if report["loss"] is None else f", loss {report['loss']:.4f}"
+        console.say(
+            f"{report['vocabulary']:,} words of {report['dim']:,} numbers{loss}; "
+            f"{report['words_per_second']:,} words/s in training; {report['seconds']:.1f} s"
+        )
     if as_json:
         typer.echo(json.dumps(report, sort_keys=True))
     else:

@@ -107,7 +107,7 @@ def finetune(
     window_overlap: own.WindowOverlap = 32,
     patience: own.Patience = None,
     publish_if: own.PublishIf = None,
-    if_changed: own.IfChanged = False,
+    if_changed: opt.IfChanged = False,
     seed: opt.Seed = 1,
     threads: opt.Threads = None,
     device: opt.Device = "auto",
@@ -158,7 +158,7 @@ def finetune(
     models = Store(opt.store_root(store))
     place = around.place()
     options = among_ranks(with_sources(plain(context.params)), place.size)
-    opt.expect_input(options["train"])
+    opt.expect_input(options["train"], options["dev"])
     options["dev_fraction"] = 0.0 if options["dev"] is not None else dev_fraction
     refuse_same_file(files_read(options), {"--rejects": rejects}, model=output)
     chosen = chosen_task(options)

@@ -221,6 +221,3 @@ PublishIf = Annotated[
     list[str] | None,
     typer.Option(help="Else kept unpublished, exit 1: 'macro_f1>=0.8', or better."),
 ]
-IfChanged = Annotated[
-    bool, typer.Option("--if-changed", help="Do nothing when data and options are the same.")
-]

@@ -15,7 +15,7 @@ from nlpcli.commands.embedding import answer_in_context, refuse_encoder_options
 from nlpcli.commands.opening import open_word_vectors, refuse_same_file
 from nlpcli.errors import DataError, UsageError, shown
 from nlpcli.shell import options as opt
-from nlpcli.shell.console import Console
+from nlpcli.shell.console import Console, RejectFile
 
 if TYPE_CHECKING:
     from nlpcli.data.output import RowWriter
@@ -63,7 +63,9 @@ def neighbors(
     store: opt.Store = None,
     on_error: Annotated[
         opt.OnError,
-        typer.Option("--on-error", help="A word without a vector, or a row: fail (65) or skip."),
+        typer.Option(
+            "--on-error", help="A word without a vector, or a bad line or row: fail (65) or skip."
+        ),
     ] = opt.OnError.fail,
     json: Annotated[bool, typer.Option("--json", help="One JSON line a word or row.")] = False,
     device: opt.Device = "auto",
@@ -89,7 +91,8 @@ def neighbors(
         answer_in_context(in_context, context.params, store, console)
         return
     refuse_encoder_options(context, "only with --in-context", ("text_column", "format"))
-    questions = _questions(words or [], analogy=analogy)
+    bad = RejectFile(None, console)
+    questions = _questions(words or [], on_error, bad, analogy=analogy)
     refuse_same_file({"--model": model}, {"--output": output})
     vectors, path = open_word_vectors(model, store, console)
     asked = Neighbors(vectors, str(path), top_k)
@@ -110,6 +113,7 @@ def neighbors(
         answers.begin()
     if answers.skipped:
         console.warn(f"{answers.skipped:,} questions skipped: a word has no vector")
+    bad.close()
 
 
 def _located(error: DataError, where: str) -> DataError:
@@ -152,14 +156,16 @@ class _Answers:
         self._stream.flush()
 
 
-def _questions(words: list[str], *, analogy: bool) -> Iterator[tuple[str, Question]]:
+def _questions(
+    words: list[str], on_error: opt.OnError, bad: RejectFile, *, analogy: bool
+) -> Iterator[tuple[str, Question]]:
     """Where each question stands, '' for the command line, and its words; stdin is not read yet.
 
     Raises UsageError for words that are no whole question, InputExpected.
     """
     if not words:
         opt.expect_input("-")
-        return _from_stdin(analogy=analogy)
+        return _from_stdin(on_error, bad, analogy=analogy)
     for word in words:
         if not word or not _is_text(word):
             raise UsageError(f"WORD {shown(ascii(word))}: wanted a word in UTF-8")
@@ -178,10 +184,13 @@ def _is_text(word: str) -> bool:
     return True
 
 
-def _from_stdin(*, analogy: bool) -> Iterator[tuple[str, Question]]:
+def _from_stdin(
+    on_error: opt.OnError, bad: RejectFile, *, analogy: bool
+) -> Iterator[tuple[str, Question]]:
+    """Raises DataError for a line that is no question, unless such lines are skipped."""
     from nlpcli.data.rows import RowFormat, open_rows
 
-    rows = open_rows("-", RowFormat(format="text"))
+    rows = open_rows("-", RowFormat(format="text", on_error=on_error), bad)
     for batch in rows.batches():
         for line, row in zip(batch.lines, batch.rows, strict=True):
             words = tuple(row[0].split()) if analogy else (row[0].strip(),)
@@ -189,5 +198,9 @@ def _from_stdin(*, analogy: bool) -> Iterator[tuple[str, Question]]:
             if not any(words):
                 continue
             if analogy and len(words) != 3:
-                raise DataError(f"{where}: {len(words):,} words, wanted three: A B C")
+                reason = f"{len(words):,} words, wanted three: A B C"
+                if on_error == opt.OnError.fail:
+                    raise DataError(f"{where}: {reason}")
+                bad(line, reason, row[0])
+                continue
             yield where, words

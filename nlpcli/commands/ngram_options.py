@@ -125,6 +125,13 @@ def _check(options: dict[str, Any]) -> None:
     joiner: str = options["joiner"]
     if not joiner.isprintable():
         raise UsageError(f"--joiner {shown(joiner)}: wanted characters that can be printed")
+    if level == "char":
+        if options["segmenter"].value != "char":
+            raise UsageError(
+                f"--segmenter {options['segmenter'].value} has no meaning with --level char"
+            )
+        if options["strip_punctuation"]:
+            raise UsageError("--strip-punctuation has no meaning with --level char")
     if options["collocations"] is not None:
         for name in ("select", "buckets"):
             if options[name] is not None:

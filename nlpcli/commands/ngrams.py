@@ -129,8 +129,7 @@ def ngrams(
     with ExitStack() as stack:
         reject = stack.enter_context(RejectFile(rejects, console)) if rejects is not None else None
         request = ngram_request(context.params, paths, reject)
-        for path in paths:
-            opt.expect_input(path)
+        opt.expect_input(*paths)
         stream, saved, page = (_opened(stack, target) for target in (output, save, plot))
         counted = count_ngrams(request, console)
         order = counted.table.order(by, *limit)

@@ -15,7 +15,13 @@ from nlpcli.commands import cascading, drifting, label_sets
 from nlpcli.commands.embedding import Pooling, Vectors
 from nlpcli.commands.opening import refuse_same_file, tell_long
 from nlpcli.commands.predict_answers import EXPLAINED, PREFIX, answers_of
-from nlpcli.commands.predict_output import OutputFormat, Sink, column_of, sink_for
+from nlpcli.commands.predict_output import (
+    OutputFormat,
+    Sink,
+    column_of,
+    row_format,
+    sink_for,
+)
 from nlpcli.commands.selecting import Select, batches_of
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
@@ -42,7 +48,13 @@ def predict(
     task: opt.TaskOf = None,
     text_column: opt.TextColumn = "text",
     text_b_column: opt.TextBColumn = None,
-    top_k: Annotated[int, typer.Option(min=1, help="Labels or answers a row, best first.")] = 1,
+    top_k: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Labels or answers a row, best first [default: 1; multi-label: by --threshold].",
+        ),
+    ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(help="Of several labels; or a lead above which no answer is given."),
@@ -127,7 +139,7 @@ def predict(
     --select reads all rows and writes the N most worth a label: the model is unsure of them, and
     they are unlike each other.
     """
-    from nlpcli.data.rows import RowFormat, open_rows
+    from nlpcli.data.rows import open_rows
 
     begun = time.monotonic()
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
@@ -147,12 +159,7 @@ def predict(
             from nlpcli.store.atomic import AtomicFile
 
             stream = stack.enter_context(AtomicFile(Path(output)))
-        fmt = RowFormat(
-            format=format, header=header, on_error=on_error, max_field=max_field << 20,
-            label_separator=" " if format == opt.InputFormat.fasttext else None,
-            label_prefix=label_prefix,
-        )  # fmt: skip
-        rows = open_rows(input, fmt, reject)
+        rows = open_rows(input, row_format(answers, context.params), reject)
         at = column_of(rows, answers, context.params)
         sink = sink_for(answers, rows, at, stream, context.params)
         count = _write_answers(

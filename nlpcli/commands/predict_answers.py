@@ -35,7 +35,7 @@ PREFIX = "predicted_"
 EXPLAINED = 128
 """Rows that are written together where each is asked about many times."""
 FOR_LABELS = {
-    "top_k": 1, "threshold": None, "probabilities": False, "abstain_below": 0.0,
+    "top_k": None, "threshold": None, "probabilities": False, "abstain_below": 0.0,
     "abstain_error": None, "explain": 0, "cascade": None, "drift": None,
     "fail_on_drift": False, "select": None, "label_set": None,
 }  # fmt: skip
@@ -65,8 +65,8 @@ def answers_of(context: typer.Context, store: Path | None, console: Console) -> 
         refuse_options(options, unused, "the model answers questions")
         if options["threshold"] is not None:
             opened.be_silent_above(options["threshold"])
-        prefix = options["prefix"]
-        return AnswerColumns(opened, prefix, usual=prefix == PREFIX, top_k=options["top_k"])
+        prefix, top_k = options["prefix"], options["top_k"] or 1
+        return AnswerColumns(opened, prefix, usual=prefix == PREFIX, top_k=top_k)
     if is_regressor(opened):
         return score_column(opened, options, FOR_LABELS)
     if not opened.labels:

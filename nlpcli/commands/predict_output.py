@@ -9,12 +9,13 @@ from nlpcli.commands.asking import answer_writer, is_asked, question_columns
 from nlpcli.commands.embedding import Vectors
 from nlpcli.commands.tagging import answered_column, row_writer
 from nlpcli.errors import DataError
+from nlpcli.shell import options as opt
 
 if TYPE_CHECKING:
     from nlpcli.commands.predict_answers import Columns
     from nlpcli.data.conll import ConllWriter
     from nlpcli.data.output import RowWriter
-    from nlpcli.data.rows import RowStream
+    from nlpcli.data.rows import RowFormat, RowStream
     from nlpcli.data.squad import AnswerWriter
 
 
@@ -25,6 +26,25 @@ class OutputFormat(StrEnum):
     jsonl = "jsonl"
     conll = "conll"
     squad = "squad"
+
+
+def row_format(answers: Columns, options: dict[str, Any]) -> RowFormat:
+    """How rows are read: JSON lines that come out as such keep their values, and may be none."""
+    from nlpcli.data.rows import RowFormat
+
+    kept, empty = options["output_format"] == OutputFormat.jsonl, [options["text_column"]]
+    if options["text_b_column"] is not None:
+        empty.append(options["text_b_column"])
+    if is_asked(answers):
+        columns = question_columns(options)
+        empty = [columns["context"] or "context", columns["question"]]
+    return RowFormat(
+        format=options["format"], header=options["header"], on_error=options["on_error"],
+        max_field=options["max_field"] << 20,
+        label_separator=" " if options["format"] == opt.InputFormat.fasttext else None,
+        label_prefix=options["label_prefix"], keep_json=kept,
+        empty_columns=tuple(empty) if kept else (),
+    )  # fmt: skip
 
 
 def column_of(rows: RowStream, answers: Columns, options: dict[str, Any]) -> int:

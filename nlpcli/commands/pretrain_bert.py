@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,7 +29,7 @@ from nlpcli.commands.pretraining_options import (
 from nlpcli.errors import CannotCreate, UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell import ranks as around
-from nlpcli.shell.console import Console
+from nlpcli.shell.console import Console, RejectFile
 from nlpcli.shell.machine import keep_products
 
 if TYPE_CHECKING:
@@ -181,14 +182,13 @@ def pretrain_bert(
     log: Annotated[
         Path | None, typer.Option(help="Append a JSON line a step, or so, to this file.")
     ] = None,
-    if_changed: Annotated[
-        bool, typer.Option("--if-changed", help="Do nothing when data and options are the same.")
-    ] = False,
+    if_changed: opt.IfChanged = False,
     seed: opt.Seed = 1,
     threads: opt.Threads = None,
     device: opt.Device = "auto",
     precision: opt.Precision = opt.PrecisionName.auto,
     on_error: opt.ErrorMode = opt.OnError.fail,
+    rejects: opt.Rejects = None,
     resume: opt.Resume = False,
     save_every: opt.SaveEvery = 5,
     keep: opt.Keep = None,
@@ -213,9 +213,9 @@ def pretrain_bert(
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     keep_products()
     models = Store(opt.store_root(store))
+    opt.expect_input(*corpus)
     for path in corpus:
-        opt.expect_input(path)
-        refuse_same_file({"CORPUS": path}, {"--log": log}, model=output)
+        refuse_same_file({"CORPUS": path}, {"--log": log, "--rejects": rejects}, model=output)
     _expect_log(log)
     options: dict[str, Any] = {
         n: v.value if isinstance(v, StrEnum) else v for n, v in context.params.items()
@@ -252,8 +252,8 @@ def pretrain_bert(
         raise typer.Exit(follow_pretraining(request, ranks))
     with leading(ranks):
         draft = models.begin(output, force=force, wait=wait, if_changed=if_changed)
-        with draft:
-            report = PretrainRun(request, models, console, ranks).run(draft)
+        with draft, nullcontext() if rejects is None else RejectFile(rejects, console) as reject:
+            report = PretrainRun(request, models, console, reject, ranks).run(draft)
     show_encoder_report(report, console, as_json=json)
     if keep is not None and draft.versioned:
         prune_after(models, output, keep, console)

@@ -98,6 +98,12 @@ def vocabulary_of(
         if "vocab_size" in typed:
             raise UsageError("--vocab-size has no meaning with --tokenizer")
         given = read_tokenizer(options["tokenizer"], lowercase=options["lowercase"])
+        if "lowercase" in typed and given.lowercase != options["lowercase"]:
+            asked = "--lowercase" if options["lowercase"] else "--keep-case"
+            raise UsageError(
+                f"{asked}: {options['tokenizer']} says itself that it "
+                f"{'lowercases' if given.lowercase else 'keeps case'}"
+            )
     return VocabularyRequest(
         given=given, size=options["vocab_size"], exactly="vocab_size" in typed,
         lowercase=options["lowercase"],

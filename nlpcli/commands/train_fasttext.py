@@ -146,9 +146,7 @@ def train_fasttext(
         list[str] | None,
         typer.Option(help="'METRIC>=X' or better (than the version in use), on the dev part."),
     ] = None,
-    if_changed: Annotated[
-        bool, typer.Option("--if-changed", help="Do nothing when data and options are the same.")
-    ] = False,
+    if_changed: opt.IfChanged = False,
     keep: opt.Keep = None,
     dry_run: opt.DryRun = False,
     force: opt.Force = False,
@@ -247,6 +245,7 @@ def _execute(
 
     from nlpcli.runs.running import TrainingRun
 
+    opt.expect_input(request.train, request.dev)
     draft = store.begin(request.output, force=force, wait=wait, if_changed=request.if_changed)
     if dry_run:
         draft.probe()

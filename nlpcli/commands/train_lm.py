@@ -94,9 +94,7 @@ def train_lm(
         list[str] | None,
         typer.Option(help="'perplexity<=X', 'macro_f1>=X' or better (than the version in use)."),
     ] = None,
-    if_changed: Annotated[
-        bool, typer.Option("--if-changed", help="Do nothing when data and options are the same.")
-    ] = False,
+    if_changed: opt.IfChanged = False,
     keep: opt.Keep = None,
     dry_run: opt.DryRun = False,
     force: opt.Force = False,
@@ -143,8 +141,7 @@ def train_lm(
 
 
 def _expect_inputs(corpus: list[str]) -> None:
-    for path in corpus:
-        opt.expect_input(path)
+    opt.expect_input(*corpus)
 
 
 def _request(options: dict[str, Any]) -> LanguageRequest:

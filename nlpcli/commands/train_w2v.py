@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlpcli.commands.after_training import prune_after, show_words_report, tell_pin
+from nlpcli.commands.after_training import prune_after, show_plan, show_words_report, tell_pin
 from nlpcli.commands.configuring import from_options, typed_options
+from nlpcli.commands.opening import refuse_same_file
 from nlpcli.errors import UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell import ranks as around
-from nlpcli.shell.console import Console
+from nlpcli.shell.console import Console, RejectFile
 
 if TYPE_CHECKING:
     from nlpcli.models.word2vec_config import Word2VecConfig
@@ -161,9 +163,12 @@ def train_w2v(
     threads: opt.Threads = None,
     device: opt.Device = "auto",
     on_error: opt.ErrorMode = opt.OnError.fail,
+    rejects: opt.Rejects = None,
     resume: opt.Resume = False,
     save_every: opt.SaveEvery = 5,
+    if_changed: opt.IfChanged = False,
     keep: opt.Keep = None,
+    dry_run: opt.DryRun = False,
     force: opt.Force = False,
     wait: opt.Wait = False,
     json: opt.Json = False,
@@ -184,8 +189,9 @@ def train_w2v(
 
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
     models = Store(opt.store_root(store))
+    opt.expect_input(*corpus)
     for path in corpus:
-        opt.expect_input(path)
+        refuse_same_file({"CORPUS": path}, {"--rejects": rejects}, model=output)
     typed = typed_options(context)
     _refuse_meaningless(algorithm, loss, subwords=subwords, phrases=phrases, typed=typed)
     place = around.place()
@@ -205,14 +211,20 @@ def train_w2v(
         resume=resume,
         save_every=save_every,
         skip_bad=on_error == opt.OnError.skip,
+        if_changed=if_changed,
     )
+    if dry_run:
+        if place.rank == 0:
+            models.begin(output, force=force, wait=wait, if_changed=if_changed).probe()
+            show_plan(WordRun(request, models, console).plan(), as_json=json)
+        return
     ranks = joined(place.rank, place.size)
     if ranks is not None and ranks.rank:
         raise typer.Exit(follow_words(request, ranks))
     with leading(ranks):
-        draft = models.begin(output, force=force, wait=wait)
-        with draft:
-            report = WordRun(request, console, ranks).run(draft)
+        draft = models.begin(output, force=force, wait=wait, if_changed=if_changed)
+        with draft, nullcontext() if rejects is None else RejectFile(rejects, console) as reject:
+            report = WordRun(request, models, console, reject, ranks).run(draft)
     show_words_report(report, console, as_json=json)
     if keep is not None and draft.versioned:
         prune_after(models, output, keep, console)

@@ -8,18 +8,21 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from nlpcli.data.id_files import BLOCKS, IDS, STARTS, IdFiles
 from nlpcli.data.source import Source
-from nlpcli.data.text_runs import TextRuns
+from nlpcli.data.text_runs import TextRuns, rejects_of
 from nlpcli.errors import DataError, InputMissing
 from nlpcli.text import parallel
 from nlpcli.text.config import TokenizerConfig
 from nlpcli.text.word_counts import MOST_WORDS, WordTable, cut_run
+
+if TYPE_CHECKING:
+    from nlpcli.data.rows import Reject
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
@@ -66,13 +69,15 @@ def encode_corpus(
     workers: int | None = None,
     progress: Progress | None = None,
     skip_bad: bool = False,
+    on_reject: Reject | None = None,
     most_words: int = MOST_WORDS,
 ) -> IdCorpus:
     """Reads files, or stdin for ``-``, and writes their numbers into ``folder``, which exists.
 
     A line is a sentence. Words that occur less than ``min_count`` times are left out. The result
     is the same for any number of threads. ``progress`` may raise, to stop. Raises InputMissing,
-    DataError for bad lines (unless skipped) and when no word is left, OutputFailed.
+    DataError for bad lines (unless skipped, and ``on_reject`` told) and when no word is left,
+    OutputFailed.
     """
     table, files = WordTable(most_words), IdFiles(folder)
     digest = hashlib.sha256(json.dumps([config.to_json(), min_count, most_words]).encode())
@@ -83,7 +88,8 @@ def encode_corpus(
             for path in paths:
                 source = Source(path)
                 try:
-                    runs = TextRuns(source, skip_bad=skip_bad)
+                    reject = rejects_of(source.name, len(paths), on_reject)
+                    runs = TextRuns(source, skip_bad=skip_bad, on_reject=reject)
                     for run, cut in parallel.ahead(
                         pool, _AHEAD * n_workers, lambda run: cut_run(config, run.text), runs
                     ):

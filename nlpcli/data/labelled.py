@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -175,15 +175,15 @@ def read_labelled(
         kept.n_blank,
         rows.skipped + skipped,
         _conflicts(kept.texts, kept.labels),
-        _twins(kept.labels),
+        label_twins(name for names in kept.labels for name in names),
         cells,
     )
 
 
-def _twins(labels: list[tuple[str, ...]]) -> list[tuple[str, str]]:
+def label_twins(names: Iterable[str]) -> list[tuple[str, str]]:
     """Neighbours among the labels of one normal form, sorted by code point."""
     forms: dict[str, list[str]] = {}
-    for name in sorted({name for names in labels for name in names}):
+    for name in sorted(set(names)):
         forms.setdefault(unicodedata.normalize("NFC", name), []).append(name)
     return [pair for group in forms.values() for pair in pairwise(group)]
 

@@ -6,9 +6,9 @@ import csv
 import io
 import json
 from collections import Counter
-from itertools import compress
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
+from nlpcli.data.json_cell import JsonCell
 from nlpcli.errors import DataError, shown
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -17,9 +17,10 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 class RowWriter:
     """Writes whole batches; UTF-8, RFC 4180 with ``\\n`` and minimal quoting, no BOM.
 
-    Cells of ``numeric_columns`` and ``json_columns`` are numbers and JSON in JSON lines, not text.
-    ``spreadsheet_safe`` puts ' before other cells that a spreadsheet would take for formulas.
-    Raises DataError for JSON lines with a name that occurs twice: an object would keep one of them.
+    Cells of ``numeric_columns`` and ``json_columns`` are numbers and JSON in JSON lines, not text;
+    a ``JsonCell`` is there what it was read from. ``spreadsheet_safe`` puts ' before other cells
+    that a spreadsheet would take for formulas. Raises DataError for JSON lines with a name that
+    occurs twice: an object would keep one of the two.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class RowWriter:
         self._json = [name in (json_columns or set()) for name in header]
         self._text = [not (a or b) for a, b in zip(self._numeric, self._json, strict=True)]
         self._safe = spreadsheet_safe
+        self._encode = json.JSONEncoder(ensure_ascii=False).encode
         self._begun = False
         if format != "csv":
             self._expect_distinct()
@@ -86,19 +88,29 @@ class RowWriter:
         self._stream.write(text.getvalue().encode())
 
     def _write_json(self, rows: list[list[str]]) -> None:
+        names = [self._encode(name) for name in self._header]
+        kinds = list(zip(names, self._numeric, self._json, strict=True))
         lines = []
         for row in rows:
-            cells = zip(self._header, row, self._numeric, strict=True)
-            document: dict[str, Any] = {
-                k: (float(v) if v else None) if n else v for k, v, n in cells
-            }
-            for name in compress(self._header, self._json):
-                document[name] = json.loads(str(document[name]) or "null")
-            lines.append(json.dumps(document, ensure_ascii=False) + "\n")
+            cells = (
+                f"{name}: {self._value(cell, number, whole)}"
+                for (name, number, whole), cell in zip(kinds, row, strict=True)
+            )
+            lines.append(f"{{{', '.join(cells)}}}\n")
         self._stream.write("".join(lines).encode())
+
+    def _value(self, cell: str, number: bool, whole: bool) -> str:
+        """A cell as JSON: text, a ``number``, or JSON as a ``whole``."""
+        if number:
+            return self._encode(float(cell)) if cell else "null"
+        if whole:
+            return self._encode(json.loads(cell or "null"))
+        return cell.json if isinstance(cell, JsonCell) else self._encode(cell)
 
 
 def _safe(cell: str) -> str:
+    if isinstance(cell, JsonCell):
+        return cell
     return "'" + cell if cell.startswith(_FORMULA) else cell
 
 

@@ -6,11 +6,13 @@ import csv
 import json
 import re
 import sys
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nlpcli.data.conll import ConllParser
-from nlpcli.data.lines import BadRow
+from nlpcli.data.json_cell import JsonCell
+from nlpcli.data.lines import BadRow, bad_character, named_fault
 from nlpcli.data.squad import SquadParser
 from nlpcli.errors import DataError, shown
 
@@ -194,23 +196,46 @@ class _Number(str):
 
 
 class JsonParser(_LineByLine):
-    """One object a line; the columns are the keys of the first."""
+    """One object a line; the columns are the keys of the first, or of the first good one where bad
+    ones are skipped."""
 
     def __init__(self, lines: Iterator[str], fmt: RowFormat, name: str) -> None:
         super().__init__(lines)
-        self._separator = fmt.label_separator
+        self._separator, self._keep_json = fmt.label_separator, fmt.keep_json
         self._decode = json.JSONDecoder(
             object_pairs_hook=_once_each, parse_int=_Number, parse_float=_Number
         ).decode
+        self._begun: deque[tuple[int, list[str] | BadRow]] = deque()
+        skip = fmt.on_error == "skip"
+        try:
+            while not self._begins(fmt, name, skip=skip):
+                pass
+        except BadRow as bad:
+            hint = bad.hint or "--on-error skip drops such rows"
+            raise DataError(f"{name} line {self.line}: {bad.reason}", hint=hint) from None
+
+    def _begins(self, fmt: RowFormat, name: str, *, skip: bool) -> bool:
+        """Reads what may be the first row, and whether it is; bad ones are kept to be told of.
+
+        Raises BadRow, unless such rows are skipped; DataError where there is none.
+        """
         try:
             first = self._object()
-            if first is None:
+            if first is None and not fmt.empty_columns:
                 raise DataError(f"{name}: empty: no rows")
-            self.header = _checked_header(list(first[1]), name, self.line)
-            self._known = frozenset(self.header)
-            self._first: list[str] | None = self._cells(*first)
+            self.header = list(fmt.empty_columns)
+            if first is not None:
+                self.header = _checked_header(list(first[1]), name, self.line)
+                if skip:
+                    _expect_clean(first[0])
+                self._begun.append((self.line, self._cells(*first)))
         except BadRow as bad:
-            raise DataError(f"{name} line {self.line}: {bad.reason}", hint=bad.hint) from None
+            if not skip:
+                raise
+            self._begun.append((self.line, bad))
+            return False
+        self._known = frozenset(self.header)
+        return True
 
     def _object(self) -> tuple[str, dict[str, Any]] | None:
         while (line := self._next_line()) is not None:
@@ -231,9 +256,11 @@ class JsonParser(_LineByLine):
     def next_row(self) -> list[str] | None:
         """Values in the order of the header; text as it is, null empty, else as JSON. With a label
         separator the items of a list are joined by it."""
-        if self._first is not None:
-            cells, self._first = self._first, None
-            return cells
+        if self._begun:
+            self.line, row = self._begun.popleft()  # the last is of the line that was read last
+            if isinstance(row, BadRow):
+                raise row
+            return row
         found = self._object()
         if found is None:
             return None
@@ -248,7 +275,7 @@ class JsonParser(_LineByLine):
             if any(isinstance(v, dict | list) for v in value.values()):
                 # numbers inside must be numbers again when they are written as JSON
                 value = value | _nested(json.loads(line))
-            cells = [self._cell(value.get(key)) for key in self.header]
+            cells = [self._kept(value.get(key)) for key in self.header]
         except (ValueError, RecursionError) as error:
             raise BadRow(_json_fault(error), [line.rstrip("\r\n")]) from None
         # an escape may stand for what no UTF-8 output can hold
@@ -259,6 +286,17 @@ class JsonParser(_LineByLine):
                     code = f"\\u{ord(wrong.group()):04x}"
                     raise BadRow(f"{code} in {shown(key)} is not text", [line.rstrip("\r\n")])
         return cells
+
+    def _kept(self, value: Any) -> str:
+        cell = self._cell(value)
+        if not self._keep_json or type(value) is str:
+            return cell
+        if isinstance(value, _Number):
+            return JsonCell(cell, cell)
+        try:
+            return JsonCell(cell, json.dumps(value, ensure_ascii=False, allow_nan=False))
+        except ValueError:  # NaN, which Python reads and JSON has not
+            return cell
 
     def _cell(self, value: Any) -> str:
         if isinstance(value, str):
@@ -281,6 +319,15 @@ def _expect_whole(labels: list[str], separator: str) -> None:
     for label in labels:
         if separator in label:
             raise ValueError(f"{shown(label)} holds the --label-separator {shown(separator)}")
+
+
+def _expect_clean(line: str) -> None:
+    """Raises BadRow for a NUL or bytes that are not UTF-8."""
+    found = bad_character(line)
+    if found is not None:
+        before = len(line[: found.start()].encode("utf-8", "surrogateescape"))
+        reason = f"byte {before + 1}: {named_fault(found.group())}"
+        raise BadRow(reason, [line.rstrip("\r\n")])
 
 
 def _nested(value: dict[str, Any]) -> dict[str, Any]:

@@ -14,16 +14,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nlpcli.data.id_files import told
 from nlpcli.data.source import Source
-from nlpcli.data.text_runs import TextRun, TextRuns
+from nlpcli.data.text_runs import TextRun, TextRuns, rejects_of
 from nlpcli.errors import DataError
 from nlpcli.text.wordpiece import WordPieceTokenizer
+
+if TYPE_CHECKING:
+    from nlpcli.data.rows import Reject
 
 PIECES, LINES, DOCUMENTS = "pieces.ids", "lines.starts", "documents.starts"
 KEPT = "stdin.text"
@@ -143,13 +146,14 @@ def encode_pieces(
     *,
     progress: Progress | None = None,
     skip_bad: bool = False,
+    on_reject: Reject | None = None,
     workers: int | None = None,
 ) -> PieceCorpus:
     """Reads files, or stdin for ``-``, and writes their pieces into ``folder``, which exists.
 
     The result is the same for any number of ``workers``, threads; more than two are no faster.
-    ``progress`` may raise, to stop. Raises InputMissing, DataError for bad lines (unless skipped)
-    and where no piece is found, OutputFailed.
+    ``progress`` may raise, to stop. Raises InputMissing, DataError for bad lines (unless skipped,
+    and ``on_reject`` told) and where no piece is found, OutputFailed.
     """
     files = _PieceFiles(folder, tokenizer)
     digest = hashlib.sha256(tokenizer.to_json())
@@ -159,7 +163,8 @@ def encode_pieces(
             for path in paths:
                 source = _opened(path)
                 try:
-                    runs = TextRuns(source, skip_bad=skip_bad)
+                    reject = rejects_of(source.name, len(paths), on_reject)
+                    runs = TextRuns(source, skip_bad=skip_bad, on_reject=reject)
                     for run in runs if workers == 1 else _read_ahead(pool, runs):
                         files.add(_lines(run), goes_on=run.goes_on)
                         if progress is not None:

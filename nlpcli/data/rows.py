@@ -29,7 +29,8 @@ Reject = Callable[[int, str, str], None]
 class RowFormat:
     """How rows are read. ``format`` None: by the file's ending, else ``otherwise``, which is CSV
     where that is None. ``label_separator`` joins several labels of a fastText line. ``max_field``
-    in bytes."""
+    in bytes. ``keep_json``: what is no text in JSON lines is a ``JsonCell``. ``empty_columns``: of
+    JSON lines without a line; none: there must be one."""
 
     format: str | None = None
     header: bool = True
@@ -38,6 +39,8 @@ class RowFormat:
     label_separator: str | None = None
     label_prefix: str = "__label__"
     otherwise: str | None = None
+    keep_json: bool = False
+    empty_columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.format is not None and self.format not in FORMATS:
@@ -92,10 +95,14 @@ class RowStream:
             raise
 
     def _check_header(self) -> None:
-        """Raises DataError for bad bytes in it; those of a first row without one are the row's."""
-        if self._fmt.header and self._lines.dirty:
+        """Raises DataError for bad bytes in it; those of a first row without one are the row's.
+
+        Of JSON lines, where bad ones are skipped, it is the first that has none.
+        """
+        skipped = self.format == "jsonl" and self._fmt.on_error == "skip"
+        if self._lines.dirty and (self._fmt.header or skipped):
             fault = self._lines.take_fault(self._parser.last_line)
-            if fault:
+            if fault and not skipped:
                 self._refuse(self._parser.line, fault)
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from nlpcli.data.source import Source
 from nlpcli.data.unit_reading import Reading, UnitReader
 from nlpcli.errors import DataError
+from nlpcli.text.hashing import mix
 from nlpcli.text.sentence_ids import SPECIAL, UNK, with_borders
 from nlpcli.text.units import BREAK
 from nlpcli.text.word_counts import MOST_WORDS, CutRun, WordTable
@@ -53,6 +54,22 @@ class SentenceCorpus:
     def n_words(self) -> int:
         """Words or characters of all sentences, without borders."""
         return len(self.tokens) - 2 * len(self.sizes)
+
+    def n_conflicts(self) -> int:
+        """Different sentences that occur with several labels; those with unknown words do not
+        count, they may be different ones."""
+        if self.owners is None:
+            return 0
+        starts = np.cumsum(self.sizes) - self.sizes
+        places = np.arange(len(self.tokens)) - np.repeat(starts, self.sizes)
+        keys = (places.astype(np.uint64) << np.uint64(32)) | self.tokens.astype(np.uint64)
+        sums = np.add.reduceat(mix(keys), starts)
+        known = ~np.logical_or.reduceat(self.tokens == UNK, starts)
+        sums, owners = sums[known], self.owners[known]
+        order = np.lexsort((owners, sums))
+        sums, owners = sums[order], owners[order]
+        other = (sums[1:] == sums[:-1]) & (owners[1:] != owners[:-1])
+        return len(np.unique(sums[1:][other]))
 
 
 class SentenceReader:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nlpcli.data.lines import bad_character, looks_cp1252, mark_length, named_fault
 from nlpcli.data.source import Source
 from nlpcli.errors import DataError
+
+if TYPE_CHECKING:
+    from nlpcli.data.rows import Reject
 
 RUN_BYTES = 1 << 18
 LONG_LINE = 1 << 20
@@ -30,12 +34,14 @@ class TextRuns:
     """Iterates the runs of a source; ``n_skipped`` counts lines that were left out.
 
     A line with a NUL or bytes that are not UTF-8 is a DataError that names line and byte, unless
-    such lines are skipped. Raises what ``Source.blocks`` raises.
+    such lines are skipped; ``on_reject`` is told of those. Raises what ``Source.blocks`` raises.
     """
 
-    def __init__(self, source: Source, *, skip_bad: bool = False) -> None:
+    def __init__(
+        self, source: Source, *, skip_bad: bool = False, on_reject: Reject | None = None
+    ) -> None:
         self.n_skipped = 0
-        self._source, self._skip_bad = source, skip_bad
+        self._source, self._skip_bad, self._on_reject = source, skip_bad, on_reject
         self._n_lines = 0
         self._n_held = 0
         self._seen_utf8 = False
@@ -102,7 +108,16 @@ class TextRuns:
 
     def _without_bad_lines(self, text: str) -> str:
         lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        good = [line for line in lines if bad_character(line) is None]
+        good = []
+        for number, line in enumerate(lines, self._n_lines + 1):
+            found = bad_character(line)
+            if found is None:
+                good.append(line)
+            elif self._on_reject is not None:
+                before = line[: found.start()].encode("utf-8", "surrogateescape")
+                held = self._n_held if number == self._n_lines + 1 else 0
+                reason = f"byte {held + len(before) + 1}: {named_fault(found.group())}"
+                self._on_reject(number, reason, line)
         self.n_skipped += len(lines) - len(good)
         return "\n".join(good)
 
@@ -120,3 +135,10 @@ def _place_to_cut(held: bytearray, wanted: int) -> tuple[int, bool]:
     while cut and held[cut] & 0xC0 == 0x80:  # inside a character
         cut -= 1
     return cut or wanted, True
+
+
+def rejects_of(name: str, n_files: int, on_reject: Reject | None) -> Reject | None:
+    """``on_reject`` for the lines of one file: of several it is told which one."""
+    if on_reject is None or n_files == 1:
+        return on_reject
+    return lambda line, reason, row: on_reject(line, f"{name}: {reason}", row)

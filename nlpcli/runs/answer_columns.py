@@ -18,14 +18,17 @@ JOINER = ";"
 
 
 class Answers:
-    """Probabilities -> the prediction columns of one batch."""
+    """Probabilities -> the prediction columns of one batch.
+
+    ``top_k`` None: the best label, or of several labels a row all above the threshold.
+    """
 
     def __init__(
         self,
         model: Classifier,
         *,
         prefix: str,
-        top_k: int,
+        top_k: int | None,
         threshold: float | None,
         all_probabilities: bool,
         abstain_below: float,
@@ -37,7 +40,7 @@ class Answers:
         self._label_set, self._seen = label_set, False
         self._labels, self._multi = model.labels, model.multi_label
         self._separator = model.separator or JOINER
-        self._top_k = min(top_k, len(model.labels))
+        self._top_k, self._most = min(top_k or 1, len(model.labels)), top_k
         self._threshold = model.limit(threshold)
         self._all, self._abstain = all_probabilities, abstain_below
         label, probability = f"{prefix}label", f"{prefix}probability"
@@ -129,8 +132,7 @@ class Answers:
         for row in probabilities:
             chosen = np.flatnonzero(row >= limit)
             chosen = chosen[np.argsort(-row[chosen], kind="stable")]
-            if self._top_k > 1:
-                chosen = chosen[: self._top_k]
+            chosen = chosen[: self._most]
             names.append(self._separator.join(self._labels[i] for i in chosen.tolist()))
             values.append(self._separator.join(_cells(row[chosen])))
         return [names, values]

@@ -15,6 +15,7 @@ from nlpcli.data.phrases import PhraseConfig, joined_phrases
 from nlpcli.errors import CannotCreate
 
 if TYPE_CHECKING:
+    from nlpcli.data.rows import Reject
     from nlpcli.runs.reporting import Reporter
     from nlpcli.text.config import TokenizerConfig
 
@@ -29,6 +30,7 @@ def corpus_on_disk(
     min_count: int,
     threads: int | None = None,
     skip_bad: bool = False,
+    on_reject: Reject | None = None,
     phrases: PhraseConfig | None = None,
 ) -> Iterator[IdCorpus]:
     """The corpus, for a ``with`` block; its files lie in ``place`` and are gone after it.
@@ -50,11 +52,14 @@ def corpus_on_disk(
                 min_count=min_count if phrases is None else 1,
                 workers=threads,
                 skip_bad=skip_bad,
+                on_reject=on_reject,
                 progress=_Reading(console),
             )
             if phrases is not None:
                 corpus, n_phrases = joined_phrases(corpus, folder, phrases, min_count=min_count)
                 console.say(f"phrases: {n_phrases:,} that occur {min_count:,} times")
+        if corpus.n_skipped and on_reject is None:  # else that tells
+            console.warn(f"{corpus.n_skipped:,} bad lines skipped")
         _tell(corpus, console)
         yield corpus
     finally:
@@ -74,8 +79,6 @@ class _Reading:
 
 
 def _tell(corpus: IdCorpus, console: Reporter) -> None:
-    if corpus.n_skipped:
-        console.warn(f"{corpus.n_skipped:,} bad lines skipped")
     if corpus.forgotten:
         console.warn(
             "too many different words: those met up to "

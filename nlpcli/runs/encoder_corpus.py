@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nlpcli.batching.masking import Pieces
     from nlpcli.batching.pretraining_rows import Specials, Stream
     from nlpcli.data.piece_corpus import KeptText, PieceCorpus
+    from nlpcli.data.rows import Reject
     from nlpcli.runs.reporting import Reporter
     from nlpcli.text.wordpiece import WordPieceTokenizer
 
@@ -43,7 +44,7 @@ class VocabularyRequest:
 @contextlib.contextmanager
 def pieces_on_disk(
     paths: Sequence[str], vocabulary: VocabularyRequest, place: Path, console: Reporter, *,
-    threads: int | None, skip_bad: bool,
+    threads: int | None, skip_bad: bool, on_reject: Reject | None = None,
 ) -> Iterator[tuple[PieceCorpus, WordPieceTokenizer, Path]]:  # fmt: skip
     """The corpus, its tokenizer and the folder of its files, which is gone after the block.
 
@@ -64,8 +65,10 @@ def pieces_on_disk(
         with console:
             corpus = encode_pieces(
                 texts, tokenizer, folder, workers=threads, skip_bad=skip_bad,
-                progress=_Reading(console),
+                on_reject=on_reject, progress=_Reading(console),
             )  # fmt: skip
+        if corpus.n_skipped and on_reject is None:  # else that tells
+            console.warn(f"{corpus.n_skipped:,} bad lines skipped")
         _tell(corpus, tokenizer, console)
         yield corpus, tokenizer, folder
     finally:
@@ -127,8 +130,6 @@ class _Reading:
 
 
 def _tell(corpus: PieceCorpus, tokenizer: WordPieceTokenizer, console: Reporter) -> None:
-    if corpus.n_skipped:
-        console.warn(f"{corpus.n_skipped:,} bad lines skipped")
     unknown = corpus.n_unknown / len(corpus.pieces)
     if unknown > MOST_UNKNOWN:
         console.warn(

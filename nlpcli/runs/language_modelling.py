@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nlpcli.batching.ngram_counts import TOKEN_BYTES, NgramCounts
+from nlpcli.data.labelled import label_twins
 from nlpcli.data.sentence_corpus import SentenceCorpus, SentenceReader
 from nlpcli.data.unit_reading import Reading
 from nlpcli.errors import DataError, Unavailable
@@ -32,7 +33,7 @@ from nlpcli.runs.language_dev import (
 )
 from nlpcli.runs.memory import free_memory
 from nlpcli.runs.publishing import find_unchanged, unchanged_report
-from nlpcli.runs.reporting import Reporter
+from nlpcli.runs.reporting import Reporter, warn_of_labels
 from nlpcli.runs.request import BETTER
 from nlpcli.store.draft import Draft
 from nlpcli.store.language_model import KIND, LanguageModel, write_language_model
@@ -116,6 +117,7 @@ class LanguageRun:
                 f"column {self._request.reading.label_column}: {len(corpus.labels)} label, "
                 "wanted 2 or more"
             )
+        warn_of_labels(self._console, corpus.n_conflicts(), label_twins(corpus.labels))
         self._lap("read")
         return corpus
 

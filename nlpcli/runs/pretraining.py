@@ -28,7 +28,7 @@ from nlpcli.runs.resuming import Resumption
 from nlpcli.runs.torch_import import import_torch_aside
 
 if TYPE_CHECKING:
-    from nlpcli.runs.reporting import Reporter
+    from nlpcli.runs.reporting import Rejects, Reporter
     from nlpcli.store.draft import Draft
     from nlpcli.store.store import Store
     from nlpcli.text.wordpiece import WordPieceTokenizer
@@ -43,17 +43,18 @@ MOST_ENTRIES = 2000
 class PretrainRun:
     """Reads, trains and publishes what a request asks for; ``run`` or ``plan``, once.
 
-    With ``ranks`` this is rank 0, and the others ``follow_pretraining``.
+    With ``ranks`` this is rank 0, and the others ``follow_pretraining``. ``reject`` is told of
+    skipped lines.
     """
 
     def __init__(
         self, request: PretrainRequest, store: Store, console: Reporter,
-        ranks: Ranks | None = None,
+        reject: Rejects | None = None, ranks: Ranks | None = None,
     ) -> None:  # fmt: skip
         from nlpcli import __version__
 
         self._request, self._console, self._ranks = request, console, ranks
-        self._store = store
+        self._store, self._reject = store, reject
         self._n_ranks = ranks.size if ranks else 1
         self._program = f"nlpcli {__version__}"
         self._begun = time.perf_counter()
@@ -80,8 +81,10 @@ class PretrainRun:
         import_torch_aside()
         with pieces_on_disk(
             request.paths, request.vocabulary, draft.path, self._console,
-            threads=request.threads, skip_bad=request.skip_bad,
+            threads=request.threads, skip_bad=request.skip_bad, on_reject=self._reject,
         ) as (corpus, tokenizer, folder):  # fmt: skip
+            if self._reject is not None:
+                self._reject.close()
             threads = threads_of_rank(request.threads, self._n_ranks)
             record = request.record(corpus.sha256, self._program, threads, self._n_ranks)
             if request.if_changed:

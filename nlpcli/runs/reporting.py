@@ -10,7 +10,8 @@ from nlpcli.errors import shown
 if TYPE_CHECKING:
     from nlpcli.data.labelled import Labelled
 
-_MOST_TWINS = 5
+MOST_TWINS = 5
+"""Pairs of labels that are told."""
 
 
 class Reporter(Protocol):
@@ -38,6 +39,18 @@ class Reporter(Protocol):
     ) -> None: ...
 
 
+def warn_of_labels(console: Reporter, n_conflicts: int, twins: list[tuple[str, str]]) -> None:
+    """Of texts that occur with several labels, and of labels that differ in their Unicode normal
+    form alone."""
+    if n_conflicts:
+        console.warn(f"texts that occur with different labels: {n_conflicts:,}")
+    for one, other in twins[:MOST_TWINS]:
+        console.warn(
+            f"the labels {shown(one)} and {shown(other)} look alike and are not the same "
+            f"characters: {one!a}, {other!a}"
+        )
+
+
 class Rejects(Protocol):
     """Takes bad rows that are skipped; told when there will be no more."""
 
@@ -52,10 +65,4 @@ def tell_oddities(rows: Labelled, console: Reporter) -> None:
     """What is odd about training rows and no error."""
     if rows.n_blank:
         console.say(f"rows with a blank text, left out: {rows.n_blank:,}")
-    if rows.n_conflicts:
-        console.warn(f"texts that occur with different labels: {rows.n_conflicts:,}")
-    for one, other in rows.label_twins[:_MOST_TWINS]:
-        console.warn(
-            f"the labels {shown(one)} and {shown(other)} look alike and are not the same "
-            f"characters: {one!a}, {other!a}"
-        )
+    warn_of_labels(console, rows.n_conflicts, rows.label_twins)

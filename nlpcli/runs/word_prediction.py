@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -63,9 +63,7 @@ class Prediction:
     @property
     def model_bytes(self) -> int:
         """About how large the stored model will be."""
-        config = self.model.config
-        rows = self.model.n_words + (config.buckets if config.subwords else 0)
-        return 4 * rows * config.dim + 20 * self.model.n_words
+        return _model_bytes(self.model.n_words, self.model.config)
 
     def vectors(self, corpus: IdCorpus) -> WordVectors:
         """The words' vectors; with sub-words, also those of their n-grams."""
@@ -78,6 +76,32 @@ class Prediction:
         return WordVectors(corpus.words, found, corpus.counts, subwords)
 
 
+def _model_bytes(n_words: int, config: Word2VecConfig) -> int:
+    rows = n_words + (config.buckets if config.subwords else 0)
+    return 4 * rows * config.dim + 20 * n_words
+
+
+def _check_softmax(n_words: int, config: Word2VecConfig) -> None:
+    if config.loss == "softmax" and n_words > MOST_SOFTMAX:
+        raise UsageError(
+            f"--loss softmax: {n_words:,} words, at most {MOST_SOFTMAX:,}",
+            hint="--loss hs, or a higher --min-count",
+        )
+
+
+def training_sizes(n_words: int, config: Word2VecConfig, device: str) -> dict[str, Any]:
+    """What training so many words will take, at most. Raises as ``make_prediction``."""
+    from nlpcli.training.device import choose_device
+
+    _check_softmax(n_words, config)
+    parameters = config.dim * (2 * n_words + (config.buckets if config.subwords else 0))
+    return {
+        "dim": config.dim, "epochs": config.epochs, "device": str(choose_device(device)),
+        "parameters": parameters, "memory_bytes": 4 * parameters,
+        "model_bytes": _model_bytes(n_words, config),
+    }  # fmt: skip
+
+
 def make_prediction(
     corpus: IdCorpus, config: Word2VecConfig, *, seed: int, threads: int, device: str,
     ranks: Ranks | None = None, stop: Callable[[], bool] = bool,
@@ -86,11 +110,7 @@ def make_prediction(
 
     Raises Unavailable for a device that is not there, UsageError for a softmax over too many.
     """
-    if config.loss == "softmax" and len(corpus.words) > MOST_SOFTMAX:
-        raise UsageError(
-            f"--loss softmax: {len(corpus.words):,} words, at most {MOST_SOFTMAX:,}",
-            hint="--loss hs, or a higher --min-count",
-        )
+    _check_softmax(len(corpus.words), config)
     from nlpcli.batching.subsampling import keep_probabilities
     from nlpcli.batching.windows import NoiseWords, Windows
     from nlpcli.models.word2vec import Word2Vec

@@ -6,7 +6,9 @@ import contextlib
 import json
 import os
 import signal
+import tempfile
 import time
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +20,10 @@ from nlpcli.runs import interrupts
 from nlpcli.runs.corpus import corpus_on_disk
 from nlpcli.runs.interrupts import Interrupted
 from nlpcli.runs.leading import follow, tell_folder, threads_of_rank
+from nlpcli.runs.publishing import find_unchanged
 from nlpcli.runs.resuming import Resumption
 from nlpcli.runs.torch_import import import_torch_aside
-from nlpcli.runs.word_prediction import make_prediction
+from nlpcli.runs.word_prediction import make_prediction, training_sizes
 
 if TYPE_CHECKING:
     from nlpcli.batching.cooccurrence import Window
@@ -30,8 +33,9 @@ if TYPE_CHECKING:
     from nlpcli.models.word2vec_config import Word2VecConfig
     from nlpcli.models.word_vectors import WordVectors
     from nlpcli.runs.counting import Contexts
-    from nlpcli.runs.reporting import Reporter
+    from nlpcli.runs.reporting import Rejects, Reporter
     from nlpcli.store.draft import Draft
+    from nlpcli.store.store import Store
     from nlpcli.text.config import TokenizerConfig
     from nlpcli.training.ranks import Ranks
     from nlpcli.training.word2vec import Word2VecTraining
@@ -67,6 +71,7 @@ class WordRequest:
     resume: bool
     save_every: float
     skip_bad: bool
+    if_changed: bool = False
 
     def record(
         self, corpus: IdCorpus, program: str, threads: int, ranks: int = 1
@@ -90,19 +95,47 @@ class WordRequest:
 
 
 class WordRun:
-    """Reads, trains and publishes what a request asks for; ``run`` it once.
+    """Reads, trains and publishes what a request asks for; ``run`` or ``plan``, once.
 
-    With ``ranks`` this is rank 0, and the others ``follow``.
+    With ``ranks`` this is rank 0, and the others ``follow``. ``reject`` is told of skipped lines.
     """
 
-    def __init__(self, request: WordRequest, console: Reporter, ranks: Ranks | None = None) -> None:
+    def __init__(
+        self, request: WordRequest, store: Store, console: Reporter,
+        reject: Rejects | None = None, ranks: Ranks | None = None,
+    ) -> None:  # fmt: skip
         from nlpcli import __version__
 
         self._ranks, self._n_ranks = ranks, ranks.size if ranks else 1
-        self._request, self._console = request, console
+        self._request, self._store, self._console = request, store, console
+        self._reject = reject
         self._program = f"nlpcli {__version__}"
         self._stages: dict[str, float] = {}
         self._begun = self._last = time.perf_counter()
+
+    def plan(self) -> dict[str, Any]:
+        """What ``run`` would do. Words are counted in a temporary folder; nothing else is written.
+
+        Raises as ``run`` until training begins.
+        """
+        request = self._request
+        with self._corpus(Path(tempfile.gettempdir())) as corpus:
+            plan = {
+                "output": request.output, "words": corpus.n_raw, "used_words": len(corpus.ids),
+                "sentences": len(corpus.starts) - 1, "vocabulary": len(corpus.words),
+            }  # fmt: skip
+            if isinstance(request.recipe, Counting):
+                dim = request.recipe.config.dim
+                return plan | {"dim": dim, "parameters": dim * len(corpus.words)}
+            return plan | training_sizes(len(corpus.words), request.recipe, request.device)
+
+    def _corpus(self, place: Path) -> AbstractContextManager[IdCorpus]:
+        request = self._request
+        return corpus_on_disk(
+            request.paths, request.tokenizer, place, self._console,
+            min_count=request.min_count, threads=request.threads, skip_bad=request.skip_bad,
+            on_reject=self._reject, phrases=request.phrases,
+        )  # fmt: skip
 
     def run(self, draft: Draft) -> dict[str, Any]:
         """The report; ``path`` of the version.
@@ -112,16 +145,19 @@ class WordRun:
         request = self._request
         import_torch_aside()
         report: dict[str, Any] = {"resumed_after_step": 0, "loss": None}
-        with corpus_on_disk(
-            request.paths, request.tokenizer, draft.path, self._console,
-            min_count=request.min_count, threads=request.threads, skip_bad=request.skip_bad,
-            phrases=request.phrases,
-        ) as corpus:  # fmt: skip
+        with self._corpus(draft.path) as corpus:
             self._lap("read")
-            if self._ranks is not None:
-                _hand_over(corpus, self._ranks)
+            if self._reject is not None:
+                self._reject.close()
             threads = threads_of_rank(request.threads, self._n_ranks)
             record = request.record(corpus, self._program, threads, self._n_ranks)
+            if request.if_changed:
+                same = find_unchanged(self._store, request.output, record)
+                if same is not None:
+                    return {"path": str(same.path), "unchanged": True}
+                draft.expect_free()
+            if self._ranks is not None:
+                _hand_over(corpus, self._ranks)
             data = {
                 "sha256": corpus.sha256, "rows": len(corpus.starts) - 1, "dev_rows": None,
                 "words": corpus.n_raw, "used_words": len(corpus.ids),

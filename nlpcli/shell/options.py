@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nlpcli.errors import UsageError
 from nlpcli.shell.usage import InputExpected
 
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
@@ -108,6 +109,9 @@ Keep = Annotated[int | None, typer.Option(min=1, help="Then remove all but so ma
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Check everything, print the plan, write nothing.")
 ]
+IfChanged = Annotated[
+    bool, typer.Option("--if-changed", help="Do nothing when data and options are the same.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace a model path that exists.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Queue when the name is busy.")]
 Resume = Annotated[
@@ -137,7 +141,10 @@ def store_root(given: Path | None) -> Path:
     return given or Path(os.environ.get("NLPCLI_STORE") or "models")
 
 
-def expect_input(given: str) -> None:
-    """Raises InputExpected where rows would be awaited from a person at a terminal."""
-    if given == "-" and sys.stdin.isatty():
+def expect_input(*given: str | None) -> None:
+    """Raises InputExpected where rows would be awaited from a person at a terminal; UsageError for
+    stdin given twice."""
+    if given.count("-") > 1:
+        raise UsageError("-: stdin can be read once, and is given twice")
+    if "-" in given and sys.stdin.isatty():
         raise InputExpected("no INPUT given, and stdin is a terminal")

@@ -33,6 +33,7 @@ _SHOW = "nlpcli.show_config"
 
 def _shared(
     quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
     no_color: opt.NoColor = False,
     config: Annotated[
         str | None,

@@ -177,4 +177,4 @@ def test_lists_in_json_lines_are_kept(nlpcli: Run) -> None:
         "predict", "-m", "reviews", "--format", "jsonl", "--output-format", "jsonl",
         stdin='{"text": "hello", "tags": ["x y", "z"]}\n',
     )  # fmt: skip
-    assert json.loads(json.loads(done.out)["tags"]) == ["x y", "z"]
+    assert json.loads(done.out)["tags"] == ["x y", "z"]

@@ -58,6 +58,12 @@ def test_analogies(fresh: Run, vectors: WordVectors, tmp_path: Path) -> None:
     assert done.err == "error: --analogy: 2 words, wanted three: A B C\n"
     done = fresh(*LINE, "--analogy", stdin="day days week\nday days\n")
     assert done.code == 65 and "<stdin> line 2: 2 words, wanted three" in done.err
+    lines = b"day days week\nday days\nday \xff week\nday days weeek\nday days week\n"
+    done = fresh(*LINE, "--analogy", "-k", 1, "--on-error", "skip", stdin=lines)
+    assert (done.code, len(done.out.splitlines())) == (0, 3)
+    assert done.err == (
+        "warning: 1 questions skipped: a word has no vector\nwarning: 2 bad rows skipped\n"
+    )
 
 
 def test_unknown_words(fresh: Run) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import PROGRAM, SAMPLES, Run, environment
+from .conftest import PROGRAM, SAMPLES, Done, Run, environment
 
 NEW = SAMPLES / "new_messages.csv"
 
@@ -105,6 +105,24 @@ def test_multi_label(nlpcli: Run) -> None:
     assert {0, 1} <= sizes
     all_of_them = rows(nlpcli("predict", "-m", "tags", "--threshold", 0, stdin="text\nhi\n").out)
     assert len(all_of_them[1][1].split(";")) == 6
+    for k in (1, 2):
+        some = nlpcli("predict", "-m", "tags", "--threshold", 0, "--top-k", k, stdin="text\nhi\n")
+        assert rows(some.out)[1][1].split(";") == all_of_them[1][1].split(";")[:k]
+
+
+def test_json_lines_keep_their_values(nlpcli: Run) -> None:
+    line = ["predict", "-m", "reviews", "--format", "jsonl", "--output-format", "jsonl"]
+    row = '{"text": "a", "id": 5, "x": -1.10, "ok": true, "n": null, "tags": ["a", 1], "s": "5"'
+    done = nlpcli(*line, "--spreadsheet-safe", stdin=row + '}\n{"text": 7, "x": 1e400}\n')
+    first, second = done.out.splitlines()
+    assert done.code == 0 and first.startswith(row + ', "predicted_label": "')
+    assert second.startswith('{"text": 7, "id": null, "x": 1e400, "ok": null, "n": null, ')
+    done = nlpcli(*line, "--on-error", "skip", stdin=f"no\n{row}}}\n")
+    assert (done.code, done.err) == (0, "warning: 1 bad rows skipped\n")
+    assert done.out.splitlines() == [first]
+    assert nlpcli(*line, stdin="\n") == Done(0, "", "")
+    done = nlpcli(*line, "--output-format", "csv", stdin="")
+    assert done.code == 65 and "<stdin>: empty" in done.err
 
 
 @pytest.mark.parametrize(

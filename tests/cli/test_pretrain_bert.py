@@ -109,6 +109,20 @@ def test_the_plan_is_what_happens(place: Run, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "store" / "enc").iterdir()] == ["1"]
 
 
+def test_a_tokenizer_says_itself_whether_it_lowercases(place: Run, encoder: Path) -> None:
+    line = ["pretrain-bert", TEXT, "-o", "enc", "--tokenizer", encoder / "tokenizer.json"]
+    done = place(*line, "--keep-case", "--dry-run")
+    assert done.code == 2 and "tokenizer.json says itself that it lowercases" in done.err
+
+
+def test_skipped_lines_are_kept_apart(place: Run, tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(Path(TEXT).read_bytes() + b"bad \xff\n")
+    done = place("pretrain-bert", "text", "-o", "./e", *SMALL, "--steps", "1", "--on-error",
+                 "skip", "--rejects", "bad.csv")  # fmt: skip
+    assert done.code == 0 and "1 bad rows skipped" in done.err
+    assert (tmp_path / "bad.csv").read_text().endswith(",byte 5: invalid UTF-8 (0xff),bad ?\n")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [(b"", "<stdin>: no text"), (b"\n \n\n", "<stdin>: no text"), (b"good\nb\xffd\n", "line 2")],

@@ -117,6 +117,7 @@ def test_an_unknown_variable_is_warned_of_once(fresh: Run) -> None:
     assert done.err == (
         "warning: NLPCLI_EPOHCS is no option of any command; did you mean NLPCLI_EPOCHS?\n"
     )
+    assert fresh("models", "list", "-v").code == 0
     assert fresh("models", "list", "-q", NLPCLI_EPOHCS="3").err == ""
     assert fresh("models", "list", NLPCLI_LR="3", NLPCLI_QUIET="0").err == ""
 

@@ -202,6 +202,7 @@ def test_a_night_that_is_worse_is_not_served(fresh: Run, tmp_path: Path) -> None
     [
         (["--order", "7"], "a\n", 2, "--order 7: wanted a whole number from 1 to 6"),
         (["--level", "char", "--segmenter", "blank"], "a\n", 2, "no meaning with --level char"),
+        (["-"], "a\n", 2, "-: stdin can be read once, and is given twice"),
         ([], "\n\n", 65, "<stdin>: no words"),
         ([], b"a\n\xff\n", 65, "<stdin> line 2 byte 1: invalid UTF-8 (0xff)"),
         (["--label-column", "label"], "text,label\na,x\nb,\n", 65, "the label is blank"),

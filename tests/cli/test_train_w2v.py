@@ -50,6 +50,35 @@ def test_counts_and_phrases(place: Run) -> None:
     assert report["dim"] == 8 and report["loss"] is None
 
 
+def test_a_plan_and_a_night_without_news(place: Run, tmp_path: Path) -> None:
+    line = ["train-w2v", TEXT, "-o", "words", "--dim", "8", "--epochs", "1", "--if-changed"]
+    done = place(*line, "--subwords", "--buckets", "1000", "--dry-run", "--json")
+    plan = json.loads(done.out)
+    assert plan["parameters"] == 8 * (2 * plan["vocabulary"] + 1000)
+    assert (plan["epochs"], plan["memory_bytes"]) == (1, 4 * plan["parameters"])
+    done = place(*line, "--dry-run", "--algorithm", "svd")
+    assert done.code == 2 and "--epochs has no meaning" in done.err
+    done = place("train-w2v", TEXT, "-o", "words", "--algorithm", "svd", "--dry-run")
+    assert (done.code, done.out.splitlines()[0].split()) == (0, ["output", "words"])
+    assert not list((tmp_path / "store").iterdir())
+    first, second = (place(*line, "--json") for _ in range(2))
+    assert "nothing to do" in second.err
+    assert json.loads(second.out)["path"] == json.loads(first.out)["path"]
+    assert json.loads(second.out)["unchanged"] is True
+    assert place(*line, "--seed", "2").out == f"{tmp_path}/store/words/2\n"
+
+
+def test_skipped_lines_are_kept_apart(place: Run, tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b"one two\nbad \xff\n" + b"one two\n" * 9)
+    done = place("train-w2v", "text", "-o", "./w", "--dim", "2", "--on-error", "skip",
+                 "--rejects", "bad.csv")  # fmt: skip
+    assert done.code == 0 and done.err.count("bad rows skipped") == 1
+    assert "bad lines" not in done.err
+    assert (tmp_path / "bad.csv").read_text().splitlines() == [
+        "line,reason,row", "2,byte 5: invalid UTF-8 (0xff),bad ?",
+    ]  # fmt: skip
+
+
 def test_a_corpus_of_rare_words_only(place: Run) -> None:
     done = place("train-w2v", "-", "-o", "words", stdin="one two two\n")
     assert done.code == 65

@@ -177,6 +177,32 @@ def test_bad_lines_are_skipped_when_asked_for(tmp_path: Path) -> None:
     assert corpus.n_skipped == 2
 
 
+def test_skipped_lines_are_told_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_runs, "RUN_BYTES", 16)
+    monkeypatch.setattr(text_runs, "LONG_LINE", 32)
+    files = [tmp_path / "one", tmp_path / "two"]
+    files[0].write_bytes(b"\xef\xbb\xbfc\x00\n" + b"x y z\n" * 9 + b"c \xff d\r\na c\n")
+    files[1].write_bytes(b"x y z " * 30 + b"c\xff")
+    told: list[tuple[int, str, str]] = []
+    corpus = encode_corpus(
+        [str(path) for path in files], CONFIG, tmp_path, min_count=1, skip_bad=True,
+        on_reject=lambda *what: told.append(what),
+    )  # fmt: skip
+    assert corpus.n_skipped == len(told) == 3
+    assert [line for line, _, _ in told] == [1, 11, 1]
+    assert [reason for _, reason, _ in told] == [
+        f"{files[0]}: byte 5: a NUL", f"{files[0]}: byte 3: invalid UTF-8 (0xff)",
+        f"{files[1]}: byte 182: invalid UTF-8 (0xff)",
+    ]  # fmt: skip
+    assert told[1][2] == "c \udcff d"
+    told.clear()
+    encode_corpus(
+        [str(files[0])], CONFIG, tmp_path, min_count=1, skip_bad=True,
+        on_reject=lambda *what: told.append(what),
+    )  # fmt: skip
+    assert told[0] == (1, "byte 5: a NUL", "c\0")
+
+
 def test_a_missing_file_and_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(InputMissing):
         encode_corpus([str(tmp_path / "none")], CONFIG, tmp_path, min_count=1)

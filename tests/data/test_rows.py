@@ -237,6 +237,30 @@ def test_json_values_are_passed_on_as_they_are_written(tmp_path: Path) -> None:
     )
 
 
+def test_the_first_good_object_has_the_columns_where_bad_ones_are_skipped(tmp_path: Path) -> None:
+    lines = (
+        b'[1]\n\n{"a": 1, "a": 2}\n{"a": "\\ud800"}\n{"b\xff": 1}\n{"text": "x", "n": NaN}\n'
+        b'{"text": "\xff"}\n{"text": "y"}\n'
+    )
+    path = put(tmp_path, lines, "x.jsonl")
+    told: list[tuple[int, str, str]] = []
+    fmt = RowFormat(on_error="skip", keep_json=True)
+    stream = open_rows(str(path), fmt, lambda *what: told.append(what))
+    batches = list(stream.batches())
+    assert stream.header == ["text", "n"] and stream.skipped == 5
+    assert [row for b in batches for row in b.rows] == [["x", "NaN"], ["y", ""]]
+    assert [line for b in batches for line in b.lines] == [6, 8]
+    assert [(line, reason) for line, reason, _ in told] == [
+        (1, "not a JSON object"), (3, "key a occurs twice"), (4, "\\ud800 in a is not text"),
+        (5, "byte 4: invalid UTF-8 (0xff)"), (7, "byte 11: invalid UTF-8 (0xff)"),
+    ]  # fmt: skip
+    with pytest.raises(DataError, match="line 1: not a JSON object"):
+        read(path)
+    put(tmp_path, b"[1]\n", "x.jsonl")
+    with pytest.raises(DataError, match="empty: no rows"):
+        read(path, on_error="skip")
+
+
 def test_columns(tmp_path: Path) -> None:
     stream = open_rows(str(put(tmp_path, b"id,txet,id,label\n1,2,3,4\n")), RowFormat())
     assert stream.column("label") == 3

@@ -82,6 +82,15 @@ def test_a_label_of_blank_texts_alone_is_none(tmp_path: Path) -> None:
     assert read(tmp_path / "a", "a\n\nb\n").n_blank == 0
 
 
+def test_sentences_with_several_labels(tmp_path: Path) -> None:
+    more: dict[str, Any] = {"label_column": "label", "fmt": RowFormat(format="csv")}
+    rows = "text,label\na b,x\nb a,y\nA b,y\na b,z\nc,x\nc,x\na,x\na b a b,y\nd,x\ne,y\n"
+    assert read(tmp_path / "a", rows, **more).n_conflicts() == 1
+    assert read(tmp_path / "a", rows + "c,z\n", **more).n_conflicts() == 2
+    assert read(tmp_path / "a", rows, min_count=2, **more).n_conflicts() == 1  # d, e: <unk>
+    assert read(tmp_path / "a", "a\na\n").n_conflicts() == 0
+
+
 def test_a_long_line_is_one_sentence_for_any_threads(tmp_path: Path) -> None:
     long = "ab c " * 300_000
     found = [read(tmp_path / "a", f"x y\n{long}\nz\n", workers=n) for n in (1, 2)]

@@ -20,7 +20,7 @@ from nlpcli.text.config import TokenizerConfig
 LINES = "the cat sat\nthe dog\n" * 500
 
 
-def run(folder: Path, **more: Any) -> LanguageRun:
+def run(folder: Path, console: Console | None = None, **more: Any) -> LanguageRun:
     path = folder / "t.txt"
     path.write_text(LINES)
     reading = Reading(
@@ -30,7 +30,9 @@ def run(folder: Path, **more: Any) -> LanguageRun:
     request = LanguageRequest(
         output="m", reading=reading, order=3, smoothing="kneser-ney", min_count=1, threads=2
     )
-    return LanguageRun(replace(request, **more), Store(folder / "store"), Console(quiet=True))
+    return LanguageRun(
+        replace(request, **more), Store(folder / "store"), console or Console(quiet=True)
+    )
 
 
 def test_words_that_cannot_be_counted_are_told_of_while_they_are_read(
@@ -68,3 +70,18 @@ def test_the_same_run_has_the_same_record(tmp_path: Path) -> None:
     for more in ({"order": 2}, {"min_count": 2}, {"smoothing": "laplace"}):
         with store.begin("m") as draft:
             assert not run(tmp_path, if_changed=True, **more).run(draft).get("unchanged")
+
+
+def test_what_is_odd_about_labels_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "text,label\na b,cafe\u0301\na b,caf\u00e9\n"
+    reading = Reading(
+        paths=[str(tmp_path / "t.csv")], fmt=RowFormat(), text_column="text", label_column="label",
+        level="word", config=TokenizerConfig(word_ngrams=1),
+    )  # fmt: skip
+    (tmp_path / "t.csv").write_text(rows, encoding="utf-8")
+    run(tmp_path, reading=reading, console=Console()).read()
+    err = capsys.readouterr().err
+    assert "warning: texts that occur with different labels: 1\n" in err
+    assert "look alike and are not the same characters: 'cafe\\u0301', 'caf\\xe9'\n" in err
