@@ -158,9 +158,9 @@ def finetune(
     models = Store(opt.store_root(store))
     place = around.place()
     options = among_ranks(with_sources(plain(context.params)), place.size)
+    refuse_same_file(files_read(options), {"--rejects": rejects}, model=output)
     opt.expect_input(options["train"], options["dev"])
     options["dev_fraction"] = 0.0 if options["dev"] is not None else dev_fraction
-    refuse_same_file(files_read(options), {"--rejects": rejects}, model=output)
     chosen = chosen_task(options)
     opened = open_encoder(base, store, console)
     _expect_layers(freeze, opened.encoder.config, base)

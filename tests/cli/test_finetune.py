@@ -470,7 +470,7 @@ def test_ranks_learn_what_one_process_does_and_go_on_after_a_signal(
 
 
 def test_ranks_read_files_on_the_cpu(tmp_path: Path) -> None:
-    given = {"train": TRAIN, "dev": None, "device": "auto", "threads": 3}
+    given = {"train": TRAIN, "dev": None, "class_weight": None, "device": "auto", "threads": 3}
     assert among_ranks(given, 2) == {**given, "device": "cpu", "threads": 3, "ranks": 2}
     assert among_ranks(given, 1) == {**given, "ranks": 1}
     with pytest.raises(UsageError, match="--device cuda: ranks train on the CPU"):

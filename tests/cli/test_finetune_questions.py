@@ -171,7 +171,7 @@ def test_rows_of_all_kinds_and_formats(trained: Run) -> None:
         stdin=lines,
     )
     row = json.loads(done.out)
-    assert (row["my_answer"], row["my_answer_start"], row["answer_start"]) == ("Cat", 2, "2")
+    assert (row["my_answer"], row["my_answer_start"], row["answer_start"]) == ("Cat", 2, 2)
     assert row["my_answer_start_20"] is None and row["my_probability_20"] is None
     done = trained("predict", "-m", "t", "-", "--format", "jsonl", "--text-b-column", "q",
                    stdin=lines)  # fmt: skip

@@ -124,7 +124,7 @@ def test_outputs_are_checked_before_any_work(fresh: Run, tmp_path: Path) -> None
     assert "--force" in done.err
     assert fresh("train-fasttext", TRAIN, "-o", "a b").code == 2
     done = fresh("train-fasttext", "-", "-o", "a", "--dev", "-", stdin="text,label\na,x\n")
-    assert (done.code, done.err) == (2, "error: -: stdin can be read once, and is given twice\n")
+    assert (done.code, done.err) == (2, "error: --dev -: TRAIN is stdin as well\n")
     assert fresh("train-fasttext", TRAIN, "-o", "m@3").code == 2
 
 

@@ -162,7 +162,10 @@ def test_a_model_and_its_rival_are_measured_as_it_was_learnt(
     computed: list[dict[str, Any]] = []
     monkeypatch.setattr(f"nlpcli.store.{reader}", lambda folder: None)
     monkeypatch.setattr(f"{run.__module__}.version_in_use", lambda *_: "m/1")
-    monkeypatch.setattr(f"{run.__module__}.{model}", lambda _, **how: computed.append(how))
+    like = SimpleNamespace(
+        scheme="BIO", stored=SimpleNamespace(spanning=SimpleNamespace(identify=False))
+    )
+    monkeypatch.setattr(f"{run.__module__}.{model}", lambda _, **how: computed.append(how) or like)
     monkeypatch.setattr(run, "_metrics", lambda *_: {})
     made = run(replace(request(kind), threads=1), None, None, None)
     made._scheme, made._decoding, made._relations = "BIO", "flat", []
