@@ -122,6 +122,13 @@ JSON = [command for command in COMMANDS if command.json]
 READERS = [command for command in COMMANDS if command.rows]
 RANGED = [command for command in COMMANDS if command.out_of_range]
 each = pytest.mark.parametrize("command", COMMANDS, ids=str)
+SOME = {"train-fasttext", "finetune", "predict", "eval", "ngrams", "models list", "man"}
+"""That print in all the ways there are; the others are tried with the slow tests."""
+some = pytest.mark.parametrize(
+    "command",
+    [pytest.param(c, marks=[] if c.name in SOME else [pytest.mark.slow]) for c in COMMANDS],
+    ids=str,
+)
 
 
 @pytest.fixture
@@ -482,7 +489,7 @@ def run_into(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-@each
+@some
 def test_26_a_full_disk(place: Run, tmp_path: Path, command: Command) -> None:
     assert "PYTHONUNBUFFERED" not in environment(tmp_path)
     with open("/dev/full", "wb") as full:
@@ -492,7 +499,7 @@ def test_26_a_full_disk(place: Run, tmp_path: Path, command: Command) -> None:
     assert re.fullmatch(rb"error: .*No space left on device\n", done.stderr)
 
 
-@each
+@some
 def test_27_a_reader_that_left(place: Run, tmp_path: Path, command: Command) -> None:
     store = tmp_path / "store"
     for line in ([*command.line, "-q"], [*command.name.split(), "--help"]):
