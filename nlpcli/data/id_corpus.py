@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.data.id_files import BLOCKS, IDS, STARTS, IdFiles
+from nlpcli.data.rows import naming
 from nlpcli.data.source import Source
-from nlpcli.data.text_runs import TextRuns, rejects_of
+from nlpcli.data.text_runs import TextRuns
 from nlpcli.errors import DataError, InputMissing
 from nlpcli.text import parallel
 from nlpcli.text.config import TokenizerConfig
@@ -88,7 +89,7 @@ def encode_corpus(
             for path in paths:
                 source = Source(path)
                 try:
-                    reject = rejects_of(source.name, len(paths), on_reject)
+                    reject = naming(on_reject, path, *paths[1:])
                     runs = TextRuns(source, skip_bad=skip_bad, on_reject=reject)
                     for run, cut in parallel.ahead(
                         pool, _AHEAD * n_workers, lambda run: cut_run(config, run.text), runs

@@ -20,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.data.id_files import told
+from nlpcli.data.rows import naming
 from nlpcli.data.source import Source
-from nlpcli.data.text_runs import TextRun, TextRuns, rejects_of
+from nlpcli.data.text_runs import TextRun, TextRuns
 from nlpcli.errors import DataError
 from nlpcli.text.wordpiece import WordPieceTokenizer
 
@@ -163,7 +164,8 @@ def encode_pieces(
             for path in paths:
                 source = _opened(path)
                 try:
-                    reject = rejects_of(source.name, len(paths), on_reject)
+                    others = [source.name] * (len(paths) - 1)
+                    reject = naming(on_reject, source.name, *others)
                     runs = TextRuns(source, skip_bad=skip_bad, on_reject=reject)
                     for run in runs if workers == 1 else _read_ahead(pool, runs):
                         files.add(_lines(run), goes_on=run.goes_on)

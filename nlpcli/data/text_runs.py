@@ -135,10 +135,3 @@ def _place_to_cut(held: bytearray, wanted: int) -> tuple[int, bool]:
     while cut and held[cut] & 0xC0 == 0x80:  # inside a character
         cut -= 1
     return cut or wanted, True
-
-
-def rejects_of(name: str, n_files: int, on_reject: Reject | None) -> Reject | None:
-    """``on_reject`` for the lines of one file: of several it is told which one."""
-    if on_reject is None or n_files == 1:
-        return on_reject
-    return lambda line, reason, row: on_reject(line, f"{name}: {reason}", row)

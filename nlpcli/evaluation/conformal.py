@@ -66,6 +66,16 @@ def label_sets(probabilities: FloatArray, quantile: float) -> NDArray[np.bool_]:
     return found
 
 
+def set_sizes(sets: NDArray[np.bool_]) -> dict[str, float]:
+    """Labels a set (B, K), B > 0, and the shares of sets with one label and with none."""
+    sizes = sets.sum(axis=1)
+    return {
+        "mean_set_size": float(sizes.mean()),
+        "singletons": float((sizes == 1).mean()),
+        "empty": float((sizes == 0).mean()),
+    }
+
+
 def measured_sets(
     sets: NDArray[np.bool_], true: IntArray, names: Sequence[str]
 ) -> tuple[Estimate, dict[str, Any]]:
@@ -76,13 +86,10 @@ def measured_sets(
     held[known] = sets[known, true[known]]
     hits = int(held.sum())
     low, high = wilson(hits, len(true))
-    sizes = sets.sum(axis=1)
     support = np.bincount(true, minlength=len(names))
     of_label = np.bincount(true, weights=held, minlength=len(names))
     return {"value": hits / len(true), "low": low, "high": high}, {
-        "mean_set_size": float(sizes.mean()),
-        "singletons": float((sizes == 1).mean()),
-        "empty": float((sizes == 0).mean()),
+        **set_sizes(sets),
         "per_label": {
             name: {
                 "coverage": float(of_label[i] / support[i]) if support[i] else None,

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlpcli.evaluation.bootstrap import Estimate, FloatArray, Floats
+from nlpcli.evaluation.conformal import set_sizes
 from nlpcli.evaluation.truths import mean_estimates
 
 Bools = NDArray[np.bool_]
@@ -68,13 +69,11 @@ def controlled_document(
     answers = probabilities >= threshold
     shares = found_shares(true, answers)
     (estimate,) = mean_estimates(shares[:, None], shares=(0,), **drawing)
-    sizes, support = answers.sum(axis=1), true.sum(axis=0).tolist()
+    support = true.sum(axis=0).tolist()
     hits = (true[:, : answers.shape[1]] & answers).sum(axis=0).tolist()
     hits += [0] * (len(names) - len(hits))
     return estimate, {
-        "mean_set_size": float(sizes.mean()),
-        "singletons": float((sizes == 1).mean()),
-        "empty": float((sizes == 0).mean()),
+        **set_sizes(answers),
         "per_label": {
             name: {"coverage": hit / n if n else None, "support": n}
             for name, hit, n in zip(names, hits, support, strict=True)
