@@ -77,3 +77,12 @@ def write_result(name: str, document: dict[str, Any]) -> None:
     path = ROOT / "benchmarks" / "results" / f"{name}.json"
     path.write_text(json.dumps({"machine": machine(), **document}, indent=1, sort_keys=True) + "\n")
     print(f"wrote {path.relative_to(ROOT)}")
+
+
+def read_result(name: str) -> dict[str, Any]:
+    """benchmarks/results/NAME.json; empty where nothing was measured yet."""
+    path = ROOT / "benchmarks" / "results" / f"{name}.json"
+    if not path.exists():
+        return {}
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document
