@@ -10,6 +10,8 @@ part for each learning rate, one seed, both programs), quality (mean and spread 
 metric over seeds; the weights of the best epoch on dev). The questions of the set qa are of
 SQuAD's development file, by article: of 48, 8 are the test part and 40 are for training, of which
 4 are the dev part of both programs, so that 36 are learnt.
+In predict int8 of nlpcli stands beside that of ONNX Runtime, and its labels are compared with those
+of the pipeline in float32, all others with nlpcli's.
 The Trainer as people run it: float32, random batches; at its best: bfloat16, batches of about one
 length, fused AdamW. pipeline: batch 32, float32; at its best: bfloat16, texts sorted by length.
 """
@@ -17,6 +19,8 @@ length, fused AdamW. pipeline: batch 32, float32; at its best: bfloat16, texts s
 from __future__ import annotations
 
 import argparse
+import csv
+import gzip
 import json
 import os
 import statistics
@@ -126,11 +130,13 @@ def measure_training(place: Path) -> dict[str, Any]:
     return row
 
 
+def answers_in(file: Path) -> list[str]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        return [row["predicted_label"] for row in csv.DictReader(lines)]
+
+
 def measure_prediction(place: Path) -> dict[str, Any]:
     """agnews' test rows; the model is one of a small part of agnews_noisy."""
-    import csv
-    import gzip
-
     train, out = place / "noisy.csv", place / "agnews"
     with gzip.open(DATA / "agnews_noisy" / "train.csv.gz", "rt", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))[:3200]
@@ -141,19 +147,18 @@ def measure_prediction(place: Path) -> dict[str, Any]:
     run([*NLPCLI, "finetune", str(train), "--from", ENCODER, "-o", str(out), "--epochs", "1",
          "--force", "-q", *SAME])  # fmt: skip
     test = DATA / "agnews" / "test.csv"
-    ways = ("pipeline", "pipeline_best", "onnx")
-    seconds: dict[str, list[float]] = {key: [] for key in ("nlpcli", *ways)}
+    own = {"nlpcli": "auto", "nlpcli_int8": "int8"}
+    ways = ("pipeline", "pipeline_best", "onnx", "onnx_int8")
+    seconds: dict[str, list[float]] = {key: [] for key in (*own, *ways)}
     peak: dict[str, float] = {}
     labels: dict[str, list[str]] = {}
     for _ in range(2):
-        target = place / "ours.csv"
-        done = run_measured(
-            [*NLPCLI, "predict", "-m", str(out), str(test), "-o", str(target), "-q"]
-        )
-        seconds["nlpcli"].append(done.seconds)
-        peak["nlpcli"] = done.peak_mb
-        with target.open(encoding="utf-8", newline="") as lines:
-            labels["nlpcli"] = [row["predicted_label"] for row in csv.DictReader(lines)]
+        for name, precision in own.items():
+            target = place / f"{name}.csv"
+            done = run_measured([*NLPCLI, "predict", "-m", str(out), str(test), "-o", str(target),
+                                 "--precision", precision, "-q"])  # fmt: skip
+            seconds[name].append(done.seconds)
+            peak[name], labels[name] = done.peak_mb, answers_in(target)
         for way in ways:
             if way == "pipeline" and seconds[way]:
                 continue  # a slow one
@@ -161,18 +166,21 @@ def measure_prediction(place: Path) -> dict[str, Any]:
                           output=str(place / f"{way}.csv"), work=str(place))  # fmt: skip
             seconds[way].append(report["seconds"])
             peak[way] = report["peak_mb"]
-            with (place / f"{way}.csv").open(encoding="utf-8", newline="") as lines:
-                labels[way] = [row["predicted_label"] for row in csv.DictReader(lines)]
+            labels[way] = answers_in(place / f"{way}.csv")
         print(json.dumps(seconds), flush=True)
     n = len(labels["nlpcli"])
     row: dict[str, Any] = {"rows": n}
     for key, values in seconds.items():
         row[f"{key}_rows_per_second"] = round(n / min(values), 1)
         row[f"{key}_peak_mb"] = round(peak[key])
-        if key != "nlpcli":
-            row[f"{key}_ratio"] = round(min(values) / min(seconds["nlpcli"]), 2)
-            same = sum(a == b for a, b in zip(labels[key], labels["nlpcli"], strict=True))
-            row[f"{key}_same_labels"] = round(same / n, 4)
+        if key not in own:
+            mine = "nlpcli_int8" if key.endswith("int8") else "nlpcli"
+            row[f"{key}_ratio"] = round(min(values) / min(seconds[mine]), 2)
+        exact = "pipeline" if key.endswith("int8") else "nlpcli"
+        same = sum(a == b for a, b in zip(labels[key], labels[exact], strict=True))
+        row[f"{key}_same_labels"] = round(same / n, 4)
+    for way in ("pipeline", "pipeline_best", "onnx"):
+        row[f"int8_{way}_ratio"] = round(min(seconds[way]) / min(seconds["nlpcli_int8"]), 2)
     return row
 
 

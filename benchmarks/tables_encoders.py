@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from measure import read_result
 
 
@@ -51,19 +53,33 @@ def finetuning_table() -> str:
                 f"{train[f'{key}_peak_mb']:,} | accuracy {train[f'{key}_accuracy']:.3f}{more} |"
             )
     if predict:
-        for name, key in (
-            ("nlpcli", "nlpcli"), ("pipeline, batches of 32, float32", "pipeline"),
-            ("pipeline, bfloat16, sorted by length", "pipeline_best"),
-            ("ONNX Runtime, float32, sorted", "onnx"),
-        ):  # fmt: skip
-            ratio, same = predict.get(f"{key}_ratio"), predict.get(f"{key}_same_labels")
-            share = "" if ratio is None else f"**{ratio:.2f}**"
-            more = "" if same is None else f"same labels {same:.2%}"
-            rate, peak = predict[f"{key}_rows_per_second"], predict[f"{key}_peak_mb"]
-            lines.append(
-                f"| agnews, CSV to CSV | {name} | {rate:,.0f} | {share} | {peak:,} | {more} |"
-            )
+        lines += prediction_lines(predict)
     return "\n".join(lines)
+
+
+def prediction_lines(predict: dict[str, Any]) -> list[str]:
+    """A row a program."""
+    lines = []
+    for name, key in (
+        ("nlpcli", "nlpcli"), ("nlpcli, `--precision int8`", "nlpcli_int8"),
+        ("pipeline, batches of 32, float32", "pipeline"),
+        ("pipeline, bfloat16, sorted by length", "pipeline_best"),
+        ("ONNX Runtime, float32, sorted", "onnx"), ("ONNX Runtime, int8, sorted", "onnx_int8"),
+    ):  # fmt: skip
+        if f"{key}_rows_per_second" not in predict:
+            continue
+        ratio, same = predict.get(f"{key}_ratio"), predict.get(f"{key}_same_labels")
+        share = "" if ratio is None else f"**{ratio:.2f}**"
+        more = "" if same is None or key == "nlpcli" else f"same labels {same:.2%}"
+        if key == "nlpcli_int8":
+            share = "; ".join(
+                f"{told} {predict[f'int8_{way}_ratio']:.2f}"
+                for told, way in (("float32", "pipeline"), ("bfloat16", "pipeline_best"),
+                                  ("ONNX", "onnx"))
+            )  # fmt: skip
+        rate, peak = predict[f"{key}_rows_per_second"], predict[f"{key}_peak_mb"]
+        lines.append(f"| agnews, CSV to CSV | {name} | {rate:,.0f} | {share} | {peak:,} | {more} |")
+    return lines
 
 
 def tuned_table() -> str:

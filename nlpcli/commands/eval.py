@@ -94,7 +94,7 @@ def evaluate(
     json: opt.Json = False,
     threads: opt.Threads = None,
     device: opt.Device = "auto",
-    precision: opt.Precision = opt.PrecisionName.auto,
+    precision: opt.AnswerPrecision = opt.AnswerPrecisionName.auto,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
     no_color: opt.NoColor = False,

@@ -107,7 +107,7 @@ def predict(
     fail_on_drift: drifting.FailOnDrift = False,
     drift_level: drifting.DriftLevel = drifting.LEVEL,
     device: opt.Device = "auto",
-    precision: opt.Precision = opt.PrecisionName.auto,
+    precision: opt.AnswerPrecision = opt.AnswerPrecisionName.auto,
     threads: opt.Threads = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,

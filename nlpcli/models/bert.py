@@ -86,8 +86,8 @@ class Named(nn.Module, ABC):
                 part.view.copy_(drawn.normal_(0.0, scale, generator=generator))
 
 
-def affine_parts(name: str, layer: nn.Linear | nn.LayerNorm) -> Iterator[Part]:
-    """Weight and bias of a layer."""
+def affine_parts(name: str, layer: nn.Module) -> Iterator[Part]:
+    """Weight and bias of a linear layer or a norm."""
     for kind in ("weight", "bias"):
         parameter = getattr(layer, kind)
         assert isinstance(parameter, nn.Parameter)

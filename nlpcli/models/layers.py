@@ -14,19 +14,24 @@ from torch.nn import functional
 from nlpcli.models.attention import attend, attend_first
 from nlpcli.models.bert_config import BertConfig
 from nlpcli.models.dropout import dropout
+from nlpcli.models.int8_linear import Int8Linear
 
 
-class _Unfilled(nn.Linear):
+class Linear(nn.Linear):
     """Without the random numbers that nobody wants. (torch's ``skip_init`` does that too, and
     imports half of its compiler.)"""
 
     def reset_parameters(self) -> None:
         """Nothing: weights come from a file, or are drawn by ``initialize``."""
 
+    def part(self, x: Tensor, first: int, last: int) -> Tensor:
+        """Of the outputs those from ``first`` to before ``last``."""
+        return functional.linear(x, self.weight[first:last], self.bias[first:last])
 
-def linear(n_in: int, n_out: int) -> nn.Linear:
+
+def linear(n_in: int, n_out: int) -> Linear:
     """Weights [n_out, n_in] and a bias, not yet filled."""
-    return _Unfilled(n_in, n_out)
+    return Linear(n_in, n_out)
 
 
 def layer_norm(config: BertConfig) -> nn.LayerNorm:
@@ -55,12 +60,17 @@ class EncoderLayer(nn.Module):
         self._heads = config.heads
         self._dropout, self._attention_dropout = config.dropout, config.attention_dropout
         self._activation = activation(config.activation)
-        self.qkv = linear(config.hidden, 3 * config.hidden)
-        self.attended = linear(config.hidden, config.hidden)
+        self.qkv: Linear | Int8Linear = linear(config.hidden, 3 * config.hidden)
+        self.attended: Linear | Int8Linear = linear(config.hidden, config.hidden)
         self.attention_norm = layer_norm(config)
-        self.widen = linear(config.hidden, config.intermediate)
-        self.narrow = linear(config.intermediate, config.hidden)
+        self.widen: Linear | Int8Linear = linear(config.hidden, config.intermediate)
+        self.narrow: Linear | Int8Linear = linear(config.intermediate, config.hidden)
         self.output_norm = layer_norm(config)
+
+    def quantise(self) -> None:
+        """Its products are of 8-bit integers from now on; it can neither learn nor be saved."""
+        for name in ("qkv", "attended", "widen", "narrow"):
+            setattr(self, name, Int8Linear(getattr(self, name)))
 
     def forward(self, x: Tensor, mask: Tensor | None, *, only_first: bool = False) -> Tensor:
         """``x`` [B, T, D]; ``mask`` bool [B, 1, 1, T], True where a position may be looked at.
@@ -73,9 +83,9 @@ class EncoderLayer(nn.Module):
         return self._behind(x, attend(self.qkv(x), self._heads, mask, self._p_drop()))
 
     def _first(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        hidden, (weight, bias) = x.shape[2], (self.qkv.weight, self.qkv.bias)
-        query = functional.linear(x[:, 0], weight[:hidden], bias[:hidden])
-        key_value = functional.linear(x, weight[hidden:], bias[hidden:])
+        hidden = x.shape[2]
+        query = self.qkv.part(x[:, 0], 0, hidden)
+        key_value = self.qkv.part(x, hidden, 3 * hidden)
         mixed = attend_first(query, key_value, self._heads, mask, self._p_drop())
         return self._behind(x[:, :1], mixed[:, None])
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlpcli.batching.framing import Specials, framed
-from nlpcli.errors import DataError
+from nlpcli.errors import DataError, UsageError
 from nlpcli.store.encoder import Encoder
 from nlpcli.text.features import text_chunks
 from nlpcli.text.wordpiece import Ragged, WordPieces, WordPieceTokenizer
@@ -59,8 +59,10 @@ class Embedder:
         from nlpcli.batching.lengths import TOKENS_ON_CPU, TOKENS_ON_GPU
         from nlpcli.models.bert import Bert
         from nlpcli.training.device import choose_device, set_threads
-        from nlpcli.training.precision import choose_precision
+        from nlpcli.training.precision import INT8, choose_precision
 
+        if precision == INT8:  # cosines move by up to 0.04: benchmarks/LOG.md
+            raise UsageError("--precision int8: for answers; vectors take auto, fp32 or bf16")
         set_threads(threads)
         self._device = choose_device(device)
         kind = choose_precision(precision, self._device)

@@ -167,7 +167,7 @@ class EncoderClassifier:
         if self._model is None:
             from nlpcli.models.encoder_heads import SequenceModel
             from nlpcli.training.device import choose_device, set_threads
-            from nlpcli.training.precision import choose_precision
+            from nlpcli.training.precision import prepared
 
             set_threads(self._threads)
             place = choose_device(self._device)
@@ -180,7 +180,7 @@ class EncoderClassifier:
             model.load(weights)
             bare = replace(self.stored.encoder, weights={})  # not twice in memory
             self.stored = replace(self.stored, encoder=bare)
-            self._model = model.to(place, choose_precision(self._precision, place)).eval()
+            self._model = prepared(model, self._precision, place)
             if answering.regression:
                 model.keep_head_exact(weights)
         return self._model

@@ -202,7 +202,7 @@ class QuestionAnswerer:
         if self._model is None:
             from nlpcli.models.question_heads import QuestionModel
             from nlpcli.training.device import choose_device, set_threads
-            from nlpcli.training.precision import choose_precision
+            from nlpcli.training.precision import prepared
 
             set_threads(self._threads)
             place = choose_device(self._device)
@@ -210,7 +210,7 @@ class QuestionAnswerer:
             model.load(self.stored.encoder.weights)
             bare = replace(self.stored.encoder, weights={})  # not twice in memory
             self.stored = replace(self.stored, encoder=bare)
-            self._model = model.to(place, choose_precision(self._precision, place)).eval()
+            self._model = prepared(model, self._precision, place)
         return self._model
 
 

@@ -121,7 +121,7 @@ class SpanFinder:
         if self._model is None:
             from nlpcli.models.span_heads import SpanModel
             from nlpcli.training.device import choose_device, set_threads
-            from nlpcli.training.precision import choose_precision
+            from nlpcli.training.precision import prepared
 
             set_threads(self._threads)
             place, stored = choose_device(self._device), self.stored
@@ -129,7 +129,7 @@ class SpanFinder:
                 stored.encoder.config, stored.config, len(self.labels), len(self.relations), 0.0
             )
             model.load_all(stored.encoder.weights, stored.head)
-            self._model = model.to(place, choose_precision(self._precision, place)).eval()
+            self._model = prepared(model, self._precision, place)
         return self._model
 
 

@@ -123,7 +123,7 @@ class TokenTagger:
         if self._model is None:
             from nlpcli.models.token_heads import TokenModel
             from nlpcli.training.device import choose_device, set_threads
-            from nlpcli.training.precision import choose_precision
+            from nlpcli.training.precision import prepared
 
             set_threads(self._threads)
             place = choose_device(self._device)
@@ -133,7 +133,7 @@ class TokenTagger:
             model.load(stored.encoder.weights)
             if crf is not None and stored.crf is not None:
                 crf.load(stored.crf)
-            self._model = model.to(place, choose_precision(self._precision, place)).eval()
+            self._model = prepared(model, self._precision, place)
         return self._model
 
 

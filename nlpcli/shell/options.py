@@ -59,6 +59,15 @@ class PrecisionName(StrEnum):
     bf16 = "bf16"
 
 
+class AnswerPrecisionName(StrEnum):
+    """Numbers that a model answers with."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    int8 = "int8"
+
+
 Store = Annotated[
     Path | None, typer.Option(help="Folder of the models [env NLPCLI_STORE; default ./models].")
 ]
@@ -132,6 +141,13 @@ Threads = Annotated[
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of every random draw; recorded.")]
 Precision = Annotated[
     PrecisionName, typer.Option(help="auto: bf16 where the machine is faster with it.")
+]
+AnswerPrecision = Annotated[
+    AnswerPrecisionName,
+    typer.Option(
+        help="auto: bf16 where the machine is faster with it; int8: products of bytes, faster "
+        "on a CPU and less exact."
+    ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 

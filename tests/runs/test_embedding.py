@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from nlpcli.errors import UsageError
 from nlpcli.models.bert import Bert
 from nlpcli.models.pooling import POOLINGS
 from nlpcli.runs.embedding import Embedder, WordTable
@@ -153,6 +154,11 @@ def test_bf16_is_near(embedder: Embedder) -> None:
         assert rough.dtype == np.float32
         apart = np.linalg.norm(exact - rough, axis=1) / np.linalg.norm(exact, axis=1)
         assert 0 < apart.max() < 0.05
+
+
+def test_bytes_are_too_few_for_vectors() -> None:
+    with pytest.raises(UsageError, match="int8: for answers; vectors take auto, fp32 or bf16"):
+        Embedder(tiny_encoder(), "tiny", device="cpu", precision="int8")
 
 
 @pytest.mark.slow

@@ -8,19 +8,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from nlpcli.data.pairs import joined
 from nlpcli.errors import DataError, Unavailable
 from nlpcli.runs.answering import open_answering, open_plain_answering
 from nlpcli.runs.encoder_classifier import EncoderClassifier, activated, plain_classifier
 from nlpcli.store.encoder_classifier import Answering
+from nlpcli.training.precision import has_fast_int8
 
 from ..store.encoder_classifiers import TEXTS, small_classifier, store_classifier
 
-BOUND = {"fp32": 1e-6, "bf16": 1e-3}
+BOUND = {"fp32": 1e-6, "bf16": 1e-3, "int8": 1e-3}
+HAS_INT8 = has_fast_int8(torch.device("cpu"))
+INT8 = pytest.param("int8", marks=pytest.mark.skipif(not HAS_INT8, reason="no products of bytes"))
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", INT8])
 @pytest.mark.parametrize("pair", [False, True])
 def test_the_same_text_gets_the_same_answer(precision: str, pair: bool) -> None:
     stored = small_classifier(pair=pair, scale=3.0)
