@@ -21,7 +21,7 @@ TABLES = {
     "word2vec": words.word2vec_table, "language": words.language_table,
     "pretraining": encoders.pretraining_table, "finetuning": encoders.finetuning_table,
     "tuned": encoders.tuned_table, "tuning": encoders.tuning_choices_table,
-    "cascade": encoders.cascade_table,
+    "brought": encoders.brought_table, "cascade": encoders.cascade_table,
     "faults": trust.faults_table, "calibration": trust.calibration_table,
     "sets": trust.label_sets_table, "robustness": trust.robustness_table,
 }  # fmt: skip

@@ -101,12 +101,11 @@ def tuned_table() -> str:
 
 
 def tuning_choices_table() -> str:
-    """What decoders, frozen layers and pre-training bring."""
+    """What decoders and frozen layers bring."""
     found = read_result("finetuning_choices")
     lines = ["| data | way | metric | mean of seeds | seconds |", "|---|---|---|---|---|"]
     groups = {"conll2003": found.get("tags", {})}
-    for job in ("frozen", "pretrained"):
-        groups |= {f"{name}, {job}": rows for name, rows in found.get(job, {}).items()}
+    groups |= {f"{name}, frozen": rows for name, rows in found.get("frozen", {}).items()}
     for name, rows in groups.items():
         for way, row in rows.items():
             if isinstance(row, dict):
@@ -114,6 +113,18 @@ def tuning_choices_table() -> str:
                 took = "" if row["seconds"] is None else f"{row['seconds']:,.0f}"
                 mean = f"{row['mean']:.3f}{spread}"
                 lines.append(f"| {name} | {way} | {row['metric']} | {mean} | {took} |")
+    return "\n".join(lines)
+
+
+def brought_table() -> str:
+    """What minutes of pre-training bring: a row a data set and pooling, a column an encoder."""
+    ways = ("scratch", "mlm", "mlm+nsp", "span+sbo")
+    lines = [f"| data | pooling | {' | '.join(ways)} |", "|---" * 6 + "|"]
+    for name, rows in read_result("finetuning_choices").get("pretrained", {}).items():
+        for pooling in ("cls", "mean"):
+            cells = [rows[f"{way}, {pooling}"]["all"] for way in ways]
+            told = " | ".join(" ".join(f"{value:.3f}" for value in each) for each in cells)
+            lines.append(f"| {name} | {pooling} | {told} |")
     return "\n".join(lines)
 
 

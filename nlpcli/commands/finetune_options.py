@@ -121,8 +121,8 @@ Head = Annotated[
 PoolingOption = Annotated[
     PoolingName | None,
     typer.Option(
-        help="That vector: BERT's pooler over [CLS], or the mean of all [default: as the "
-        "encoder was taught, or cls; with --freeze all mean]."
+        help="That vector: BERT's pooler over [CLS], or the mean of all [default: cls; mean "
+        "with --freeze all, for encoders of means, and where no pooler was taught]."
     ),
 ]
 BinarySigmoid = Annotated[

@@ -65,14 +65,14 @@ def _head(options: Options) -> Options:
     return {"head": options["head"], "pooling": options["pooling"]}
 
 
-def settle_pooling(task: str, options: Options, taught: str | None) -> str | None:
-    """Puts into the options what nobody asked for: as the encoder was ``taught``, which is then
-    given; of one that does not move the mean says far more than [CLS]: see benchmarks/LOG.md."""
+def settle_pooling(task: str, options: Options, suited: str | None) -> str | None:
+    """Puts into the options what nobody asked for: what is ``suited`` to the encoder, which is
+    then given; of one that does not move the mean says far more than [CLS] (benchmarks/LOG.md)."""
     if options["pooling"] is not None or "pooling" not in TASKS[task].heeds:
         return None
     still = options["freeze"] == "all"
-    options["pooling"] = "mean" if still else taught or "cls"
-    return None if still else taught
+    options["pooling"] = "mean" if still else suited or "cls"
+    return None if still else suited
 
 
 def _of_texts(given: Options, options: Options) -> tuple[Any, Any]:
@@ -259,13 +259,15 @@ def chosen_task(options: Options) -> str:
     return str(task)
 
 
-def tell_guess(task: str, options: Options, taught: str | None, console: Console) -> None:
-    """Says which task it is, and the pooling that the encoder was ``taught``, where nobody asked
+def tell_guess(task: str, options: Options, suited: str | None, console: Console) -> None:
+    """Says which task it is, and the pooling that is ``suited`` to the encoder, where nobody asked
     for them."""
     if options["task"] is None and not options["tasks"]:
         console.say(f"--task {task}, {GUESSED.get(task, GUESSED_BY)}")
-    if taught is not None:
-        console.say(f"--pooling {taught}, as the encoder was taught")
+    if suited is not None:
+        console.say(
+            f"--pooling {suited}, as suits the encoder; cls makes BertForSequenceClassification"
+        )
 
 
 def _guessed(options: Options) -> str:

@@ -225,7 +225,7 @@ class PretrainRun:
             config=replace(parts.config, dropout=kept, attention_dropout=attention),
             weights=weights,
             tokenizer_json=tokenizer.to_json(), architecture="BertForPreTraining",
-            span_boundary=boundary,
+            span_boundary=boundary, pooling=self._request.pooling,
         )  # fmt: skip
         lines = "".join(json.dumps(entry) + "\n" for entry in parts.training.history)
         with interrupts.deferred():

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlpcli.errors import DataError, UsageError
+from nlpcli.formats.sentence_pooling import MEAN
 from nlpcli.runs import interrupts
 from nlpcli.runs.encoder_corpus import VocabularyRequest, maskable_pieces, specials_of
 from nlpcli.runs.encoder_planning import check_memory, memory_needed, shapes
@@ -70,6 +71,16 @@ class PretrainRequest:
         }  # fmt: skip
         plain: dict[str, Any] = json.loads(json.dumps(record))
         return plain
+
+    @property
+    def pooling(self) -> str | None:
+        """``mean`` where no pooler is taught and none was: a random one costs accuracy
+        (benchmarks/LOG.md)."""
+        if self.pairs:
+            return None
+        if self.base is None or not self.base.has_pooler:
+            return MEAN
+        return self.base.pooling
 
 
 @dataclass(frozen=True)

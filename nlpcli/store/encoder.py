@@ -44,8 +44,8 @@ class Encoder:
 
     ``architecture``: the class of transformers that a folder of it is a checkpoint of.
     ``span_boundary``: tensors of that head, whatever their names, or None. ``labels`` and
-    ``problem_type`` of a head that has labels. ``pooling``: how it was taught to make one vector
-    of a text, where that is the mean of its pieces'.
+    ``problem_type`` of a head that has labels. ``pooling``: how a vector of a text is best
+    made, where that is the mean of its pieces'.
     """
 
     config: BertConfig
@@ -71,6 +71,11 @@ class Encoder:
         """Numbers that were trained; a tied decoder counts once."""
         arrays = [*self.weights.values(), *(self.span_boundary or {}).values()]
         return sum(array.size for array in arrays)
+
+    @property
+    def has_pooler(self) -> bool:
+        """Whether there is a layer above the first position."""
+        return "pooler.dense.weight" in self.weights
 
     def sha256(self) -> str:
         """Of all tensors and the tokenizer: two encoders of one shape are told apart by it."""

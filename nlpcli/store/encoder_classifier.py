@@ -160,7 +160,7 @@ def read_answering(
 def _check_head(tensors: dict[str, npt.NDArray[Any]], stored: StoredClassifier, where: str) -> None:
     """Raises DataError for tensors that are not those of the head."""
     wanted = head_shapes(stored.encoder.config.hidden, len(stored.labels), stored.answering.head)
-    if stored.answering.pooling == CLS and "pooler.dense.weight" not in stored.encoder.weights:
+    if stored.answering.pooling == CLS and not stored.encoder.has_pooler:
         raise DataError(f"{where}: a head above a pooler, which the encoder lacks")
     check_head_tensors(tensors, wanted, where)
 

@@ -66,7 +66,7 @@ class StoredTasks:
     def check(self, where: str) -> None:
         """Raises DataError for tensors that are not those of the heads."""
         pools = any(task.answering.pooling == CLS for task in self.tasks.values())
-        if pools and "pooler.dense.weight" not in self.encoder.weights:
+        if pools and not self.encoder.has_pooler:
             raise DataError(f"{where}: a head above a pooler, which the encoder lacks")
         shapes = {
             of_task(name, n): shape

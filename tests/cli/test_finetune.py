@@ -53,9 +53,20 @@ def tuned(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pairs = store.parent / "pairs.csv"
     pairs.write_text(pair_rows(), encoding="utf-8")
     for name, *line in (
-        ("one", TRAIN, "--lr", "1e-3", "--epochs", "2"),
-        ("tags", TAGS, "--label-column", "labels", "--label-separator", ";", "--epochs", "1"),
-        ("pairs", pairs, *PAIR, "--epochs", "1", "--max-length", "16"),
+        ("one", TRAIN, "--lr", "1e-3", "--epochs", "2", "--pooling", "cls"),
+        (
+            "tags",
+            TAGS,
+            "--label-column",
+            "labels",
+            "--label-separator",
+            ";",
+            "--epochs",
+            "1",
+            "--pooling",
+            "cls",
+        ),
+        ("pairs", pairs, *PAIR, "--epochs", "1", "--max-length", "16", "--pooling", "cls"),
     ):
         done = run_program(
             store, "finetune", *line, "--from", encoder, "-o", name, "--precision", "fp32"
@@ -412,7 +423,7 @@ def test_a_frozen_encoder_reads_once(place: Run, tmp_path: Path) -> None:
     assert json.loads(place(*moving, "-o", "n", "--dry-run").out)["lr"] == 1.2e-3  # 32 dimensions
 
 
-def test_texts_are_read_as_the_encoder_was_taught(place: Run, tmp_path: Path) -> None:
+def test_texts_are_read_as_suits_the_encoder(place: Run, tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "encoder", tmp_path / "sentences")
     (tmp_path / "sentences" / "manifest.json").unlink()
     (tmp_path / "sentences" / "1_Pooling").mkdir()
@@ -420,12 +431,12 @@ def test_texts_are_read_as_the_encoder_was_taught(place: Run, tmp_path: Path) ->
     (tmp_path / "sentences" / "1_Pooling" / "config.json").write_text(json.dumps(about))
     line = ["finetune", TRAIN, *QUICK[2:], "--dry-run", "--json", "-o", "n"]
     assert place("models", "import", "./sentences", "kept").code == 0
-    for base in ("./sentences", "kept"):
+    for base in ("./sentences", "kept", "./encoder"):
         done = place(*line, "--from", base)
-        assert done.code == 0 and "--pooling mean, as the encoder was taught" in done.err
+        assert done.code == 0 and "--pooling mean, as suits the encoder" in done.err
     for more in (["--pooling", "cls"], ["--freeze", "all"]):
         done = place(*line, "--from", "./sentences", *more)
-        assert done.code == 0 and "was taught" not in done.err
+        assert done.code == 0 and "suits the encoder" not in done.err
 
 
 def start_ranks(place: Path, *arguments: str) -> subprocess.Popen[bytes]:

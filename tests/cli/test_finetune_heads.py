@@ -31,8 +31,8 @@ def tuned(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (store.parent / "two.csv").write_text(TWO)
     two = ["finetune", "two.csv", "--from", "./encoder", *QUICK, "--dev", "two.csv"]
     for name, *line in (
-        ("stars", *NUMBERS, "--dev-fraction", "0.25"),
-        ("plain", *two, "--binary-sigmoid"),
+        ("stars", *NUMBERS, "--dev-fraction", "0.25", "--pooling", "cls"),
+        ("plain", *two, "--binary-sigmoid", "--pooling", "cls"),
         ("mlp", *two, "--binary-sigmoid", "--head", "mlp", "--pooling", "mean"),
     ):
         done = run_program(store, *line, "-o", name, "--json")
@@ -265,7 +265,7 @@ def test_nights_of_numbers(place: Run, tmp_path: Path) -> None:
     )
     line = ["finetune", "rows.csv", "--from", "./encoder", "-o", "m", "--task", "regression",
             *STARS, *QUICK, "--text-column", "a", "--text-b-column", "b", "--on-error", "skip",
-            "--head", "mlp", "--dev-fraction", "0.3", "--json"]  # fmt: skip
+            "--head", "mlp", "--pooling", "cls", "--dev-fraction", "0.3", "--json"]  # fmt: skip
     plan = json.loads(place(*line, "--dry-run").out)
     assert not (tmp_path / "store").exists()
     assert place(*line, "--publish-if", "pearson>1").code == 1

@@ -26,6 +26,12 @@ def weights(path: Path) -> bytes:
     return (path / "model.safetensors").read_bytes()
 
 
+def pooling(path: Path) -> str | None:
+    about = json.loads((path / "manifest.json").read_text())["config"]["encoder"]
+    found: str | None = about.get("pooling")
+    return found
+
+
 def test_pairs_spans_and_chinese_from_stdin(place: Run, tmp_path: Path) -> None:
     text = "我们今天去公园。\n天气很好,孩子们很高兴。\n\n" * 120
     done = place(
@@ -49,6 +55,7 @@ def test_pairs_spans_and_chinese_from_stdin(place: Run, tmp_path: Path) -> None:
     assert json.loads(again.out)["tokens"] == 4 * 16  # as many positions as it has
     config = json.loads((tmp_path / "store/more/1/manifest.json").read_text())["config"]
     assert config["run"]["max_length"] == 16 and "hidden" not in config["run"]
+    assert pooling(folder) is None and pooling(tmp_path / "store/more/1") is None  # one was taught
     assert weights(tmp_path / "store" / "more" / "1") != weights(folder)
     assert (tmp_path / "store" / "more" / "1" / "tokenizer.json").read_bytes() == (
         folder / "tokenizer.json"
@@ -121,6 +128,7 @@ def test_skipped_lines_are_kept_apart(place: Run, tmp_path: Path) -> None:
                  "skip", "--rejects", "bad.csv")  # fmt: skip
     assert done.code == 0 and "1 bad rows skipped" in done.err
     assert (tmp_path / "bad.csv").read_text().endswith(",byte 5: invalid UTF-8 (0xff),bad ?\n")
+    assert pooling(tmp_path / "e") == "mean"  # nothing taught a pooler
 
 
 @pytest.mark.parametrize(
