@@ -69,12 +69,14 @@ def export(options: dict[str, Any], file: Path) -> None:
 
 
 def quantise(exact: Path, file: Path) -> None:
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
-    from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    clean = file.with_suffix(".clean.onnx")
-    quant_pre_process(str(exact), str(clean), skip_symbolic_shape=True)
-    quantize_dynamic(str(clean), str(file), per_channel=True, weight_type=QuantType.QInt8)
+    whole = file.with_suffix(".whole.onnx")  # its weights beside it would not be found
+    model = onnx.load(str(exact))
+    model.graph.ClearField("value_info")  # shapes that its own inference contradicts
+    onnx.save_model(model, str(whole))
+    quantize_dynamic(str(whole), str(file), per_channel=True, weight_type=QuantType.QInt8)
 
 
 def by_onnx(options: dict[str, Any], texts: list[str], file: Path) -> list[tuple[str, float]]:
