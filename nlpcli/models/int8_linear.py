@@ -23,7 +23,8 @@ _MAGNITUDE = {torch.bfloat16: (torch.int16, 0x7FFF), torch.float32: (torch.int32
 
 def has_int8_products() -> bool:
     """Whether this torch has the kernel."""
-    return hasattr(torch.ops.onednn, "qlinear_pointwise")
+    built: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return built and hasattr(torch.ops.onednn, "qlinear_pointwise")
 
 
 class Int8Linear(nn.Module):

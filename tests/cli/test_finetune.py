@@ -30,6 +30,7 @@ TRAIN, TEST, NEW = (
 TAGS = str(SAMPLES / "tags_en.csv")
 PAIR = ["--text-column", "text_a", "--text-b-column", "text_b"]
 QUICK = ["--epochs", "1", "--threads", "1", "--precision", "fp32"]
+SEVERAL = ["--label-column", "labels", "--label-separator", ";"]
 
 
 def pair_rows() -> str:
@@ -54,18 +55,7 @@ def tuned(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pairs.write_text(pair_rows(), encoding="utf-8")
     for name, *line in (
         ("one", TRAIN, "--lr", "1e-3", "--epochs", "2", "--pooling", "cls"),
-        (
-            "tags",
-            TAGS,
-            "--label-column",
-            "labels",
-            "--label-separator",
-            ";",
-            "--epochs",
-            "1",
-            "--pooling",
-            "cls",
-        ),
+        ("tags", TAGS, *SEVERAL, "--epochs", "1", "--pooling", "cls"),
         ("pairs", pairs, *PAIR, "--epochs", "1", "--max-length", "16", "--pooling", "cls"),
     ):
         done = run_program(
