@@ -70,7 +70,7 @@ def prediction_lines(predict: dict[str, Any]) -> list[str]:
             continue
         ratio, same = predict.get(f"{key}_ratio"), predict.get(f"{key}_same_labels")
         share = "" if ratio is None else f"**{ratio:.2f}**"
-        more = "" if same is None or key == "nlpcli" else f"same labels {same:.2%}"
+        more = "" if same is None else f"same labels {same:.2%}"
         if key == "nlpcli_int8":
             share = "; ".join(
                 f"{told} {predict[f'int8_{way}_ratio']:.2f}"

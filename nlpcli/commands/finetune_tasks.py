@@ -265,9 +265,7 @@ def tell_guess(task: str, options: Options, suited: str | None, console: Console
     if options["task"] is None and not options["tasks"]:
         console.say(f"--task {task}, {GUESSED.get(task, GUESSED_BY)}")
     if suited is not None:
-        console.say(
-            f"--pooling {suited}, as suits the encoder; cls makes BertForSequenceClassification"
-        )
+        console.say(f"--pooling {suited}, as suits the encoder; transformers knows only cls")
 
 
 def _guessed(options: Options) -> str:
