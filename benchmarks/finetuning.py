@@ -7,9 +7,9 @@ Jobs: train (sst2, batch 32, one epoch: rows a second of the training loops and 
 the better of each, but the slow Trainer once), predict (agnews, CSV to CSV, processes, in so many
 turns, the best of each, the slow pipeline once), both with ``--pooling cls``, the network of the
 peers; tune (scores on the dev part for each learning rate, one seed, both programs), quality (mean
-and spread of the test part's metric over seeds; the weights of the best epoch on dev). The questions of the set qa are of
-SQuAD's development file, by article: of 48, 8 are the test part and 40 are for training, of which
-4 are the dev part of both programs, so that 36 are learnt.
+and spread of the test part's metric over seeds; the weights of the best epoch on dev). The
+questions of the set qa are of SQuAD's development file, by article: of 48, 8 are the test part and
+40 are for training, of which 4 are the dev part of both programs, so that 36 are learnt.
 In predict int8 of nlpcli stands beside that of ONNX Runtime, and its labels are compared with those
 of the pipeline in float32, all others with nlpcli's.
 The Trainer as people run it: float32, random batches; at its best: bfloat16, batches of about one
