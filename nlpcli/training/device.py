@@ -29,6 +29,16 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def seed_draws(seed: int, device: torch.device) -> None:
+    """Of dropout there, from now on. (``torch.manual_seed`` keeps the seed for each kind of device
+    that is not there, with a trace of the stack, every time.)"""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
+
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """Of glibc's mallopt(3)."""
 _KEPT, _MAPPED = 2**31 - 1, 2**25

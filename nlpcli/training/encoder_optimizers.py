@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
+from nlpcli.training.flat_parameters import FlatParameters
 from nlpcli.training.muon import move_matrix
 
 BETAS, EPSILON = (0.9, 0.98), 1e-8
@@ -23,7 +24,7 @@ BETAS, EPSILON = (0.9, 0.98), 1e-8
 plateau of the frequencies of pieces: measured in benchmarks/LOG.md."""
 MOMENTUM = 0.95
 _MEAN, _SQUARE, _STEP, _MOMENTUM = "exp_avg", "exp_avg_sq", "step", "momentum_buffer"
-"""What is remembered of a parameter: the first three by AdamW, the last by Muon."""
+"""What is kept of a parameter: the first three of AdamW, the last of Muon."""
 
 
 class Recipe(Protocol):
@@ -51,6 +52,21 @@ class _Way:
     decay: float
 
 
+def norm_of(gradients: list[Tensor]) -> float:
+    """Of all of them as one vector. (torch's own norm of a vector is found by one thread.)"""
+    squares = [torch.dot(flat, flat) for flat in (g.reshape(-1) for g in gradients)]
+    return float(torch.stack(squares).sum().sqrt()) if squares else 0.0
+
+
+def clip(gradients: list[Tensor], norm: float, limit: float) -> None:
+    """Makes gradients of that norm in all no longer than ``limit`` (Pascanu et al. 2013, "On the
+    difficulty of training recurrent neural networks", §3.2)."""
+    shrink = limit / (norm + 1e-6)
+    if shrink < 1:
+        for gradient in gradients:
+            gradient.mul_(shrink)
+
+
 class EncoderOptimizer:
     """Moves parameters by name. AdamW (Loshchilov & Hutter 2019), no decay of biases and norms.
 
@@ -59,14 +75,19 @@ class EncoderOptimizer:
     """
 
     def __init__(
-        self, tensors: dict[str, Tensor], config: Recipe,
+        self, parameters: FlatParameters, config: Recipe,
         scale: Callable[[str], float] = lambda name: 1.0,
     ) -> None:  # fmt: skip
         """``scale``: of the learning rate, by the name of a parameter."""
-        self._tensors = tensors
+        self._parameters = parameters
         self._ways: dict[str, _Way] = {}
-        self._memory: dict[str, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
+        self._steps: dict[str, int] = {}
+        """Of those that AdamW has moved."""
+        self._means, self._squares = torch.empty(0), torch.empty(0)
+        """Behind each other as the parameters, once AdamW has moved any."""
+        self._momenta: dict[str, Tensor] = {}
+        """Of those that Muon has moved."""
+        for name, tensor in parameters.tensors.items():
             inside = name.startswith("encoder.layer.") and tensor.ndim == 2
             by_muon = config.optimizer == "muon" and inside
             decay = config.weight_decay if tensor.ndim == 2 else 0.0
@@ -75,64 +96,77 @@ class EncoderOptimizer:
     @torch.no_grad()
     def step(self, rate: float) -> None:
         """Moves all parameters along their gradients, those that have one."""
-        groups: dict[_Way, list[str]] = {}
-        for name, tensor in self._tensors.items():
-            if tensor.grad is not None:
-                groups.setdefault(self._ways[name], []).append(name)
-        for way, names in groups.items():
-            move = self._by_muon if way.muon else self._by_adamw
-            move(names, rate * way.scale, way.decay)
+        groups: dict[tuple[_Way, int], list[str]] = {}
+        for name in self._parameters.with_gradient:
+            key = self._ways[name], self._steps.get(name, 0)
+            groups.setdefault(key, []).append(name)
+        for (way, steps), names in groups.items():
+            if way.muon:
+                self._by_muon(names, rate * way.scale, way.decay)
+            else:
+                self._by_adamw(names, steps, rate * way.scale, way.decay)
 
-    def _remembered(self, name: str) -> dict[str, Tensor]:
-        """Of a parameter; zeros at first."""
-        if name not in self._memory:
-            tensor = self._tensors[name]
-            parts = {part: torch.zeros_like(tensor) for part in self._parts(name) - {_STEP}}
-            if _STEP in self._parts(name):
-                parts[_STEP] = torch.zeros((), dtype=torch.float32, device=tensor.device)
-            self._memory[name] = parts
-        return self._memory[name]
-
-    def _parts(self, name: str) -> set[str]:
-        return {_MOMENTUM} if self._ways[name].muon else {_STEP, _MEAN, _SQUARE}
-
-    def _by_adamw(self, names: list[str], rate: float, decay: float) -> None:
-        held, memory = self._with_gradients(names), [self._remembered(name) for name in names]
+    def _by_adamw(self, names: list[str], steps: int, rate: float, decay: float) -> None:
+        """Those that were moved ``steps`` times, neighbours at once."""
+        self._remember()
+        held, runs = self._parameters, self._parameters.runs(names)
         adamw(
-            [tensor for tensor, _ in held], [gradient for _, gradient in held],
-            [parts[_MEAN] for parts in memory], [parts[_SQUARE] for parts in memory], [],
-            [parts[_STEP] for parts in memory], fused=True, amsgrad=False, beta1=BETAS[0],
-            beta2=BETAS[1], lr=rate, weight_decay=decay, eps=EPSILON, maximize=False,
+            [held.buffer[run] for run in runs], [held.gradient(run) for run in runs],
+            [self._means[run] for run in runs], [self._squares[run] for run in runs], [],
+            [torch.tensor(float(steps), device=held.buffer.device) for _ in runs], fused=True,
+            amsgrad=False, beta1=BETAS[0], beta2=BETAS[1], lr=rate, weight_decay=decay,
+            eps=EPSILON, maximize=False,
         )  # fmt: skip
+        self._steps |= dict.fromkeys(names, steps + 1)
+
+    def _remember(self) -> None:
+        if not len(self._means):
+            self._means, self._squares = (torch.zeros_like(self._parameters.buffer) for _ in "12")
 
     def _by_muon(self, names: list[str], rate: float, decay: float) -> None:
-        for name, (tensor, gradient) in zip(names, self._with_gradients(names), strict=True):
-            buffer = self._remembered(name)[_MOMENTUM]
-            move_matrix(tensor, gradient, buffer, rate, momentum=MOMENTUM, weight_decay=decay)
-
-    def _with_gradients(self, names: list[str]) -> list[tuple[Tensor, Tensor]]:
-        tensors = [self._tensors[name] for name in names]
-        return [(tensor, tensor.grad) for tensor in tensors if tensor.grad is not None]
+        for name in names:
+            tensor = self._parameters.tensors[name]
+            assert tensor.grad is not None
+            buffer = self._momenta.setdefault(name, torch.zeros_like(tensor))
+            move_matrix(tensor, tensor.grad, buffer, rate, momentum=MOMENTUM, weight_decay=decay)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """All that ``load`` needs, as arrays; none before the first step."""
-        return {
-            f"{name}:{part}": value.cpu().numpy()
-            for name, parts in self._memory.items()
-            for part, value in parts.items()
-        }
+        held = {f"{name}:{_MOMENTUM}": buffer for name, buffer in self._momenta.items()}
+        for part, buffer in ((_MEAN, self._means), (_SQUARE, self._squares)):
+            if self._steps:
+                views = self._parameters.views(buffer)
+                held |= {f"{name}:{part}": views[name] for name in self._steps}
+        held |= {f"{n}:{_STEP}": torch.tensor(float(k)) for n, k in self._steps.items()}
+        return {name: value.cpu().numpy() for name, value in held.items()}
 
     def load(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
         """Goes on from a state. Raises ValueError for one that does not fit."""
-        memory: dict[str, dict[str, Tensor]] = {}
+        memory: dict[str, dict[str, npt.NDArray[Any]]] = {}
         for full, array in arrays.items():
             name, _, part = full.rpartition(":")
-            tensor = self._tensors.get(name)
+            tensor = self._parameters.tensors.get(name)
             if tensor is None or array.shape != (() if part == _STEP else tuple(tensor.shape)):
                 raise ValueError(f"{full} does not fit")
-            value = torch.from_numpy(np.array(array)).to(tensor.device)
-            memory.setdefault(name, {})[part] = value
+            memory.setdefault(name, {})[part] = array
         for name, parts in memory.items():
-            if set(parts) != self._parts(name):
-                raise ValueError(f"{name}: {sorted(parts)}, wanted {sorted(self._parts(name))}")
-        self._memory = memory
+            wanted = {_MOMENTUM} if self._ways[name].muon else {_STEP, _MEAN, _SQUARE}
+            if set(parts) != wanted:
+                raise ValueError(f"{name}: {sorted(parts)}, wanted {sorted(wanted)}")
+        self._take(memory)
+
+    def _take(self, memory: dict[str, dict[str, npt.NDArray[Any]]]) -> None:
+        self._steps = {n: int(parts[_STEP]) for n, parts in memory.items() if _STEP in parts}
+        self._means, self._squares = torch.empty(0), torch.empty(0)
+        if self._steps:
+            self._remember()
+        for part, buffer in ((_MEAN, self._means), (_SQUARE, self._squares)):
+            views = self._parameters.views(buffer) if self._steps else {}
+            for name in self._steps:
+                views[name].copy_(torch.from_numpy(np.array(memory[name][part])))
+        device = self._parameters.buffer.device
+        self._momenta = {
+            name: torch.from_numpy(np.array(parts[_MOMENTUM])).to(device)
+            for name, parts in memory.items()
+            if _MOMENTUM in parts
+        }

@@ -16,7 +16,7 @@ from torch import Tensor
 from nlpcli.batching.epoch_plans import Plan, RowPlan
 from nlpcli.batching.framing import Rows, Specials
 from nlpcli.models.encoder_heads import EncoderModel
-from nlpcli.training.encoder_optimizers import EncoderOptimizer
+from nlpcli.training.encoder_optimizers import EncoderOptimizer, clip, norm_of
 from nlpcli.training.finetuning_config import ALL, FinetuneConfig
 from nlpcli.training.finetuning_steps import FinetuneStep, diverged, unless_stopped
 from nlpcli.training.flops import flops_per_row
@@ -60,16 +60,13 @@ class Finetuning:
         self._score, self._patience = score, patience
         self.device, self.precision = device, precision
         frozen = frozen_names(model, config)
-        self.masters = MasterWeights(model, precision)
-        self.masters.freeze(frozen)
+        self.masters = MasterWeights(model, precision, frozen=frozen, apart=WORDS)
         if config.freeze == ALL and model.splits:
             model.remembered = {}
-        moving = {n: t for n, t in self.masters.tensors.items() if n not in frozen}
-        words = moving.pop(WORDS, None)
-        self._words = None if words is None else LazyRows(words.detach())
+        words = self.masters.tensors[WORDS].detach()
+        self._words = None if WORDS in frozen else LazyRows(words)
         model.bert.sparse_words = True
-        self._optimizer = EncoderOptimizer(moving, config, self._scale)
-        self._moving = moving
+        self._optimizer = EncoderOptimizer(self.masters.moving, config, self._scale)
         self._plans = plan or RowPlan(rows.lengths, config.batch_size, seed)
         self.steps_per_epoch = self._plans.steps
         self.total = config.epochs * self.steps_per_epoch
@@ -80,7 +77,7 @@ class Finetuning:
         self._kept: dict[str, Tensor] | None = None
         self._plan: tuple[int, list[npt.NDArray[np.int64]]] | None = None
         self._micro = MicroBatches(
-            model, self.masters, rows, specials, config, seed=seed, apart=WORDS,
+            model, self.masters, rows, specials, config, seed=seed,
             tokens=MICRO_TOKENS.get(device.type, MICRO_TOKENS["cpu"]),
         )  # fmt: skip
         self._ranks: Ranks | None = None
@@ -105,7 +102,7 @@ class Finetuning:
         """Computes the features of the training rows, if they are kept; yields (rows done, of so
         many). Begin with it to show how it goes; else it is part of the first step."""
         self._begin_together()
-        self.masters.hand_down(frozen=True)
+        self.masters.hand_down(everything=True)
         every = self._ranks.size if self._ranks else 1
         for done in remembering(self.model, self._rows, self._specials, self._ranks):
             yield min(done * every, len(self._rows)), len(self._rows)
@@ -224,7 +221,7 @@ class Finetuning:
                 torch.tensor([loss, float(self._stop())], dtype=torch.float64)
             ).tolist()
             self._stopping = wishes > 0
-            sum_gradients(self._ranks, list(self._moving.values()))
+            sum_gradients(self._ranks, self.masters.moving)
             if rows is not None and values is not None:
                 rows, values = sum_rows(self._ranks, rows, values, len(self.model.bert.words))
         rate = self.config.lr * self.config.share_of_rate(self._step, self.total)
@@ -234,20 +231,16 @@ class Finetuning:
     def _move(self, rate: float, rows: Tensor | None, values: Tensor | None) -> None:
         """Clips the gradients, ``values`` of ``rows`` of the table of pieces among them, and takes
         a step, unless they are not finite."""
-        gradients = [t.grad for t in self._moving.values() if t.grad is not None]
-        gradients += [] if values is None else [values]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        if not math.isfinite(float(norm)):
+        gradients = [*self.masters.gradients(), *([] if values is None else [values])]
+        norm = norm_of(gradients)
+        if not math.isfinite(norm):
             self._bad += 1
             self.masters.clear()
             if self._bad >= MOST_BAD:
                 raise diverged(self._step + 1, self.config.lr)
             return
         self._bad = 0
-        shrink = self.config.clip / (float(norm) + 1e-6)
-        if shrink < 1:
-            for gradient in gradients:
-                gradient.mul_(shrink)
+        clip(gradients, norm, self.config.clip)
         self._optimizer.step(rate)
         if self._words is not None and rows is not None and values is not None:
             self._words.step(rows, values, rate * self._scale(WORDS))
@@ -276,7 +269,7 @@ class Finetuning:
             table, master = self.model.bert.words, self.masters.tensors[WORDS]
             if table.dtype != torch.float32:
                 table[rows] = master[rows].to(table.dtype)
-        self.masters.hand_down(without=WORDS)
+        self.masters.hand_down()
 
     def _look(self) -> float | None:
         """Score of the dev rows; the weights are kept when it is the best. None when the first
@@ -296,7 +289,7 @@ class Finetuning:
         self._looks = self.epochs_done
         if self.best is None or found > self.best:
             self.best, self.best_epoch, self._since_best = found, self._looks, 0
-            names = [*self._moving, *([] if self._words is None else [WORDS])]
+            names = [*self.masters.moving.tensors, *([] if self._words is None else [WORDS])]
             self._kept = {n: self.masters.tensors[n].detach().clone() for n in names}
         else:
             self._since_best += 1
@@ -306,7 +299,7 @@ class Finetuning:
     def _put_back(self, kept: dict[str, Tensor]) -> None:
         for name, tensor in kept.items():
             self.masters.tensors[name].copy_(tensor)
-        self.masters.hand_down(frozen=True)
+        self.masters.hand_down(everything=True)
 
     def weights(self) -> dict[str, npt.NDArray[np.float32]]:
         """In float32."""

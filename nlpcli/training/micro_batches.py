@@ -13,6 +13,7 @@ from nlpcli.batching.framing import Padded, Rows, Specials, padded
 from nlpcli.errors import Unavailable
 from nlpcli.models.encoder_heads import EncoderModel
 from nlpcli.training.adversarial import shifted, turn_against
+from nlpcli.training.device import seed_draws
 from nlpcli.training.finetuning_config import ALL, FinetuneConfig
 from nlpcli.training.frozen_features import gathered, remembered
 from nlpcli.training.master_weights import MasterWeights
@@ -40,7 +41,7 @@ def weight_of(objective: Objective, chosen: I64) -> float:
 
 class MicroBatches:
     """Computes the rows of a step in parts of ``tokens`` positions; the gradients are left in
-    ``masters`` and, of the parameter ``apart``, in the model.
+    ``masters`` and, of a parameter that these leave apart, in the model.
 
     Where a GPU has too little memory, parts are half as large from then on, and the step begins
     again with the same draws. Raises Unavailable when a single row does not fit.
@@ -48,10 +49,10 @@ class MicroBatches:
 
     def __init__(
         self, model: EncoderModel, masters: MasterWeights, rows: Rows, specials: Specials,
-        config: FinetuneConfig, *, tokens: int, seed: int, apart: str,
+        config: FinetuneConfig, *, tokens: int, seed: int,
     ) -> None:  # fmt: skip
         self._model, self._masters, self._rows = model, masters, rows
-        self._specials, self._seed, self._apart = specials, seed, apart
+        self._specials, self._seed = specials, seed
         self._fgm, self._is_frozen = config.fgm, config.freeze == ALL
         self._features: Tensor | None = None
         self.tokens = tokens
@@ -72,7 +73,8 @@ class MicroBatches:
 
     def _attempt(self, objective: Objective, step: int, chosen: I64) -> float:
         numbers = (self._seed, step, self.rank) if self.rank else (self._seed, step)
-        torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
+        drawn = int(np.random.SeedSequence(numbers).generate_state(1)[0])
+        seed_draws(drawn, self._model.bert.words.device)
         self._model.train()
         if self._is_frozen:  # its dropout would only blur what never changes
             self._model.bert.eval()
@@ -124,7 +126,7 @@ class MicroBatches:
 
     def _back(self, loss: Tensor) -> float:
         loss.backward()  # type: ignore[no-untyped-call]
-        self._masters.collect(without=self._apart)  # sums of several are float32
+        self._masters.collect()  # sums of several are float32
         return float(loss.detach())
 
     def _part_size(self, mine: I64, batch: Padded | None) -> int:

@@ -18,7 +18,8 @@ from nlpcli.batching.pretraining_targets import OBJECTIVES, Targets, as_tensors,
 from nlpcli.errors import NegativeAnswer
 from nlpcli.models.bert import Weights
 from nlpcli.models.pretraining import PretrainingBert
-from nlpcli.training.encoder_optimizers import EncoderOptimizer
+from nlpcli.training.device import seed_draws
+from nlpcli.training.encoder_optimizers import EncoderOptimizer, clip, norm_of
 from nlpcli.training.guard import Guard, Verdict
 from nlpcli.training.master_weights import MasterWeights
 from nlpcli.training.pretraining_config import PretrainingConfig
@@ -73,7 +74,7 @@ class Pretraining:
         self._seed, self.device, self.precision = seed, device, precision
         self._ranks, self._stop = ranks, stop
         self._rank, self._n_ranks = (ranks.rank, ranks.size) if ranks else (0, 1)
-        self._optimizer = EncoderOptimizer(self.masters.tensors, config)
+        self._optimizer = EncoderOptimizer(self.masters.moving, config)
         self._guard = Guard()
         self._asked = [n for n in OBJECTIVES if n != "sbo" or model.spans is not None]
         self._micro = max(1, MICRO_TOKENS.get(device.type, 4096) // rows.length)
@@ -203,16 +204,14 @@ class Pretraining:
         """Losses, rate, norm of the gradients, and what went wrong."""
         losses = self._gradients(self._step)
         gradients = self.masters.gradients()
-        norm = float(torch.nn.utils.get_total_norm(gradients))
+        norm = norm_of(gradients)
         verdict = self._guard.judge(sum(losses.values()), norm)
         rate = self.config.lr * self._scale * self.config.share_of_rate(
             self._step, self.total or 10**9, self._warm or 1
         )  # fmt: skip
         note = None
         if verdict is Verdict.good:
-            torch.nn.utils.clip_grads_with_norm_(
-                self.masters.tensors.values(), self.config.clip, torch.tensor(norm)
-            )
+            clip(gradients, norm, self.config.clip)
             self._optimizer.step(rate)
         else:
             note = f"step {self._step + 1} is left out: loss {sum(losses.values()):.4g}"
@@ -242,7 +241,7 @@ class Pretraining:
         sums = dict.fromkeys(self._asked, 0.0)
         self.model.train()
         for number, batch in enumerate(batches):
-            torch.manual_seed(_mixed(self._seed, step, self._rank * 10_000 + number))
+            seed_draws(_mixed(self._seed, step, self._rank * 10_000 + number), self.device)
             ids, segments, targets = batch
             losses = self.model.losses(ids, segments, targets)
             total = sum((loss / counts[name] for name, loss in losses.items()), torch.zeros(()))
@@ -252,7 +251,7 @@ class Pretraining:
             for name, loss in losses.items():
                 sums[name] += float(loss.detach())
         if self._ranks is not None:
-            sum_gradients(self._ranks, list(self.masters.tensors.values()))
+            sum_gradients(self._ranks, self.masters.moving)
         sums = self._summed(sums)
         return {name: sums[name] / counts[name] for name in self._asked if counts[name]}
 

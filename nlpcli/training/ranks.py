@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
 from nlpcli.errors import Unavailable
+from nlpcli.training.flat_parameters import FlatParameters
 
 PREFIX = "nlpcli/"
 JOINING_SECONDS = 300
@@ -106,13 +107,15 @@ def from_first_rank(
     return found, numbers
 
 
-def sum_gradients(ranks: Ranks, tensors: list[Tensor]) -> None:
+def sum_gradients(ranks: Ranks, parameters: FlatParameters) -> None:
     """Gradients of all ranks, of which one may have none of a tensor."""
-    found = ranks.sum(torch.tensor([int(tensor.grad is not None) for tensor in tensors]))
-    for tensor, n in zip(tensors, found.tolist(), strict=True):
-        if n:
-            tensor.grad = torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
-            ranks.sum(tensor.grad)
+    tensors = parameters.tensors
+    found = ranks.sum(torch.tensor([int(t.grad is not None) for t in tensors.values()]))
+    for name, n in zip(tensors, found.tolist(), strict=True):
+        if n and tensors[name].grad is None:
+            parameters.give(name, None)
+    for gradient in parameters.gradients():
+        ranks.sum(gradient)
 
 
 def sum_rows(ranks: Ranks, rows: Tensor, values: Tensor, n_rows: int) -> tuple[Tensor, Tensor]:

@@ -232,9 +232,8 @@ def test_micro_batches_do_not_change_the_step(
         def step(
             rate: float, real: Any = real, training: Finetuning = training, seen: Any = seen
         ) -> None:
-            seen.append(
-                {n: t.grad.clone() for n, t in training._moving.items() if t.grad is not None}
-            )
+            moving = training.masters.moving.tensors
+            seen.append({n: t.grad.clone() for n, t in moving.items() if t.grad is not None})
             real(rate)
 
         monkeypatch.setattr(training._optimizer, "step", step)

@@ -326,7 +326,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, run: Pretraining, bad: Callable[[int]
     def gradients(step: int) -> dict[str, float]:
         losses = real(step)
         if bad(step):
-            run.masters.gradients()[0][0, 0] = torch.nan
+            run.masters.gradients()[0][0] = torch.nan
         return losses
 
     monkeypatch.setattr(run, "_gradients", gradients)
@@ -410,7 +410,7 @@ def test_ranks_go_back_together(monkeypatch: pytest.MonkeyPatch) -> None:
     def collect() -> None:
         real()
         if 1 <= runs[1].steps_done < 6:
-            runs[1].masters.gradients()[0][0, 0] = torch.nan
+            runs[1].masters.gradients()[0][0] = torch.nan
 
     monkeypatch.setattr(runs[1].masters, "collect", collect)
     with ThreadPoolExecutor(2) as pool:
