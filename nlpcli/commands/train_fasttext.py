@@ -26,6 +26,7 @@ from nlpcli.commands.opening import refuse_same_file
 from nlpcli.errors import UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell.console import Console, RejectFile
+from nlpcli.shell.machine import expect_small_operations
 from nlpcli.shell.sizes import size_limit
 
 if TYPE_CHECKING:
@@ -245,6 +246,7 @@ def _execute(
 
     from nlpcli.runs.running import TrainingRun
 
+    expect_small_operations()
     opt.expect_input(request.train, request.dev)
     draft = store.begin(request.output, force=force, wait=wait, if_changed=request.if_changed)
     if dry_run:

@@ -15,6 +15,7 @@ from nlpcli.errors import UsageError
 from nlpcli.shell import options as opt
 from nlpcli.shell import ranks as around
 from nlpcli.shell.console import Console, RejectFile
+from nlpcli.shell.machine import expect_small_operations
 
 if TYPE_CHECKING:
     from nlpcli.models.word2vec_config import Word2VecConfig
@@ -188,6 +189,7 @@ def train_w2v(
     from nlpcli.text.normalize import Cleaning
 
     console = Console(quiet=quiet, verbose=verbose, no_color=no_color)
+    expect_small_operations()
     models = Store(opt.store_root(store))
     opt.expect_input(*corpus)
     for path in corpus:

@@ -10,14 +10,16 @@ CPU_INFO = "/proc/cpuinfo"
 _HEAD = 8192
 _PRODUCTS, _FEW, _MANY = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32", "1024"
 """Shapes of products for which oneDNN keeps its code."""
+_TURNS, _SHORT, _LONG = "GOMP_SPINCOUNT", "1000", "10000"
+"""How often a thread that waits for the next operation turns in a circle before it sleeps. Turns
+for milliseconds, as is usual, make training on a busy machine many times as slow; short ones make
+encoders a fifth slower, whose thousands of operations wake it each time (benchmarks/LOG.md)."""
 _ZEN4 = re.compile(r"^cpu family\s*: 25$", re.MULTILINE)
 
 
 def prepare() -> None:
     """Settings of this process; those in the environment already stay."""
-    # Idle threads of an operation would turn in circles for milliseconds: on a busy machine that
-    # makes training with two threads ten times as slow as with one.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    os.environ.setdefault(_TURNS, _LONG)
     # Each shape of a product that oneDNN has seen keeps megabytes: with batches of many lengths
     # half of a process.
     os.environ.setdefault(_PRODUCTS, _FEW)
@@ -34,6 +36,12 @@ def keep_products() -> None:
     reads how many it may keep at its first product."""
     if os.environ.get(_PRODUCTS) == _FEW:
         os.environ[_PRODUCTS] = _MANY
+
+
+def expect_small_operations() -> None:
+    """To be called before torch is loaded for a model that is no encoder."""
+    if os.environ.get(_TURNS) == _LONG:
+        os.environ[_TURNS] = _SHORT
 
 
 def slow_wide_sort(cpu_info: str = CPU_INFO) -> bool:

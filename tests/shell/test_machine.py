@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nlpcli.shell.machine import keep_products, prepare, slow_wide_sort
+from nlpcli.shell.machine import expect_small_operations, keep_products, prepare, slow_wide_sort
 
 INFO = """processor	: 0
 vendor_id	: {vendor}
@@ -37,6 +37,7 @@ def test_a_machine_that_says_nothing(tmp_path: Path) -> None:
     assert not slow_wide_sort(str(tmp_path / "none"))
 
 
+TURNS = "GOMP_SPINCOUNT"
 PRODUCTS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 SHAPES = """
 import torch
@@ -60,6 +61,45 @@ def test_what_is_set_already_stays(
     assert os.environ[PRODUCTS] == few
     keep_products()
     assert os.environ[PRODUCTS] == many
+
+
+@pytest.mark.parametrize(("given", "long", "short"), [(None, "10000", "1000"), ("7", "7", "7")])
+def test_how_long_threads_wait(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, long: str, short: str
+) -> None:
+    """Longer for encoders than for others, unless somebody has said otherwise."""
+    before = gc.get_threshold()
+    monkeypatch.setattr(os, "environ", {} if given is None else {TURNS: given})
+    try:
+        prepare()
+    finally:
+        gc.set_threshold(*before)
+    assert os.environ[TURNS] == long
+    expect_small_operations()
+    assert os.environ[TURNS] == short
+
+
+@pytest.mark.parametrize("command", ["train-fasttext", "train-w2v"])
+def test_how_long_when_torch_is_loaded(tmp_path: Path, command: str) -> None:
+    """Its threads read it then."""
+    text = tmp_path / "rows.csv"
+    text.write_text("text,label\n" + "good day,yes\nbad night,no\n" * 20)
+    code = f"""
+import os, sys
+class Watch:
+    def find_spec(self, name, *rest):
+        if name == "torch":
+            print("turns", os.environ["{TURNS}"], flush=True)
+sys.meta_path.insert(0, Watch())
+sys.argv = {["nlpcli", command, str(text), "-o", str(tmp_path / "m")]}
+from nlpcli.__main__ import main
+main()
+"""
+    given = {k: v for k, v in os.environ.items() if k != TURNS}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=given
+    )
+    assert done.stdout.split()[:2] == ["turns", "1000"], done.stderr
 
 
 @pytest.mark.slow
