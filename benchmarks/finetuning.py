@@ -232,7 +232,7 @@ def answers_of(
 
 
 def measure_quality(place: Path, arguments: argparse.Namespace, result: dict[str, Any]) -> None:
-    """Set by set, seed by seed, both programs; written after each set. Of --programs that are not
+    """Set by set, seed by seed, both programs; written after each seed. Of --programs that are not
     run what was measured before stays."""
     keys = {"nlpcli": "nlpcli", "trainer": "trainer_best"}
     for name in arguments.sets:
@@ -240,26 +240,27 @@ def measure_quality(place: Path, arguments: argparse.Namespace, result: dict[str
         parts = write_parts(name, place, arguments.most)
         scores: dict[str, list[float]] = {keys[program]: [] for program in arguments.programs}
         exact: dict[str, list[float]] = {key: [] for key in scores}
-        for seed in arguments.seeds:
+        before = result["quality"].get(name, {})
+        row: dict[str, Any] = {
+            "metric": job.metric, "rows": len(parts["train"]), "epochs": job.epochs,
+            "published": job.published,
+        }  # fmt: skip
+        row["peer_lr"] = (arguments.peer_lr if "trainer" in arguments.programs
+                          else before.get("peer_lr"))  # fmt: skip
+        row |= {key: before[key] for key in keys.values() if key in before}
+        for number, seed in enumerate(arguments.seeds, 1):
             for program in arguments.programs:
                 found, key = answers_of(program, name, place, seed, arguments), keys[program]
                 scores[key].append(measured(name, parts["test"], found))
                 if job.task == "questions":
                     exact[key].append(question_scores(parts["test"], found)["em"])
             print(name, seed, json.dumps(scores), flush=True)
-        before = result["quality"].get(name, {})
-        row: dict[str, Any] = {
-            "metric": job.metric, "rows": len(parts["train"]), "epochs": job.epochs,
-            "seeds": arguments.seeds, "published": job.published,
-        }  # fmt: skip
-        row["peer_lr"] = (arguments.peer_lr if "trainer" in arguments.programs
-                          else before.get("peer_lr"))  # fmt: skip
-        row |= {key: before[key] for key in keys.values() if key in before}
-        row |= {key: of_seeds(values) for key, values in scores.items()}
-        if job.task == "questions":
-            row["em"] = {key: of_seeds(values) for key, values in exact.items()}
-        result["quality"][name] = row
-        write_result("finetuning", result)
+            row |= {key: of_seeds(values) for key, values in scores.items()}
+            row["seeds"] = arguments.seeds[:number]
+            if job.task == "questions":
+                row["em"] = {key: of_seeds(values) for key, values in exact.items()}
+            result["quality"][name] = row
+            write_result("finetuning", result)
 
 
 def main() -> None:

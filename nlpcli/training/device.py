@@ -34,7 +34,7 @@ def seed_draws(seed: int, device: torch.device) -> None:
     that is not there, with a trace of the stack, every time.)"""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
+        torch.cuda.manual_seed_all(seed)  # the device may be another than the current one
     elif device.type == "mps":
         torch.mps.manual_seed(seed)
 

@@ -120,14 +120,18 @@ class EncoderOptimizer:
         self._steps |= dict.fromkeys(names, steps + 1)
 
     def _remember(self) -> None:
+        """Zeros at first."""
         if not len(self._means):
-            self._means, self._squares = (torch.zeros_like(self._parameters.buffer) for _ in "12")
+            self._means = torch.zeros_like(self._parameters.buffer)
+            self._squares = torch.zeros_like(self._parameters.buffer)
 
     def _by_muon(self, names: list[str], rate: float, decay: float) -> None:
         for name in names:
             tensor = self._parameters.tensors[name]
             assert tensor.grad is not None
-            buffer = self._momenta.setdefault(name, torch.zeros_like(tensor))
+            if name not in self._momenta:
+                self._momenta[name] = torch.zeros_like(tensor)
+            buffer = self._momenta[name]
             move_matrix(tensor, tensor.grad, buffer, rate, momentum=MOMENTUM, weight_decay=decay)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
