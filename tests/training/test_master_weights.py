@@ -106,3 +106,34 @@ def test_a_model_that_comes_in_bf16() -> None:
         for name, tensor in masters.tensors.items():
             assert tensor.dtype == torch.float32
             np.testing.assert_array_equal(tensor.detach().numpy(), rounded[name])
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_what_is_frozen_or_apart_is_left_alone(precision: torch.dtype) -> None:
+    model = PretrainingBert(SIZES, span_boundary=True)
+    model.begin(1)
+    words, frozen = (
+        "embeddings.word_embeddings.weight",
+        {QUERY, KEY, QUERY.replace("query", "value")},
+    )
+    before = {part.name: part.view.numpy().copy() for part in model.all_parts()}
+    masters = MasterWeights(model, precision, frozen=frozen, apart=words)
+    assert set(masters.moving.tensors) == set(masters.tensors) - frozen - {words}
+    for name, tensor in masters.tensors.items():
+        np.testing.assert_array_equal(tensor.detach().numpy(), before[name])
+    backward(model)
+    assert model.bert.words.grad is not None
+    masters.collect()
+    assert model.bert.words.grad is not None  # is for somebody else
+    assert all(masters.tensors[name].grad is None for name in (*frozen, words))
+    with torch.no_grad():
+        for tensor in masters.tensors.values():
+            tensor.add_(1.0)
+    masters.hand_down()
+    views = {part.name: part.view.float() for part in model.all_parts()}
+    for name, tensor in masters.tensors.items():
+        there = torch.equal(views[name], tensor.detach().to(precision).float())
+        assert there == (name not in {*frozen, words} or precision == torch.float32), name
+    masters.hand_down(everything=True)
+    for part in model.all_parts():
+        assert torch.equal(part.view, masters.tensors[part.name].detach().to(precision))
