@@ -2,6 +2,7 @@ import gc
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,36 +48,30 @@ for _ in range(2):
 """
 
 
-@pytest.mark.parametrize(("given", "few", "many"), [(None, "32", "1024"), ("7", "7", "7")])
+@pytest.mark.parametrize(
+    ("name", "given", "before", "told", "after"),
+    [
+        (PRODUCTS, None, "32", keep_products, "1024"),
+        (PRODUCTS, "7", "7", keep_products, "7"),
+        (TURNS, None, "10000", expect_small_operations, "1000"),
+        (TURNS, "7", "7", expect_small_operations, "7"),
+    ],
+)
 def test_what_is_set_already_stays(
-    monkeypatch: pytest.MonkeyPatch, given: str | None, few: str, many: str
-) -> None:
-    """The cache of products is small but for learning, unless somebody has said otherwise."""
-    before = gc.get_threshold()
-    monkeypatch.setattr(os, "environ", {} if given is None else {PRODUCTS: given})
+    monkeypatch: pytest.MonkeyPatch, name: str, given: str | None, before: str,
+    told: Callable[[], None], after: str,
+) -> None:  # fmt: skip
+    """The cache of products is small but for learning, and threads wait longer for encoders than
+    for others, unless somebody has said otherwise."""
+    cycles = gc.get_threshold()
+    monkeypatch.setattr(os, "environ", {} if given is None else {name: given})
     try:
         prepare()
     finally:
-        gc.set_threshold(*before)
-    assert os.environ[PRODUCTS] == few
-    keep_products()
-    assert os.environ[PRODUCTS] == many
-
-
-@pytest.mark.parametrize(("given", "long", "short"), [(None, "10000", "1000"), ("7", "7", "7")])
-def test_how_long_threads_wait(
-    monkeypatch: pytest.MonkeyPatch, given: str | None, long: str, short: str
-) -> None:
-    """Longer for encoders than for others, unless somebody has said otherwise."""
-    before = gc.get_threshold()
-    monkeypatch.setattr(os, "environ", {} if given is None else {TURNS: given})
-    try:
-        prepare()
-    finally:
-        gc.set_threshold(*before)
-    assert os.environ[TURNS] == long
-    expect_small_operations()
-    assert os.environ[TURNS] == short
+        gc.set_threshold(*cycles)
+    assert os.environ[name] == before
+    told()
+    assert os.environ[name] == after
 
 
 @pytest.mark.parametrize("command", ["train-fasttext", "train-w2v"])
